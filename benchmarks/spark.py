@@ -2,10 +2,10 @@
 
 Run it as `python -m benchmarks.spark [--rows N ...] [--executors N ...]`. Each contender is a process of its
 own that starts a cluster on this machine; seconds are those of the job, without the start of the cluster.
-Memory is the most that the executors and their Python workers held at once, divided by the executors.
+Memory is the most that all executors and their Python workers had at once, divided by the executors.
 
 With `--faults` the server answers one request in twenty with 500, one in fifty with 429 and a second's wait, and
-cuts the connection of three in a hundred after it has taken them. What arrived is compared with the table.
+cuts the connection of three in a hundred after it has read them. What arrived is compared with the table.
 """
 
 import argparse
@@ -42,7 +42,7 @@ WITH_FAULTS = (
 
 
 def table_of(folder: Path, rows: int, *, is_numbered: bool) -> Path:
-    """Return a directory of Parquet files with events, as a job before this one would leave it."""
+    """Return a directory of Parquet files with events, as another job would leave it."""
     target = folder / f"events-{rows}"
     target.mkdir()
     size = -(-rows // FILES)
@@ -77,9 +77,9 @@ def _with_sdk(url: str) -> Callable[[Iterator[Any]], None]:
 
         client = Client(KEY, host=url)
         for row in rows:
-            told = row.asDict(recursive=True)
-            user, event, at = told.pop("user_id"), told.pop("event"), told.pop("occurred_at")
-            client.track(user_id=user, event=event, properties=told, timestamp=at)
+            values = row.asDict(recursive=True)
+            user, event, at = (values.pop(name) for name in ("user_id", "event", "occurred_at"))
+            client.track(user_id=user, event=event, properties=values, timestamp=at)
         client.flush()
         client.shutdown()
 
@@ -119,11 +119,11 @@ def local(path: str, url: str) -> int:
 CONTENDERS: dict[str, Callable[[Any, str], int]] = {"ours": ours, "sdk": sdk, "batches": batches}
 
 
-def contend(name: str, path: str, url: str, executors: int) -> None:
-    """Send the table as one contender, and print the seconds and the rows that it knows were lost."""
+def run_contender(name: str, path: str, url: str, executors: int) -> None:
+    """Send the table as one contender, and print the seconds and the rows that it reports as lost."""
     if name == "local":
         began = time.perf_counter()
-        told = f"{local(path, url):,} lost"
+        outcome = f"{local(path, url):,} lost"
     else:
         session = _session(executors)
         frame = session.read.parquet(path)
@@ -131,11 +131,11 @@ def contend(name: str, path: str, url: str, executors: int) -> None:
         began = time.perf_counter()
         try:
             lost = CONTENDERS[name](frame, url)
-        except Exception as error:  # noqa: BLE001 - what a job ends with is a result
-            told, lost = f"failed: {type(error).__name__}", 0
+        except Exception as error:  # noqa: BLE001 - an error is a result
+            outcome, lost = f"failed: {type(error).__name__}", 0
         else:
-            told = f"done, {lost:,} lost" if lost else "done"
-    print(json.dumps({"s": time.perf_counter() - began, "told": told}), flush=True)
+            outcome = f"done, {lost:,} lost" if lost else "done"
+    print(json.dumps({"s": time.perf_counter() - began, "outcome": outcome}), flush=True)
 
 
 def _session(executors: int) -> Any:
@@ -158,7 +158,7 @@ def _session(executors: int) -> Any:
 
 
 class Memory:
-    """The most memory that the executors of a process, and their workers, held at once."""
+    """The most memory that the executors of a process, and their workers, had at once."""
 
     def __init__(self, root: int) -> None:
         self._root = root
@@ -168,7 +168,7 @@ class Memory:
         self._thread.start()
 
     def end(self) -> float:
-        """Stop looking and return the peak in MB."""
+        """Stop watching and return the peak in MB."""
         self._over.set()
         self._thread.join()
         return self.peak_mb
@@ -212,12 +212,12 @@ class Job:
 
     Attributes:
         s: Seconds.
-        told: How it ended, as it says itself.
+        outcome: How the job says it ended.
         peak_mb: Memory of an executor.
     """
 
     s: float
-    told: str
+    outcome: str
     peak_mb: float
 
 
@@ -226,8 +226,10 @@ def job(name: str, path: Path, url: str, executors: int) -> Job | None:
     command = [
         sys.executable, "-m", "benchmarks.spark", "--contender", name, str(path), url, str(executors),
     ]  # fmt: skip
-    with TemporaryDirectory() as left:
-        environment = os.environ | AS_INSTALLED | {"TMPDIR": left, "PYSPARK_PYTHON": sys.executable}
+    with TemporaryDirectory() as temporary:
+        environment = (
+            os.environ | AS_INSTALLED | {"TMPDIR": temporary, "PYSPARK_PYTHON": sys.executable}
+        )
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         ) as process:
@@ -244,7 +246,7 @@ def measured(name: str, path: Path, rows: int, executors: int) -> None:
     with sink() as url:
         done = job(name, path, url, executors)
         arrived = totals(url)
-    if done is None or done.told.startswith("failed"):
+    if done is None or done.outcome.startswith("failed"):
         print(f"| {name} | {executors} | {rows:,} | failed | | | |", flush=True)
         return
     print(
@@ -272,10 +274,10 @@ def with_faults(name: str, path: Path, rows: int, executors: int) -> None:
         "key", "message_id"
     ).is_first_distinct()  # the API ignores an id it has seen
     kept = came.filter(is_first | pl.col("message_id").is_null())
-    seconds, told = (done.s, done.told) if done else (float("nan"), "failed")
+    seconds, outcome = (done.s, done.outcome) if done else (float("nan"), "failed")
     print(
         f"| {name} | {executors} | {rows:,} | {seconds:.1f} | {unique / seconds:,.0f} | {requests:,} "
-        f"| {rows - unique:,} | {kept.height - unique:,} | {told} |",
+        f"| {rows - unique:,} | {kept.height - unique:,} | {outcome} |",
         flush=True,
     )
 
@@ -288,19 +290,19 @@ def main() -> None:
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--contender", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--faults", action="store_true")
-    asked = parser.parse_args()
-    if asked.contender:
-        name, path, url, executors = asked.contender
-        contend(name, path, url, int(executors))
+    options = parser.parse_args()
+    if options.contender:
+        name, path, url, executors = options.contender
+        run_contender(name, path, url, int(executors))
         return
-    columns = WITH_FAULTS if asked.faults else COLUMNS
+    columns = WITH_FAULTS if options.faults else COLUMNS
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
-    measure = with_faults if asked.faults else measured
+    measure = with_faults if options.faults else measured
     with TemporaryDirectory() as folder:
-        for rows in asked.rows:
-            path = table_of(Path(folder), rows, is_numbered=asked.faults)
-            for name in asked.only or (CONTENDERS if asked.faults else ("local", *CONTENDERS)):
-                for executors in asked.executors if name != "local" else asked.executors[:1]:
+        for rows in options.rows:
+            path = table_of(Path(folder), rows, is_numbered=options.faults)
+            for name in options.only or (CONTENDERS if options.faults else ("local", *CONTENDERS)):
+                for executors in options.executors if name != "local" else options.executors[:1]:
                     measure(name, path, rows, executors)
 
 

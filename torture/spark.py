@@ -1,7 +1,7 @@
 """T30: a run on Spark whose executors, Python workers and drivers are killed: `python -m torture.spark`.
 
-The table is partitioned Parquet, the cluster is of this machine, and a server keeps what arrives. The
-events of a person must arrive in their order, each once, and the record must know what became of each.
+The table is partitioned Parquet, the cluster runs on this machine, and a server keeps what arrives. The
+events of a person must arrive in order, each once, and the record must have the outcome of each.
 """
 
 import argparse
@@ -31,18 +31,18 @@ from torture.spark_driver import DONE, FAILED
 from torture.table import format_table
 
 KINDS = {"executor": "CoarseGrainedExecutorBackend", "worker": "pyspark.daemon"}
-"""What is killed, by a word of its command line."""
+"""The processes that are killed, by a word of their command line."""
 
 FEW_ROWS = 10_000
-"""Fewer rows are one file."""
+"""A table with fewer rows is one file."""
 
-LIFE_S = 1_800.0
-"""After so long a driver is taken to hang in a run."""
+HANGS_AFTER_S = 1_800.0
+"""A driver that takes longer for one run counts as hanging."""
 
 
 @dataclass(kw_only=True)
 class Bench:
-    """One table, one record and one server, for as many drivers as it takes."""
+    """The tables, the record and the server of a test, which survive its drivers."""
 
     folder: Path
     seed: int
@@ -58,12 +58,12 @@ class Bench:
 
     @property
     def run(self) -> int:
-        """The number of the run under way."""
+        """The number of the current run."""
         return max(0, len(list(self.audit.glob("*"))) - 1)
 
     @property
     def files(self) -> int:
-        """Of how many files the table is. Of one file Spark keeps the order by itself."""
+        """How many files the table has. Spark keeps the order of a single file."""
         return 1 if self.rows < FEW_ROWS else 8
 
     @property
@@ -93,24 +93,24 @@ class Bench:
                 ).write_parquet(folder / f"{first:09d}.parquet")
 
     def order(self, url: str) -> Path:
-        """Write what a driver is told, and return the file."""
+        """Write the order for drivers, and return the file."""
         path = self.folder / "order.json"
-        told = {
+        order = {
             "url": url, "write_key": self.write_key, "folder": str(self.folder),
             "table": str(self.folder / "table"), "audit": str(self.audit), "master": self.master,
             "runs": self.runs,
             "order_by": ["n"] if self.files > 1 else [], "partitions": self.partitions, "lease_s": self.lease_s,
             "batch_bytes": 20_000 if self.wait_s else 475_000,
         }  # fmt: skip
-        path.write_text(json.dumps(told))
+        path.write_text(json.dumps(order))
         return path
 
     def lines(self, *, started: float) -> list[Line]:
         """Return the line of the table for each run."""
-        came, requests = arrivals(self.arrived)
-        return [self._line(run, came, requests, started=started) for run in range(self.runs)]
+        messages, requests = arrivals(self.arrived)
+        return [self._line(run, messages, requests, started=started) for run in range(self.runs)]
 
-    def _line(self, run: int, came: pl.DataFrame, requests: int, *, started: float) -> Line:
+    def _line(self, run: int, messages: pl.DataFrame, requests: int, *, started: float) -> Line:
         n = pl.int_range(run * self.rows, (run + 1) * self.rows, dtype=pl.Int64)
         truth = pl.select(
             key=n,
@@ -121,14 +121,14 @@ class Bench:
             rejected=pl.lit(value=False),
             blocks=pl.lit(value=False),
         ).match_to_schema(ROWS)
-        came = came.filter(pl.col("key") // self.rows == run)
+        messages = messages.filter(pl.col("key") // self.rows == run)
         record, kills = cio.audit(self.audit / f"{run:03d}"), self.kills[run]
         line = Line(
             test="T30",
             what="Spark",
             rows=self.rows,
             requests=requests // self.runs,
-            verdict=check(truth, record=record.messages, arrivals=came),
+            verdict=check(truth, record=record.messages, arrivals=messages),
             seed=self.seed,
             kills=kills.total(),
             seconds=(time.monotonic() - started) / self.runs,
@@ -153,16 +153,16 @@ def killed(
     wait_s: float = 0.0,
     every_s: float = 5.0,
 ) -> list[Line]:
-    """Send tables while processes are killed at random, and return what came of each run.
+    """Send tables while processes are killed at random, and return a line for each run.
 
     Args:
         seed: Decides what is killed, when, and what the server does.
         runs: How many tables are sent, one after the other.
         rows: How many events each has.
-        kills: How many executors and Python workers are killed in each run, if it lasts so long; an
+        kills: How many executors and Python workers are killed in each run, if it lasts long enough; an
             executor first.
         drivers: How many drivers are killed in all, each followed by a resume.
-        partitions: Into how many tasks the work is divided.
+        partitions: How many tasks the work has.
         master: The cluster.
         lease_s: The time of a lease.
         wait_s: How long the server takes to answer.
@@ -178,20 +178,20 @@ def killed(
     bench.arrived.touch()
     with _server(bench) as url:
         order = bench.order(url)
-        while _life(bench, order, chance, kills=kills, drivers=drivers, every_s=every_s):
+        while _run_driver(bench, order, chance, kills=kills, drivers=drivers, every_s=every_s):
             pass
     _require_no_key(bench)
     lines = bench.lines(started=started)
-    shutil.rmtree(bench.folder)  # after a failure it stays, to be looked at
+    shutil.rmtree(bench.folder)  # it is kept after a failure
     return lines
 
 
-def _life(
+def _run_driver(
     bench: Bench, order: Path, chance: random.Random, *, kills: int, drivers: int, every_s: float
 ) -> bool:
-    """Let one driver live until it ends or is killed; returns whether another one is needed."""
-    told = bench.folder / "driver.log"
-    with told.open("ab") as log:
+    """Run one driver until it ends or is killed; return whether another one is needed."""
+    path = bench.folder / "driver.log"
+    with path.open("ab") as log:
         driver = subprocess.Popen(  # noqa: S603 - this very program
             [sys.executable, "-m", "torture.spark_driver", str(order)],
             stdout=log, stderr=log, start_new_session=True,
@@ -200,9 +200,9 @@ def _life(
         run, deadline, before = -1, 0.0, bench.arrived.stat().st_size
         while driver.poll() is None:
             if bench.run != run:
-                run, deadline = bench.run, time.monotonic() + LIFE_S
+                run, deadline = bench.run, time.monotonic() + HANGS_AFTER_S
             if time.monotonic() > deadline:
-                raise TortureError(f"T30 seed {bench.seed}: a driver hangs\n{_end_of(told)}")
+                raise TortureError(f"T30 seed {bench.seed}: a driver hangs\n{_end_of(path)}")
             time.sleep(chance.uniform(0.2, 1.8) * every_s)
             if bench.arrived.stat().st_size > before and driver.poll() is None:
                 before = bench.arrived.stat().st_size
@@ -212,7 +212,7 @@ def _life(
         driver.wait()
     if driver.returncode not in (0, FAILED, -signal.SIGKILL):
         raise TortureError(
-            f"T30 seed {bench.seed}: a driver ended with {driver.returncode}\n{_end_of(told)}"
+            f"T30 seed {bench.seed}: a driver ended with {driver.returncode}\n{_end_of(path)}"
         )
     return driver.returncode != 0
 
@@ -220,7 +220,7 @@ def _life(
 def _kill_one(
     bench: Bench, driver: int, chance: random.Random, *, kills: int, drivers: int
 ) -> None:
-    """Kill the driver with all that hears of it late, or one of its processes."""
+    """Kill the driver and its JVM, or one of its other processes."""
     if (bench.audit / f"{bench.run:03d}" / DONE).exists():
         return
     of_run = bench.kills[bench.run]
@@ -232,28 +232,28 @@ def _kill_one(
         java = [pid for pid in _below(driver) if "SparkSubmit" in _command(pid)]
         for pid in (*java, driver):
             _kill(pid)
-        time.sleep(bench.lease_s / 2)  # what it leaves behind goes on for a moment
+        time.sleep(bench.lease_s / 2)  # its executors run on for a moment
         return
     kind = chance.choice(sorted(KINDS)) if lesser else "executor"
-    found = [pid for pid in _below(driver) if KINDS[kind] in _command(pid)]
-    if found and lesser < kills:
+    candidates = [pid for pid in _below(driver) if KINDS[kind] in _command(pid)]
+    if candidates and lesser < kills:
         of_run[kind] += 1
-        _kill(chance.choice(found))
+        _kill(chance.choice(candidates))
 
 
 def _below(pid: int) -> list[int]:
-    """Return the processes that a process has started, and those that they have."""
+    """Return the descendants of a process."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError):
             fields = (path / "stat").read_text().rpartition(")")[2].split()
             children.setdefault(int(fields[1]), []).append(int(path.name))
-    found, left = [], [pid]
-    while left:
-        below = children.get(left.pop(), [])
-        found += below
-        left += below
-    return found
+    descendants, to_visit = [], [pid]
+    while to_visit:
+        own = children.get(to_visit.pop(), [])
+        descendants += own
+        to_visit += own
+    return descendants
 
 
 def _command(pid: int) -> str:
@@ -268,7 +268,7 @@ def _kill(pid: int) -> None:
 
 
 def _end_all(driver: int) -> None:
-    """End what is left of a driver's processes: those of its session, wherever they belong now."""
+    """Kill the remaining processes of a driver: all of its session, whatever their parent is now."""
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError, ValueError):
             fields = (path / "stat").read_text().rpartition(")")[2].split()
@@ -291,7 +291,7 @@ def _server(bench: Bench) -> Iterator[str]:
 
 
 def _require_no_key(bench: Bench) -> None:
-    """Raise if the key stands in what the driver said, in an event log or in what executors said."""
+    """Raise if the key is in the output of the driver or an executor, or in an event log."""
     import pyspark
 
     work = Path(pyspark.__file__).parent / "work"
@@ -304,10 +304,10 @@ def _require_no_key(bench: Bench) -> None:
     ]
     texts = {path: path.read_bytes() for path in (bench.folder / "driver.log", *logs)}
     if not any(b"SparkListenerJobStart" in text for text in texts.values()):
-        raise TortureError(f"T30 seed {bench.seed}: there is no event log to look through")
+        raise TortureError(f"T30 seed {bench.seed}: there is no event log to search")
     for path, text in texts.items():
         if bench.write_key.encode() in text:
-            raise TortureError(f"T30 seed {bench.seed}: the key stands in {path}")
+            raise TortureError(f"T30 seed {bench.seed}: the key is in {path}")
 
 
 def _end_of(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""A driver of Spark that sends a table, or takes up what earlier drivers left: `python -m torture.spark_driver ORDER`."""
+"""A driver of Spark that sends a table, or resumes what earlier drivers left: `python -m torture.spark_driver ORDER`."""
 
 import json
 import os
@@ -18,7 +18,7 @@ DONE = "done"
 """The file beside the record of a run that has ended."""
 
 FAILED = 3
-"""How a driver ends whose job failed."""
+"""The exit status of a driver whose job failed."""
 
 SETTINGS = {
     "spark.ui.enabled": "false",
@@ -47,8 +47,8 @@ class Events:
     pipeline: Pipeline
 
 
-def session(order: dict[str, Any]) -> Any:
-    """Return a session on a cluster of this machine."""
+def start_session(order: dict[str, Any]) -> Any:
+    """Return a session on a local cluster."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
@@ -63,20 +63,20 @@ def session(order: dict[str, Any]) -> Any:
     builder = SparkSession.builder.master(order["master"]).appName("torture")
     for name, value in (SETTINGS | places).items():
         builder = builder.config(name, value)
-    made = builder.getOrCreate()
-    made.sparkContext.setLogLevel("ERROR")
-    return made
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
 
 
 def by_person(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> Any:
-    """Put the rows of a person into one partition, in their order."""
+    """Put the rows of a person into one partition, in order."""
     del pipeline
     return table.frame.repartition(partitions, "user_id").sortWithinPartitions("__row__")
 
 
-def sent(order: dict[str, Any], number: int) -> SparkRun:
-    """Send the table of a run, or what earlier drivers left of it."""
-    rows = session(order).read.parquet(f"{order['table']}/{number:03d}")
+def send(order: dict[str, Any], number: int) -> SparkRun:
+    """Send the table of a run, or resume what earlier drivers left of it."""
+    rows = start_session(order).read.parquet(f"{order['table']}/{number:03d}")
     table = read_spark(rows, order_by=order["order_by"])
     plan = cio.frame(table.sample.lazy).track(
         event="event", user_id="user_id", timestamp="at", properties=["n"]
@@ -90,21 +90,21 @@ def sent(order: dict[str, Any], number: int) -> SparkRun:
     spark = SparkOptions(
         partitions=order["partitions"], lease_s=order["lease_s"], in_order=by_person
     )
-    begun = sorted(path.parent for path in audit.glob("*/run.json"))
+    unfinished = sorted(path.parent for path in audit.glob("*/run.json"))
     events = Events(table=table, pipeline=pipeline)
-    if begun:
-        return resume(begun[-1], events, client, options=options, spark=spark)
+    if unfinished:
+        return resume(unfinished[-1], events, client, options=options, spark=spark)
     return start(events, client, options=options, spark=spark)
 
 
 def main() -> None:
-    """Do what an order says, one run after the other; end with `FAILED` where rows are left."""
+    """Send the tables of an order, one run after the other; exit with `FAILED` if rows are left."""
     order = json.loads(Path(sys.argv[1]).read_text())
     for number in range(order["runs"]):
         done = Path(order["audit"]) / f"{number:03d}" / DONE
         if not done.exists():
             try:
-                run = sent(order, number).wait()
+                run = send(order, number).wait()
             except RunError as error:
                 sys.stdout.write(f"{error}\n")
                 sys.exit(FAILED)

@@ -1,4 +1,4 @@
-"""Tables of Apache Spark: the same plan, with the work done where the rows are."""
+"""Plans of Apache Spark frames: the same as local plans, with the work done on the executors."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Return the data source once it is asked for: it needs a version of pyspark that not all have."""
+    """Import the data source on first use, since it needs pyspark 4 or later."""
     if name != "CustomerIO":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:

@@ -1,4 +1,4 @@
-"""One attempt of a task at a partition: a local run over its rows, with a record of its own."""
+"""One attempt of a task at a partition: a local run of its rows, with its own record."""
 
 import os
 import tempfile
@@ -40,14 +40,14 @@ from cio_frames.sending.http import Request, Response, Transport
 from cio_frames.sending.rate_limit import THROTTLED
 from cio_frames.sending.retry_policy import retry_after
 from cio_frames.spark.lease import Claim, Lease, Renewal
-from cio_frames.spark.rate import PACE_FILE, Followed, Pace, first_share
-from cio_frames.spark.reading import PlanSettings, known_findings, read_chunk
+from cio_frames.spark.rate import PACE_FILE, Pace, ShareTracker, first_share
+from cio_frames.spark.reading import PlanSettings, findings_of_chunk, listed, read_chunk
 from cio_frames.validation import FINDING_SCHEMA
 from cio_frames.workspaces.client import ClientSettings
 
 COMPONENT, FINDINGS, EARLIER = "__component__", "__findings__", "__earlier__"
-"""Columns beside the user's: who the rows of one person are, what the whole table shows of a row, and
-what earlier runs recorded of its message."""
+"""Columns added to the user's: the component of a row, the findings of the whole table about it, and what
+earlier runs recorded about its message."""
 
 EARLIER_SCHEMA = pl.Schema(
     {
@@ -58,11 +58,11 @@ EARLIER_SCHEMA = pl.Schema(
         "first_attempt_at": pl.Datetime("ms", "UTC"),
     }
 )
-"""What earlier runs recorded of the messages of rows."""
+"""What earlier runs recorded about the messages of rows."""
 
 _NO_ROW = pl.Series("row", dtype=pl.Int64)
 
-RESULT = pl.Schema(
+RESULT_SCHEMA = pl.Schema(
     {
         "partition": pl.Int64(),
         "attempt": pl.String(),
@@ -72,15 +72,15 @@ RESULT = pl.Schema(
         "notes": pl.String(),
     }
 )
-"""What an attempt gives back: its place, how many rows it had, and why it stopped early."""
+"""The result of an attempt: its partition, how many rows it had, and why it stopped early."""
 
-SEPARATOR = "\n"
+NOTE_SEPARATOR = "\n"
 """Between the notes of an attempt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What all attempts of a run are given. It travels to the executors; its keys are masked."""
+    """What all attempts of a run get. It is pickled for the executors; its keys are masked."""
 
     directory: str
     info: RunInfo
@@ -94,22 +94,24 @@ class Work:
 
 
 def deliver(chunks: Iterator[pa.Table], *, work: Work) -> Iterator[pl.DataFrame]:
-    """Send the rows of a partition, as far as no earlier attempt did; yield what is to be told of it."""
+    """Send those rows of a partition that no earlier attempt sent; yield the result."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
     assert context is not None, "An attempt is made by a task."  # noqa: S101
-    yield from delivered(chunks, work=work, partition=context.partitionId())
+    yield from deliver_partition(chunks, work=work, partition=context.partitionId())
 
 
-def delivered(chunks: Iterable[pa.Table], *, work: Work, partition: int) -> Iterator[pl.DataFrame]:
-    """Do what `deliver` does for the partition of this number."""
+def deliver_partition(
+    chunks: Iterable[pa.Table], *, work: Work, partition: int
+) -> Iterator[pl.DataFrame]:
+    """Do what `deliver` does for the partition with this number."""
     attempt = _Attempt(work, partition=partition)
     if attempt.pace is not None and attempt.pace.stop:
         return
     with spooled(chunks, plan=work.plan) as table:
         if table.count:
-            yield attempt.made(table)
+            yield attempt.send(table)
 
 
 class _Attempt:
@@ -119,51 +121,53 @@ class _Attempt:
         self._work = work
         self._partition = partition
         self._disk, self._run = opened(work.directory, durability=work.durability)
-        self._lax, _ = opened(work.directory, durability="process")  # for what need not survive
+        self._volatile_disk, _ = opened(
+            work.directory, durability="process"
+        )  # for files that need not survive
         self._sender: Run | None = None
-        self._followed: Followed | None = None
+        self._tracker: ShareTracker | None = None
         self._throttled, self._pause_s = 0, 0.0
 
     @property
     def pace(self) -> Pace | None:
-        """What the driver wrote last, if anything."""
+        """What the driver wrote last; None if it wrote nothing."""
         with suppress(OSError):
-            return msgspec.json.decode(self._lax.read(self._run / PACE_FILE), type=Pace)
+            return msgspec.json.decode(self._volatile_disk.read(self._run / PACE_FILE), type=Pace)
         return None
 
-    def made(self, table: "SpooledTable") -> pl.DataFrame:
-        """Send what is left of the partition, and return what is to be told of it."""
+    def send(self, table: "SpooledTable") -> pl.DataFrame:
+        """Send the rest of the partition, and return the result."""
         lease = Lease(
-            self._lax,
+            self._volatile_disk,
             self._run,
             scope=f"{self._partition:06d}",
-            known=self._latest,
+            last_epoch=self._last_epoch,
             lease_s=self._work.lease_s,
-            tell=self._told,
+            renewal=self._renewal,
         )
         stopped: tuple[str, str] | None = None
         try:
             if lease.acquire(still_wanted=self._is_wanted):
-                with _every(lease.renew_s, lambda: self._renewed(lease)):
-                    stopped = self._sent(table, lease)
+                with _repeating(lease.renew_s, lambda: self._renew(lease)):
+                    stopped = self._send(table, lease)
         finally:
             lease.end()
         code, reason = stopped or (None, None)
-        notes = SEPARATOR.join(self._sender.notes) if self._sender else ""
+        notes = NOTE_SEPARATOR.join(self._sender.notes) if self._sender else ""
         name = lease.claim.name if self._sender else ""
-        told = (self._partition, name, table.count, code, reason, notes)
-        return pl.DataFrame([told], schema=RESULT, orient="row")
+        result = (self._partition, name, table.count, code, reason, notes)
+        return pl.DataFrame([result], schema=RESULT_SCHEMA, orient="row")
 
-    def _latest(self) -> int:
-        """Return the highest epoch of attempts that were made at this partition."""
-        made = attempts(self._disk, self._run, self._partition)
-        return max((Claim.named(path.name).epoch for path in made), default=0)
+    def _last_epoch(self) -> int:
+        """Return the highest epoch of the attempts at this partition."""
+        paths = attempts(self._disk, self._run, self._partition)
+        return max((Claim.named(path.name).epoch for path in paths), default=0)
 
     def _is_wanted(self) -> bool:
         pace = self.pace
         return pace is None or not pace.stop
 
-    def _told(self) -> Renewal:
+    def _renewal(self) -> Renewal:
         sender = self._sender
         return Renewal(
             counter=0,
@@ -173,24 +177,26 @@ class _Attempt:
             stopped=None if sender is None else sender.stopped,
         )
 
-    def _heard(self, answer: Response) -> None:
-        """Take note of an answer that asks to slow down."""
+    def _note_response(self, answer: Response) -> None:
+        """Count a response that asks to slow down."""
         if answer.status == THROTTLED:
             self._pause_s = retry_after(answer.retry_after, date=answer.date) or 0.0
             self._throttled += 1
 
-    def _sent(self, table: "SpooledTable", lease: Lease) -> tuple[str, str] | None:
-        """Send under a lease; return why that ended early, if it did.
+    def _send(self, table: "SpooledTable", lease: Lease) -> tuple[str, str] | None:
+        """Send under a lease; return why it ended early, or None.
 
         Raises:
             RunError: Another attempt has taken over.
         """
         work = self._work
         pipeline = work.plan.of_table(table)
-        pipeline = pipeline.with_pre_send_check(given_check(pipeline, table))
+        pipeline = pipeline.with_pre_send_check(partition_check(pipeline, table))
         job = Pipelines((pipeline,)).job()
         before = rows_of(self._disk, self._run, self._partition, run_id=work.info.run_id)
-        client = _fenced(work.client.client(), may_send=lease.may_send, heard=self._heard)
+        client = _fenced(
+            work.client.client(), may_send=lease.may_send, note_response=self._note_response
+        )
         key = work.key.reveal() if work.key else None
         selection = _selection(job, table, before, work=work, key=key)
         writer = AuditWriter.start(
@@ -206,9 +212,9 @@ class _Attempt:
         )  # fmt: skip
         limit = client.request_rate(pipeline.mapping.call.api.name)
         first = first_share(rate=limit, concurrency=client.concurrency, slots=work.slots)
-        followed = Followed(name=lease.name, first=first)
-        self._follow(followed, run)
-        self._sender, self._followed = run, followed
+        tracker = ShareTracker(name=lease.name, first=first)
+        self._follow(tracker, run)
+        self._sender, self._tracker = run, tracker
         try:
             stopped = run.start().wait().stopped
         except (RunStoppedError, RunInterruptedError):
@@ -217,27 +223,27 @@ class _Attempt:
             raise RunError(f"Another attempt at partition {self._partition} has taken over.")
         return stopped
 
-    def _renewed(self, lease: Lease) -> None:
-        """Renew the claim, and do what others ask for."""
+    def _renew(self, lease: Lease) -> None:
+        """Renew the claim, and follow the driver."""
         is_held = lease.renew()
-        if self._sender is not None and self._followed is not None:
+        if self._sender is not None and self._tracker is not None:
             if not is_held:
                 self._sender.stop()
-            self._follow(self._followed, self._sender)
+            self._follow(self._tracker, self._sender)
 
-    def _follow(self, followed: Followed, run: Run) -> None:
+    def _follow(self, tracker: ShareTracker, run: Run) -> None:
         pace = self.pace
         if pace is not None and pace.stop:
             run.stop()
-        share, control = followed.share(pace, now=time.monotonic()), run.control
+        share, control = tracker.share(pace, now=time.monotonic()), run.control
         if control.rate != share.rate:
             control.rate = share.rate
         control.concurrency = share.concurrency
         control.paused = share.concurrency == 0
 
 
-def given_check(pipeline: Pipeline, table: "SpooledTable") -> PreSendCheck:
-    """Return what is known of the whole table, and who is connected with whom in this partition."""
+def partition_check(pipeline: Pipeline, table: "SpooledTable") -> PreSendCheck:
+    """Return the check of a partition: the findings of the whole table about it, and its components."""
     is_linked = bool(linked_keys(pipeline.mapping))
     return PreSendCheck(
         rows=table.count,
@@ -251,7 +257,7 @@ def given_check(pipeline: Pipeline, table: "SpooledTable") -> PreSendCheck:
 def _selection(
     job: Job, table: "SpooledTable", before: pl.DataFrame, *, work: Work, key: str | None
 ) -> RowSelection:
-    """Return which rows are sent: those that earlier attempts left, as a resumed run takes them up."""
+    """Return which rows are sent: the rest of earlier attempts, as in a resumed run."""
     seed = work.info.run_id if work.info.id_algorithm == RUN_ALGORITHM else None
     finished = None if work.info.repeat else _finished(job, table, work=work, key=key)
     if before.is_empty():
@@ -280,66 +286,73 @@ def _selection(
 def _finished(
     job: Job, table: "SpooledTable", *, work: Work, key: str | None
 ) -> pl.DataFrame | None:
-    """Return the messages that an earlier run delivered, or left in doubt and that are not sent again."""
+    """Return the messages that earlier runs delivered, or left in doubt and that are not sent again."""
     if table.earlier.is_empty():
         return None
     best = table.earlier.sort(pl.col("state") == "delivered", descending=True).unique(
         "row", keep="first"
     )
-    found = with_kept_states(best, now=utc_now(), wanted=work.in_doubt).filter(
+    finished = with_kept_states(best, now=utc_now(), wanted=work.in_doubt).filter(
         pl.col("kept_state").is_not_null()
     )
     names = pl.concat(
         messages.select("row", keyed_ids(pl.col("message_id"), key=key).alias("message_id"))
         for _, _, messages in job.state_messages(events=True)
     )
-    kept = found.join(names, on="row").unique("message_id")
-    return kept.select("message_id", "payload_hash", state="kept_state")
+    named = finished.join(names, on="row").unique("message_id")
+    return named.select("message_id", "payload_hash", state="kept_state")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _FencedClient(Client):
-    """A client that lets nothing leave once somebody else may have taken over."""
+    """A client that sends nothing once another attempt may have taken over."""
 
     _may_send: Callable[[], bool] = field(repr=False)
-    _heard: Callable[[Response], None] = field(repr=False)
+    _note_response: Callable[[Response], None] = field(repr=False)
 
     def session(self, *, monotonic: Callable[[], float] = time.monotonic) -> Transport:
-        """Return a transport that asks before each request."""
+        """Return a transport that checks the lease before each request."""
         return _FencedTransport(
-            self._wire, monotonic=monotonic, may_send=self._may_send, heard=self._heard
+            self._wire,
+            monotonic=monotonic,
+            may_send=self._may_send,
+            note_response=self._note_response,
         )
 
 
 class _FencedTransport(Transport):
-    """A transport that asks before each request whether it may leave."""
+    """A transport that checks the lease before each request."""
 
     def __init__(
-        self, *args: Any, may_send: Callable[[], bool], heard: Callable[[Response], None], **kw: Any
+        self,
+        *args: Any,
+        may_send: Callable[[], bool],
+        note_response: Callable[[Response], None],
+        **kw: Any,
     ) -> None:
         super().__init__(*args, **kw)
         self._may_send = may_send
-        self._heard = heard
+        self._note_response = note_response
 
     async def post(self, request: Request) -> Response:
-        """Send one request if it may leave."""
+        """Send one request if the lease allows it."""
         if not self._may_send():
             return Response(kind="never-sent", error="another attempt may have taken over")
         answer = await super().post(request)
-        self._heard(answer)
+        self._note_response(answer)
         return answer
 
 
 def _fenced(
-    client: Client, *, may_send: Callable[[], bool], heard: Callable[[Response], None]
+    client: Client, *, may_send: Callable[[], bool], note_response: Callable[[Response], None]
 ) -> Client:
-    known = {name: getattr(client, name) for name in Client.__dataclass_fields__}
-    return _FencedClient(**known, _may_send=may_send, _heard=heard)
+    settings = {name: getattr(client, name) for name in Client.__dataclass_fields__}
+    return _FencedClient(**settings, _may_send=may_send, _note_response=note_response)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SpooledTable(Table):
-    """The rows of a partition in a file of this machine. They keep the numbers that Spark gave them."""
+    """The rows of a partition in a local file. They keep the numbers that Spark gave them."""
 
     reader: pa.ipc.RecordBatchFileReader = field(repr=False)
     numbers: pl.Series = field(repr=False)
@@ -356,7 +369,7 @@ class SpooledTable(Table):
         return self.count
 
     def chunks(self, rows: int = 50_000) -> Generator[pl.DataFrame]:
-        """Yield the rows with their numbers, as they were written, in frames of at most so many rows."""
+        """Yield the rows with their numbers, as they were written, in frames of at most this many rows."""
         for place in range(self.reader.num_record_batches):
             frame = pl.DataFrame(pa.Table.from_batches([self.reader.get_batch(place)]))
             yield from (part.rechunk() for part in frame.iter_slices(rows))
@@ -364,18 +377,18 @@ class SpooledTable(Table):
 
 @contextmanager
 def spooled(chunks: Iterable[pa.Table], *, plan: PlanSettings) -> Iterator[SpooledTable]:
-    """Write rows to a file that has no name, so that it is gone whatever ends this process."""
+    """Write rows to a file without a name, which the system deletes however this process ends."""
     numbers, findings, earlier = [_NO_ROW], [FINDING_SCHEMA.to_frame()], [EARLIER_SCHEMA.to_frame()]
     notes: list[Note] = []
-    with _nameless() as file:
+    with _unnamed_file() as file:
         writer: pa.ipc.RecordBatchFileWriter | None = None
         for chunk in chunks:
             rows, noted = read_chunk(chunk, plan.schema)
             notes += (note for note in noted if note.severity == "reject")
-            if (known := known_findings(chunk)) is not None:
-                findings.append(known.select(FINDING_SCHEMA.names()))
-            if (found := _told_beside(chunk, EARLIER)) is not None:
-                earlier.append(found.select(EARLIER_SCHEMA.names()).cast(EARLIER_SCHEMA))
+            if (of_table := findings_of_chunk(chunk)) is not None:
+                findings.append(of_table.select(FINDING_SCHEMA.names()))
+            if (recorded := listed(chunk, EARLIER)) is not None:
+                earlier.append(recorded.select(EARLIER_SCHEMA.names()).cast(EARLIER_SCHEMA))
             numbers.append(rows[ROW].rename("row"))
             table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
             writer = writer or pa.ipc.new_file(file, table.schema)
@@ -399,17 +412,9 @@ def spooled(chunks: Iterable[pa.Table], *, plan: PlanSettings) -> Iterator[Spool
         )
 
 
-def _told_beside(chunk: pa.Table, column: str) -> pl.DataFrame | None:
-    """Return what a column beside the user's tells of rows, one line for each thing; None without it."""
-    if column not in chunk.column_names:
-        return None
-    told = pl.DataFrame(chunk.select([ROW, column])).rename({ROW: "row"}).drop_nulls()
-    return told.explode(column, empty_as_null=False).unnest(column)
-
-
 @contextmanager
-def _nameless() -> Iterator[IO[bytes]]:
-    """Give a file without a name, where the executor keeps what it need not keep in memory."""
+def _unnamed_file() -> Iterator[IO[bytes]]:
+    """Open a file without a name in a local directory of the executor."""
     places = [place for place in os.environ.get("SPARK_LOCAL_DIRS", "").split(",") if place]
     where = next((place for place in places if Path(place).is_dir()), None)
     with tempfile.TemporaryFile(dir=where) as file:
@@ -417,8 +422,8 @@ def _nameless() -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def _every(seconds: float, do: Callable[[], None]) -> Iterator[None]:
-    """Do something again and again on a thread, until the block is left."""
+def _repeating(seconds: float, do: Callable[[], None]) -> Iterator[None]:
+    """Call a function again and again on a thread, until the block is left."""
     over = threading.Event()
 
     def again() -> None:

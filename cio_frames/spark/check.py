@@ -1,4 +1,4 @@
-"""The full check of a Spark frame: one pass where the rows are, whose sums make the report."""
+"""The full check of a Spark frame: one pass on the executors, whose sums make the report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -33,13 +33,13 @@ from cio_frames.spark.judge import (
     PEOPLE,
     REASON_SCHEMA,
     STATE_SCHEMA,
-    add_up,
-    count_once,
-    find,
-    first_named,
-    reject,
+    count_distinct,
+    find_in_rows,
+    first_values,
+    rejected_rows,
+    summarize,
     unpacked,
-    values_of,
+    values_kind,
 )
 from cio_frames.spark.reading import FINDINGS, PlanSettings
 from cio_frames.spark.repeats import without_rejected_repeats
@@ -64,20 +64,20 @@ from cio_frames.validation.findings import SENSITIVE
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-SENT_TO_ALL = 200_000
-"""Findings of the whole table up to which every executor gets all of them: no row of the table moves."""
+BROADCAST_FINDINGS = 200_000
+"""Up to this many findings of the whole table are sent to every executor, so that no row has to move."""
 
-STATES_AT_ONCE = 100_000
+NUMBERS_AT_ONCE = 100_000
 """How many numbers are counted at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Concluded:
-    """What follows from what all executors told.
+class CheckResult:
+    """The result of the full check, combined from the partial results of the executors.
 
     Attributes:
-        full: The same as of a local table; its findings are the first of each kind.
-        summaries: What the findings of a code and column come to in all.
+        full: The same as for a local table; its findings are the first of each kind.
+        summaries: The summary of all findings of a code and column.
         of_table: The findings that name no row.
         changed: What the repairs changed.
     """
@@ -93,58 +93,58 @@ class SparkCheck:
     """What all checks found in a Spark frame.
 
     Attributes:
-        rows: The rows, with what the whole table shows of each.
-        of_rows: What the whole table shows of rows; None if that is nothing.
-        settings: What executors are given.
-        concluded: What follows from what they told.
-        kept: The frame that Spark keeps for it.
+        rows: The rows, with the findings of the whole table about each.
+        row_findings: The findings of the whole table about rows; None if there are none.
+        settings: The settings that executors get.
+        result: The combined results of the executors.
+        persisted: The frame that Spark keeps for it.
         sets_state: Whether an event sets a state.
     """
 
     rows: "DataFrame"
-    of_rows: "DataFrame | None"
+    row_findings: "DataFrame | None"
     settings: PlanSettings
-    concluded: Concluded
-    kept: "DataFrame"
+    result: CheckResult
+    persisted: "DataFrame"
     sets_state: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SparkPreSendCheck:
-    """What must be known of a Spark frame before anything of it is sent; nothing forbids it.
+    """What must be known of a Spark frame before any of it is sent, if nothing forbids sending.
 
     Attributes:
-        of_rows: What the whole table shows of rows and keeps them from being sent; None if that is nothing.
-        before_send: The same as of a local table.
+        row_findings: The findings of the whole table that exclude rows; None if there are none.
+        before_send: The same as for a local table.
         sets_state: Whether an event sets a state.
-        kept: The frame that Spark keeps for it.
+        persisted: The frame that Spark keeps for it.
     """
 
-    of_rows: "DataFrame | None"
+    row_findings: "DataFrame | None"
     before_send: PreSendCheck
     sets_state: bool
-    kept: "DataFrame"
+    persisted: "DataFrame"
 
 
 @spark_failures("the table was checked")
 @engine_errors("the table was checked")
 def check_fully(table: SparkTable, pipeline: Pipeline) -> SparkCheck:
-    """Apply every check where the rows are, and count."""
+    """Apply every check on the executors, and count."""
     settings = PlanSettings.of(pipeline)
     pipeline = replace(pipeline, clock=lambda: settings.now)
     whole = table_findings(table, pipeline)
-    known, blocking = _settled(table, whole, settings=settings)
-    rows = table.frame if known is None else _with_findings(table, known)
-    concluded = conclude(
-        _answers(rows, table=table, settings=settings), pipeline=pipeline, rows=table.rows,
+    row_findings, blocking = _row_findings(table, whole, settings=settings)
+    rows = table.frame if row_findings is None else _with_findings(table, row_findings)
+    result = combine(
+        _partial_results(rows, table=table, settings=settings), pipeline=pipeline, rows=table.rows,
         of_table=whole.of_table, blocking=blocking, fingerprint=whole.fingerprint,
     )  # fmt: skip
     return SparkCheck(
         rows=rows,
-        of_rows=None if known is None else known[0],
+        row_findings=None if row_findings is None else row_findings[0],
         settings=settings,
-        concluded=concluded,
-        kept=whole.rows,
+        result=result,
+        persisted=whole.rows,
         sets_state=whole.sets_state,
     )
 
@@ -152,23 +152,27 @@ def check_fully(table: SparkTable, pipeline: Pipeline) -> SparkCheck:
 @spark_failures("the table was checked")
 @engine_errors("the table was checked")
 def check_before_send(table: SparkTable, pipeline: Pipeline) -> SparkPreSendCheck | None:
-    """Look only for what keeps rows from being sent, in one pass.
+    """Look only for what excludes rows, in one pass.
 
     Returns:
-        What is found; None where something may forbid sending, for the full check to tell.
+        The result; None if something may forbid sending, which the full check reports.
     """
     settings = PlanSettings.of(pipeline)
     pipeline = replace(pipeline, clock=lambda: settings.now)
     blocking = [each for each in pipeline.applied if each.severity in BLOCKING]
     strict = [each for each in blocking if each.severity == "refuse"]
-    asks_more = any(isinstance(each.test, MessageTest) for each in strict)  # than rows tell
-    if asks_more or pipeline.checks.shares() or check_call(strict, scope=pipeline.scope()).height:
+    needs_messages = any(isinstance(each.test, MessageTest) for each in strict)
+    if (
+        needs_messages
+        or pipeline.checks.shares()
+        or check_call(strict, scope=pipeline.scope()).height
+    ):
         return None
     whole = table_findings(table, pipeline, checks=blocking, strict=strict)
     refused = whole.of_table.filter(pl.col("severity") == "refuse").height
     if whole.refused or refused or any(each.code in whole.counts for each in strict):
         return None
-    known, of_first = _settled(table, whole, settings=settings)
+    row_findings, of_first = _row_findings(table, whole, settings=settings)
     before = PreSendCheck(
         rows=table.rows,
         blocking=pl.concat([of_first, whole.of_table.filter(pl.col("severity").is_in(BLOCKING))]),
@@ -177,105 +181,107 @@ def check_before_send(table: SparkTable, pipeline: Pipeline) -> SparkPreSendChec
         components=None,
     )
     return SparkPreSendCheck(
-        of_rows=None if known is None else known[0],
+        row_findings=None if row_findings is None else row_findings[0],
         before_send=before,
         sets_state=whole.sets_state,
-        kept=whole.rows,
+        persisted=whole.rows,
     )
 
 
-def _answers(rows: "DataFrame", *, table: SparkTable, settings: PlanSettings) -> pl.DataFrame:
-    """Have the executors judge the rows, each of them once, and return what they tell."""
-    told = map_chunks(
-        rows, partial(add_up, settings=settings), schema=STATE_SCHEMA,
+def _partial_results(
+    rows: "DataFrame", *, table: SparkTable, settings: PlanSettings
+) -> pl.DataFrame:
+    """Have the executors check every row once, and return their results."""
+    results = map_chunks(
+        rows, partial(summarize, settings=settings), schema=STATE_SCHEMA,
         rows=rows_at_once(table.sample),
     )  # fmt: skip
-    together = told.repartition("kind", "number")
+    by_number = results.repartition("kind", "number")
     return pl.DataFrame(
-        to_arrow(map_chunks(together, count_once, schema=STATE_SCHEMA, rows=STATES_AT_ONCE))
+        to_arrow(map_chunks(by_number, count_distinct, schema=STATE_SCHEMA, rows=NUMBERS_AT_ONCE))
     )
 
 
-def conclude(
-    answers: pl.DataFrame, *, pipeline: Pipeline, rows: int, of_table: pl.DataFrame,
+def combine(
+    results: pl.DataFrame, *, pipeline: Pipeline, rows: int, of_table: pl.DataFrame,
     blocking: pl.DataFrame, fingerprint: str,
-) -> Concluded:  # fmt: skip
-    """Return what follows once all is in.
+) -> CheckResult:  # fmt: skip
+    """Combine the results of all partitions.
 
     Args:
-        answers: What `count_once` told, of all partitions.
+        results: What `count_distinct` yields for all partitions.
         pipeline: The pipeline of the first rows.
         rows: Rows read.
         of_table: Findings of the whole table that name no row.
-        blocking: Those that keep some of the first rows from being sent.
+        blocking: Findings that exclude some of the first rows.
         fingerprint: The fingerprint of the table.
     """
-    found = _Sums.of(answers)
-    summaries = _summaries(found, pipeline=pipeline)
-    ordered = _of_table(found, of_table, rows=rows, summaries=summaries, pipeline=pipeline)
-    of_rows = replace(found.kinds, kinds=_longer(found.kinds.kinds, summaries))
+    sums = _Sums.of(results)
+    summaries = _summaries(sums, pipeline=pipeline)
+    ordered = _table_findings(sums, of_table, rows=rows, summaries=summaries, pipeline=pipeline)
+    in_rows = replace(sums.kinds, kinds=_with_summaries(sums.kinds.kinds, summaries))
     own = finding_kinds(ordered, excluded=pl.Series(dtype=pl.Int64), checks=pipeline.applied)
-    kinds = FindingKinds.joined([own, of_rows])
-    findings = _first_of_each(kinds)
+    kinds = FindingKinds.joined([own, in_rows])
+    findings = _first_findings(kinds)
     before = PreSendCheck(
         rows=rows,
         blocking=pl.concat([blocking, of_table.filter(pl.col("severity").is_in(BLOCKING))]),
         refusals=refusals_of(findings),
         fingerprint=fingerprint,
-        components=None,  # who is connected decides where rows go, not what is said of them
-        allowances=found.allowances,
+        components=None,  # they decide where rows go, not what is found in them
+        allowances=sums.allowances,
     )
-    full = _full_check(found, kinds, findings=findings, before=before, pipeline=pipeline)
-    changed = _changed(found, pipeline)
-    return Concluded(full=full, summaries=summaries, of_table=ordered, changed=changed)
+    full = _full_check(sums, kinds, findings=findings, before=before, pipeline=pipeline)
+    changed = _changed(sums, pipeline)
+    return CheckResult(full=full, summaries=summaries, of_table=ordered, changed=changed)
 
 
-def _settled(
+def _row_findings(
     table: SparkTable, whole: TableFindings, *, settings: PlanSettings
 ) -> tuple["tuple[DataFrame, int] | None", pl.DataFrame]:
-    """Return what the whole table shows of rows and how often, and what it rejects of the first rows."""
-    found, counts = whole.rows, whole.counts
+    """Return the findings of the whole table about rows and how many, and those that exclude first rows."""
+    findings, counts = whole.rows, whole.counts
     count = sum(counts.values())
     if not count:
         return None, FINDING_SCHEMA.to_frame()
-    first = found.where(f"row < {table.sample.rows()} AND severity IN {BLOCKING}")
+    first = findings.where(f"row < {table.sample.rows()} AND severity IN {BLOCKING}")
     blocking = pl.DataFrame(to_arrow(first)).match_to_schema(FINDING_TEXTS).cast(FINDING_SCHEMA)
-    told = without_rejected_repeats(table, found, codes=counts, settings=settings)
-    return (told, count), blocking
+    kept = without_rejected_repeats(table, findings, codes=counts, settings=settings)
+    return (kept, count), blocking
 
 
-def _with_findings(table: SparkTable, known: tuple["DataFrame", int]) -> "DataFrame":
-    """Return the rows with what the whole table shows of each in a column `FINDINGS`."""
-    found, count = known
+def _with_findings(table: SparkTable, row_findings: tuple["DataFrame", int]) -> "DataFrame":
+    """Return the rows with the findings of the whole table about each in a column `FINDINGS`."""
+    findings, count = row_findings
     texts = [name for name in FINDING_TEXTS if name != "row"]
-    each = found.selectExpr("row", f"struct({', '.join(map(quoted, texts))}) AS found")
-    of_row = each.groupBy("row").agg({"found": "collect_list"}).toDF(ROW, FINDINGS)
+    each = findings.selectExpr("row", f"struct({', '.join(map(quoted, texts))}) AS finding")
+    of_row = each.groupBy("row").agg({"finding": "collect_list"}).toDF(ROW, FINDINGS)
     of_row = of_row.selectExpr(quoted(ROW), f"array_sort({FINDINGS}) AS {FINDINGS}")
-    if count <= SENT_TO_ALL:
+    if count <= BROADCAST_FINDINGS:
         return table.frame.join(of_row.hint("broadcast"), ROW, "left")
     return table.frame.join(of_row, ROW, "left").sortWithinPartitions(ROW)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sums:
-    """What the executors told: small frames of all partitions, and how many different numbers."""
+    """The small frames of all partitions, and how many different numbers of each kind there are."""
 
     parts: Mapping[str, pl.DataFrame]
     kinds: FindingKinds
     distinct: Mapping[str, int]
 
     @classmethod
-    def of(cls, answers: pl.DataFrame) -> "_Sums":
-        """Return what the answers of executors say."""
+    def of(cls, results: pl.DataFrame) -> "_Sums":
+        """Add up the results of executors."""
         frames: dict[str, list[pl.DataFrame]] = {name: [] for name in PARTS}
         distinct: dict[str, int] = {}
-        for kind, number, state in answers.match_to_schema(STATE_SCHEMA).iter_rows():
+        for kind, number, state in results.match_to_schema(STATE_SCHEMA).iter_rows():
             if state is None:
                 distinct[kind] = distinct.get(kind, 0) + number
             else:
                 frames[kind].append(unpacked(state))
         parts = {
-            name: pl.concat([PARTS[name].to_frame(), *found]) for name, found in frames.items()
+            name: pl.concat([PARTS[name].to_frame(), *parts]) for name, parts in frames.items()
         }
         affected = parts["affected"].group_by("effect").agg(pl.col("rows").sum())
         part = FindingKinds(
@@ -285,7 +291,7 @@ class _Sums:
 
     @property
     def notes(self) -> pl.DataFrame:
-        """What readers noted, with the values of all chunks counted."""
+        """The notes of readers, with the counts of all chunks."""
         whole = self.parts["notes"].group_by("code", "column", "severity", maintain_order=True)
         return whole.agg(pl.col("count").sum())
 
@@ -300,33 +306,33 @@ class _Sums:
         return int(self.parts["counts"][name].sum())
 
 
-def _of_table(
-    found: _Sums, of_table: pl.DataFrame, *, rows: int, summaries: pl.DataFrame, pipeline: Pipeline
+def _table_findings(
+    sums: _Sums, of_table: pl.DataFrame, *, rows: int, summaries: pl.DataFrame, pipeline: Pipeline
 ) -> pl.DataFrame:
-    """Return the findings that name no row, worst first: of the call, the reader, the whole table."""
-    shares, rejected = pipeline.checks.shares(), rows - found.total("valid")
+    """Return the findings that name no row, worst first: about the call, the reader and the whole table."""
+    shares, rejected = pipeline.checks.shares(), rows - sums.total("valid")
     failed = {
         code: rejected
         if code == "*"
-        else int(found.kinds.codes.filter(pl.col("code") == code)["rows"].sum())
+        else int(sums.kinds.codes.filter(pl.col("code") == code)["rows"].sum())
         for code in shares
     }
     notes = [each for each in pipeline.table.notes if each.code not in NOTE_TEXTS]
-    of_reader = found.notes.select("code", "column", "count")
+    of_reader = sums.notes.select("code", "column", "count")
     notes += [note(code, column, count=count) for code, column, count in of_reader.iter_rows()]
     of_call = check_call(pipeline.applied, scope=pipeline.scope(), notes=notes)
-    sensitive = found.kinds.kinds.filter(pl.col("code").str.starts_with(SENSITIVE))["column"]
-    whole = with_summaries(pl.concat([of_call, of_table]), _as_findings(summaries))
-    told = without_sensitive_values(whole, columns=sensitive.drop_nulls().unique().to_list())
-    return worst_first(pl.concat([told, threshold_refusals(failed, rows=rows, shares=shares)]))
+    sensitive = sums.kinds.kinds.filter(pl.col("code").str.starts_with(SENSITIVE))["column"]
+    whole = with_summaries(pl.concat([of_call, of_table]), _with_finding_types(summaries))
+    visible = without_sensitive_values(whole, columns=sensitive.drop_nulls().unique().to_list())
+    return worst_first(pl.concat([visible, threshold_refusals(failed, rows=rows, shares=shares)]))
 
 
-def _as_findings(summaries: pl.DataFrame) -> pl.DataFrame:
+def _with_finding_types(summaries: pl.DataFrame) -> pl.DataFrame:
     return summaries.cast({name: FINDING_SCHEMA[name] for name in ("code", "column")})
 
 
-def _longer(kinds: pl.DataFrame, summaries: pl.DataFrame) -> pl.DataFrame:
-    """Return kinds whose messages end with what the findings come to in all."""
+def _with_summaries(kinds: pl.DataFrame, summaries: pl.DataFrame) -> pl.DataFrame:
+    """Return kinds whose messages end with the summary of all their findings."""
     joined = kinds.join(
         summaries, on=["code", "column"], how="left", nulls_equal=True, maintain_order="left"
     )
@@ -336,29 +342,29 @@ def _longer(kinds: pl.DataFrame, summaries: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(pl.col("first").struct.with_fields(message=message)).drop("summary")
 
 
-def _summaries(found: _Sums, *, pipeline: Pipeline) -> pl.DataFrame:
-    """Return code, column and summary of all findings whose message says what they come to."""
+def _summaries(sums: _Sums, *, pipeline: Pipeline) -> pl.DataFrame:
+    """Return code, column and summary of all findings whose message has one."""
     checks = {check.code: check for check in pipeline.applied if check.texts.summary}
-    numbered = found.kinds.kinds.filter(pl.col("rows") > 0)
+    numbered = sums.kinds.kinds.filter(pl.col("rows") > 0)
     rows = numbered.group_by("code", "column", maintain_order=True).agg(pl.col("rows").sum())
-    named = first_named(found.parts["named"]).group_by("code", "column", maintain_order=True)
+    named = first_values(sums.parts["named"]).group_by("code", "column", maintain_order=True)
     listed = {(code, column): values for code, column, values in named.agg("value").iter_rows()}
     lines = [
-        (code, column, count, found.distinct.get(values_of(code, column), 0),
+        (code, column, count, sums.distinct.get(values_kind(code, column), 0),
          listed.get((code, column), []))
         for code, column, count in rows.iter_rows()
         if code in checks
     ]  # fmt: skip
     summaries = pl.DataFrame(lines, schema=SUMMARY_SCHEMA, orient="row")
-    of_reader = found.notes.filter(severity="reject").select("code", "column", "count")
+    of_reader = sums.notes.filter(severity="reject").select("code", "column", "count")
     unread = [(code, column, counted_rows(count)) for code, column, count in of_reader.iter_rows()]
     schema = dict.fromkeys(("code", "column", "summary"), pl.String)
-    told = summary_texts(summaries, checks=checks).cast(pl.String)
-    return pl.concat([told, pl.DataFrame(unread, schema=schema, orient="row")])
+    texts = summary_texts(summaries, checks=checks).cast(pl.String)
+    return pl.concat([texts, pl.DataFrame(unread, schema=schema, orient="row")])
 
 
 def _full_check(
-    found: _Sums,
+    sums: _Sums,
     kinds: FindingKinds,
     *,
     findings: pl.DataFrame,
@@ -367,31 +373,30 @@ def _full_check(
 ) -> FullCheck:
     return FullCheck(
         before_send=before,
-        valid=found.total("valid"),
-        bytes=found.total("bytes"),
-        batches=found.total("batches"),
-        unclear=found.total("unclear"),
-        people=found.distinct.get(PEOPLE, 0),
-        objects=found.distinct.get(OBJECTS, 0),
+        valid=sums.total("valid"),
+        bytes=sums.total("bytes"),
+        batches=sums.total("batches"),
+        unclear=sums.total("unclear"),
+        people=sums.distinct.get(PEOPLE, 0),
+        objects=sums.distinct.get(OBJECTS, 0),
         findings=findings,
         kinds=kinds,
         reasons=rejection_reasons(findings),
-        first_messages=tuple(of_sample(pipeline, before).messages(KEPT_MESSAGES)),
-        hours=summed_hours([found.parts["hours"].cast({"rows": pl.get_index_type()})])
+        first_messages=tuple(sample_pipeline(pipeline, before).messages(KEPT_MESSAGES)),
+        hours=summed_hours([sums.parts["hours"].cast({"rows": pl.get_index_type()})])
         if pipeline.mapping.find("timestamp")
         else None,
         ids=None,
     )
 
 
-def of_sample(pipeline: Pipeline, before: PreSendCheck | None = None) -> Pipeline:
-    """Return the pipeline of the first rows alone, as if they had been checked before."""
-    settings = PlanSettings.of(pipeline)
-    alone = replace(settings.pipeline(), table=pipeline.table)
-    return alone if before is None else alone.with_pre_send_check(before)
+def sample_pipeline(pipeline: Pipeline, before: PreSendCheck | None = None) -> Pipeline:
+    """Return the pipeline of the first rows alone, with the results of a check if there are any."""
+    sample = replace(PlanSettings.of(pipeline).pipeline(), table=pipeline.table)
+    return sample if before is None else sample.with_pre_send_check(before)
 
 
-def _first_of_each(kinds: FindingKinds) -> pl.DataFrame:
+def _first_findings(kinds: FindingKinds) -> pl.DataFrame:
     """Return the first finding of each kind."""
     first = kinds.kinds.select("severity", "code", "column", "first").unnest("first")
     return first.select(
@@ -400,9 +405,9 @@ def _first_of_each(kinds: FindingKinds) -> pl.DataFrame:
     )
 
 
-def _changed(found: _Sums, pipeline: Pipeline) -> pl.DataFrame:
+def _changed(sums: _Sums, pipeline: Pipeline) -> pl.DataFrame:
     """Return what repairs changed in all rows, with the columns of `CHANGE_SCHEMA`."""
-    parts = found.parts["changes"].sort("row", maintain_order=True)
+    parts = sums.parts["changes"].sort("row", maintain_order=True)
     is_counted = pl.col("rows").is_not_null().any()
     summed = parts.group_by("code", "column", maintain_order=True).agg(
         pl.when(is_counted).then(pl.col("rows").sum()).alias("rows"),
@@ -415,14 +420,14 @@ def _changed(found: _Sums, pipeline: Pipeline) -> pl.DataFrame:
 
 
 def findings_of(check: SparkCheck, table: SparkTable) -> "DataFrame":
-    """Return all findings, worst first, as a Spark frame that nobody has asked yet."""
+    """Return all findings, worst first, as a lazy Spark frame."""
     of_rows = map_chunks(
         check.rows,
-        partial(find, settings=check.settings, summaries=check.concluded.summaries),
+        partial(find_in_rows, settings=check.settings, summaries=check.result.summaries),
         schema=FINDING_TEXTS,
         rows=rows_at_once(table.sample),
     )
-    session, of_table = table.frame.sparkSession, as_texts(check.concluded.of_table)
+    session, of_table = table.frame.sparkSession, as_texts(check.result.of_table)
     whole = session.createDataFrame(of_table.select(FINDING_TEXTS.names()).rows(), of_rows.schema)
     order = "array_position(array('refuse', 'reject', 'warn', 'info'), severity) AS __order__"
     ordered = whole.union(of_rows).selectExpr("*", order).orderBy("__order__", "code", "row")
@@ -431,12 +436,11 @@ def findings_of(check: SparkCheck, table: SparkTable) -> "DataFrame":
 
 def rejected_of(check: SparkCheck, table: SparkTable) -> "DataFrame":
     """Return the rows that would not be sent as the user has them, with `reasons`."""
-    lost = map_chunks(
-        check.rows, partial(reject, settings=check.settings), schema=REASON_SCHEMA,
+    rejected = map_chunks(
+        check.rows, partial(rejected_rows, settings=check.settings), schema=REASON_SCHEMA,
         rows=rows_at_once(table.sample),
     )  # fmt: skip
     name = "reasons"
-    while name in table.given.columns:
+    while name in table.original.columns:
         name += "_"
-    found = table.given.join(lost.toDF(ROW, name), ROW)
-    return found.orderBy(ROW).drop(ROW)
+    return table.original.join(rejected.toDF(ROW, name), ROW).orderBy(ROW).drop(ROW)

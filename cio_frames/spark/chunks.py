@@ -1,4 +1,4 @@
-"""A function of polars frames over the partitions of a Spark frame, on the executors."""
+"""Runs functions of polars frames over the partitions of a Spark frame, on the executors."""
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -21,23 +21,22 @@ _TYPES = {
     pl.String(): ("string", pa.string()),
     pl.Binary(): ("binary", pa.binary()),
 }
-"""What a result may hold, as Spark's SQL and Arrow name it."""
+"""The types of results: their names in Spark's SQL, and Arrow's types."""
 
 OfPartition = Callable[[Iterator[pa.Table]], Iterable[pl.DataFrame]]
-"""Makes frames from the rows of one partition, which come in chunks and are not kept."""
+"""Makes frames from the chunks of one partition."""
 
 
 def map_chunks(
     frame: "DataFrame", function: OfPartition, *, schema: pl.Schema, rows: int
 ) -> "DataFrame":
-    """Return what a function makes of each partition, as a Spark frame that nobody has asked yet.
+    """Return the results of a function for each partition, as a lazy Spark frame.
 
     Args:
         frame: The rows.
-        function: What is done on the executors. It must be picklable; whatever it holds travels
-            with it.
+        function: Runs on the executors. It must be picklable with all that it refers to.
         schema: The columns of its results.
-        rows: How many rows make a chunk.
+        rows: How many rows a chunk has.
     """
     columns = ", ".join(f"`{name}` {_TYPES[dtype][0]}" for name, dtype in schema.items())
     mapped = partial(_mapped, function=function, schema=schema, rows=rows)
@@ -49,14 +48,14 @@ def in_arrow(
     function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
     schema: "StructType | str",
 ) -> "DataFrame":
-    """Return what a function makes of the Arrow batches of each partition.
+    """Return the results of a function of the Arrow batches of each partition.
 
-    Executors with another polars than the driver's raise: identifiers would have other numbers there, and
-    the rows of a person lie in several partitions.
+    Executors with another version of polars than the driver raise: identifiers would get other numbers
+    there, and the rows of a person would be in several partitions.
     """
     own = partial(_with_same_polars, function=function, polars=pl.__version__)
     with warnings.catch_warnings():
-        # Spark warns of new versions of pandas, which have no part in this, and 3.5 of its own distutils.
+        # Spark warns about new versions of pandas, which is not used here, and 3.5 about its own distutils.
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
         warnings.filterwarnings("ignore", message="distutils Version classes are deprecated")
         return frame.mapInArrow(own, schema)
@@ -95,13 +94,13 @@ def _mapped(
 
 
 def chunks_of(batches: Iterable[pa.RecordBatch], *, rows: int) -> Iterator[pa.Table]:
-    """Yield batches as tables of exactly so many rows, the last one shorter."""
+    """Yield batches as tables of exactly this many rows; the last one may be shorter."""
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)
-        while (known := sum(each.num_rows for each in waiting)) >= rows:
-            whole = pa.Table.from_batches(waiting)
-            yield whole.slice(0, rows)
-            waiting = whole.slice(rows, known - rows).to_batches() if known > rows else []
+        while (count := sum(each.num_rows for each in waiting)) >= rows:
+            table = pa.Table.from_batches(waiting)
+            yield table.slice(0, rows)
+            waiting = table.slice(rows, count - rows).to_batches() if count > rows else []
     if any(each.num_rows for each in waiting):
         yield pa.Table.from_batches(waiting)

@@ -1,9 +1,9 @@
-"""Whose identifiers rows of a Spark frame name together, found where the rows are.
+"""The connected components of identifiers in the rows of a Spark frame, computed on the executors.
 
-The graph is that of a local plan: the same functions name its identifiers, on each chunk. Its components
-are found in rounds of joins, by the alternating stars of Kiveris and others, Connected Components in
-MapReduce and Beyond (2014): each identifier is tied to the smallest one that it is next to, from both
-sides in turn, until each knows the smallest of all.
+The graph is that of a local plan: the same functions make its edges, for each chunk. Its components are
+found in rounds of joins, by the alternating stars of Kiveris and others, Connected Components in MapReduce
+and Beyond (2014): each identifier is linked to its smallest neighbour, from both sides in turn, until each
+is linked to the smallest of its component.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,29 +30,29 @@ from cio_frames.spark.types import quoted
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_NAMED: Final = pl.Schema({"key": pl.Int64(), "other": pl.Int64()})
+_PAIRS: Final = pl.Schema({"key": pl.Int64(), "other": pl.Int64()})
 _FIRST_BIT: Final = 1 << 63
 _CONNECTED: Final = pl.Schema({"key": pl.Int64(), "component": pl.Int64()})
 FEW_EDGES: Final = 200_000
-"""The most edges of a graph that one task connects by itself; each round of stars takes several stages."""
+"""Up to this many edges are connected by one task; each round of stars takes several stages."""
 
 FIRST_ROUNDS: Final = 2
-"""How many rounds are one query at first; then twice as many, as plans of kept rows grow inside each other."""
+"""How many rounds the first query has; each later one has twice as many, since plans of kept rows are nested."""
 
 
 @spark_failures("identifiers were connected")
 def components(
     table: SparkTable, pipeline: Pipeline, *, known: pl.DataFrame | None = None
 ) -> "DataFrame | None":
-    """Return who is connected with whom by the rows of a table; None if nobody is.
+    """Return the connected identifiers of the rows of a table; None if there are none.
 
-    An identifier that is not in it is connected with none. If the call has no field that names a second
-    identifier of somebody, no row is read for that.
+    An identifier that is not in the result is connected with no other. If the call has no field for a
+    second identifier, no row is read.
 
     Args:
         table: The rows.
         pipeline: The pipeline of their sample.
-        known: An export of people, who connect their own identifiers.
+        known: An export of people; the identifiers of each person are connected.
 
     Returns:
         Columns `key` and `component`, the smallest number among those connected. Numbers are those of
@@ -63,27 +63,26 @@ def components(
         return None
     mapping = of_identifiers(pipeline.mapping)
     rows = with_columns_of(table, mapping)
-    named_together = partial(_named, mapping=mapping, schema=table.sample.schema())
-    chunk_rows = rows_at_once(table.sample)
-    named = map_chunks(rows, named_together, schema=_NAMED, rows=chunk_rows)
+    in_rows = partial(_pairs, mapping=mapping, schema=table.sample.schema())
+    pairs = map_chunks(rows, in_rows, schema=_PAIRS, rows=rows_at_once(table.sample))
     if known is not None:
         one = table.frame.sparkSession.range(0, 1, 1, 1)
-        told = map_chunks(one, partial(_always, frame=known_pairs(known)), schema=_NAMED, rows=1)
-        named = named.unionAll(told)
-    named = named.distinct().persist()
-    edges = _edges(named).persist()
-    found = connected(edges)
+        of_people = partial(_constant_frame, frame=pairs_of_people(known))
+        pairs = pairs.unionAll(map_chunks(one, of_people, schema=_PAIRS, rows=1))
+    pairs = pairs.distinct().persist()
+    edges = _edges(pairs).persist()
+    connected_keys = connected(edges)
     edges.unpersist()
-    named.unpersist()
-    return found
+    pairs.unpersist()
+    return connected_keys
 
 
 def of_identifiers(mapping: MessageMapping, *others: str) -> MessageMapping:
-    """Return a mapping with no more than it takes to tell whom rows name.
+    """Return a mapping with only the fields of identifiers.
 
     Args:
         mapping: The mapping of a call.
-        others: Arguments of the call whose fields stay as well.
+        others: Arguments of the call whose fields stay, too.
     """
     if mapping.steps:  # a repair may need any field
         return mapping
@@ -99,19 +98,19 @@ def with_columns_of(table: SparkTable, mapping: MessageMapping, *others: str) ->
 
 
 def columns_of(mapping: MessageMapping, available: Sequence[str]) -> list[str]:
-    """Return the columns that a mapping reads: all where it has an expression, which may name any."""
+    """Return the columns that a mapping reads: all if it has an expression, which may read any."""
     if any(field.how == "expression" for field in mapping.fields):
         return list(available)
     used = {name for field in mapping.fields for name in field.expr.meta.root_names()}
     return [name for name in available if name in used]
 
 
-def prepared(chunk: pa.Table, mapping: MessageMapping, schema: pl.Schema) -> pl.DataFrame:
-    """Return the row number and one column per field of rows that Spark has.
+def prepare_chunk(chunk: pa.Table, mapping: MessageMapping, schema: pl.Schema) -> pl.DataFrame:
+    """Return the row numbers of a chunk and one column per field.
 
     Args:
-        chunk: The rows; columns that are in no schema are passed over.
-        mapping: What the fields are made of.
+        chunk: The rows; columns that are not in the schema are ignored.
+        mapping: Its fields become the columns.
         schema: The types of the table's columns.
     """
     own = pl.Schema({name: schema[name] for name in chunk.column_names if name in schema})
@@ -121,26 +120,26 @@ def prepared(chunk: pa.Table, mapping: MessageMapping, schema: pl.Schema) -> pl.
 
 
 def signed(number: pl.Expr) -> pl.Expr:
-    """Return numbers of 64 bits without a sign as the same bits with one, which Spark has."""
+    """Return unsigned numbers as signed ones of the same 64 bits, since Spark has no others."""
     return number.reinterpret(signed=True)
 
 
-_ORDERED: Final = signed(pl.all() ^ pl.lit(_FIRST_BIT, pl.UInt64))
-"""Numbers with a sign, in the order of those without."""
+_SIGNED_IN_ORDER: Final = signed(pl.all() ^ pl.lit(_FIRST_BIT, pl.UInt64))
+"""Unsigned numbers as signed ones in the same order."""
 
 
-def _named(
+def _pairs(
     chunks: Iterator[pa.Table], *, mapping: MessageMapping, schema: pl.Schema
 ) -> Iterable[pl.DataFrame]:
-    """Yield the identifiers that rows of each chunk address, alone and with each other one named."""
+    """Yield the identifiers that rows address, alone and paired with each other identifier of the row."""
     for chunk in chunks:
-        links = link_keys(prepared(chunk, mapping, schema), mapping)
+        links = link_keys(prepare_chunk(chunk, mapping, schema), mapping)
         alone = links.keys.to_frame("key").with_columns(other=pl.lit(None, pl.UInt64))
-        yield pl.concat([alone, links.pairs]).select(_ORDERED)
+        yield pl.concat([alone, links.pairs]).select(_SIGNED_IN_ORDER)
 
 
-def known_pairs(known: pl.DataFrame) -> pl.DataFrame:
-    """Return the identifiers of each person of an export in pairs, numbered as those of rows are."""
+def pairs_of_people(known: pl.DataFrame) -> pl.DataFrame:
+    """Return the identifiers of each person of an export in pairs, numbered like those of rows."""
     cio_ids = "cio_" + pl.col("cio_id")
     texts = known.select(
         other=pl.concat_list("id", "email", cio_ids, "anonymous_ids").list.drop_nulls()
@@ -148,18 +147,18 @@ def known_pairs(known: pl.DataFrame) -> pl.DataFrame:
     pairs = texts.select(pl.col("other").list.first().alias("key"), "other").explode(
         "other", empty_as_null=False
     )
-    numbers = pairs.select(numbered(pl.col(name).str.to_lowercase()) for name in _NAMED)
-    return numbers.filter(pl.col("key") != pl.col("other")).unique().select(_ORDERED)
+    numbers = pairs.select(numbered(pl.col(name).str.to_lowercase()) for name in _PAIRS)
+    return numbers.filter(pl.col("key") != pl.col("other")).unique().select(_SIGNED_IN_ORDER)
 
 
-def _always(_: Iterator[pa.Table], *, frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
+def _constant_frame(_: Iterator[pa.Table], *, frame: pl.DataFrame) -> Iterable[pl.DataFrame]:
     return [frame]
 
 
 def _edges(named: "DataFrame") -> "DataFrame":
     """Return the pairs that connect: the other is addressed by rows of its own, or has two owners.
 
-    It is the rule of `identity.components.can_connect`. Each pair stands once, the greater number first.
+    This is the rule of `identity.components.can_connect`. Each pair occurs once, the greater number first.
     """
     pairs = named.where("other IS NOT NULL")
     addressed = named.where("other IS NULL").selectExpr("key AS other", "2L AS times")
@@ -176,57 +175,55 @@ def connected(edges: "DataFrame", *, few: int = FEW_EDGES) -> "DataFrame | None"
     """Return the components of a graph: each of its numbers, and the smallest it is connected with.
 
     Args:
-        edges: Columns `high` and `low`, each pair once, the greater number first. Their order is that
-            of the numbers without a sign, whose first bit is turned. Spark keeps them.
-        few: The most edges that one task connects by itself.
+        edges: Columns `high` and `low`, each pair once, the greater number first. They are ordered like
+            unsigned numbers, since their first bit is flipped. Spark keeps them.
+        few: Up to this many edges are connected by one task.
     """
     count = edges.count()
     if not count:
         return None
     if count <= few:
         one = edges.repartition(1)
-        found = map_chunks(one, _connected_at_once, schema=_CONNECTED, rows=count).persist()
-        found.count()
-        return found
+        components = map_chunks(one, _connected_at_once, schema=_CONNECTED, rows=count).persist()
+        components.count()
+        return components
     return _connected_in_rounds(edges)
 
 
 def _connected_at_once(chunks: Iterator[pa.Table]) -> Iterable[pl.DataFrame]:
-    """Yield the components of a whole graph, found as those of a local plan are."""
+    """Yield the components of a whole graph, computed as in a local plan."""
     back = pl.all().reinterpret(signed=False) ^ pl.lit(_FIRST_BIT, pl.UInt64)
     for chunk in chunks:
         edges = pl.DataFrame(chunk).select("high", "low").select(back)
         nodes = pl.concat([edges["high"], edges["low"]]).unique()
         pairs = edges.rename({"high": "key", "low": "other"})
-        alone = pl.DataFrame(
-            {"key": nodes, "other": nodes}
-        )  # each counts, as one that rows address
+        alone = pl.DataFrame({"key": nodes, "other": nodes})  # each counts as addressed by rows
         yield local_components(pl.concat([pairs, alone])).select(signed(pl.all()))
 
 
 def _connected_in_rounds(edges: "DataFrame") -> "DataFrame":
     """Return the components of a graph of any size, in rounds of stars."""
-    tied, rounds = edges, FIRST_ROUNDS
-    while _is_loose(tied):
-        past = tied
+    stars, rounds = edges, FIRST_ROUNDS
+    while _is_unfinished(stars):
+        past = stars
         for _ in range(rounds):
-            tied = _tied_below(_tied_above(tied))
-        tied, rounds = tied.persist(), 2 * rounds
-        tied.count()  # nothing is made of the past ones from here on
-        _release(past, but=edges)
-    lows = tied.selectExpr("low AS high", "low").distinct()
-    turned = "shiftleft(1L, 63)"
-    found = tied.unionAll(lows).selectExpr(
-        f"high ^ {turned} AS key", f"low ^ {turned} AS component"
+            stars = _small_star(_large_star(stars))
+        stars, rounds = stars.persist(), 2 * rounds
+        stars.count()  # after this, `past` is not needed
+        _unpersist(past, but=edges)
+    lows = stars.selectExpr("low AS high", "low").distinct()
+    flip = "shiftleft(1L, 63)"
+    components = stars.unionAll(lows).selectExpr(
+        f"high ^ {flip} AS key", f"low ^ {flip} AS component"
     )
-    found = found.persist()
-    found.count()
-    _release(tied, but=edges)
-    return found
+    components = components.persist()
+    components.count()
+    _unpersist(stars, but=edges)
+    return components
 
 
-def _release(frame: "DataFrame", *, but: "DataFrame") -> None:
-    """Let Spark forget the rows of a frame, unless it is one that the caller keeps."""
+def _unpersist(frame: "DataFrame", *, but: "DataFrame") -> None:
+    """Have Spark release a frame, unless the caller keeps it."""
     if frame is not but:
         frame.unpersist()
 
@@ -237,8 +234,8 @@ def _both_ways(edges: "DataFrame") -> "DataFrame":
     return edges.selectExpr(f"inline(array({ends}))")
 
 
-def _is_loose(edges: "DataFrame") -> bool:
-    """Return whether a number is tied to two below it, or to one that is tied itself."""
+def _is_unfinished(edges: "DataFrame") -> bool:
+    """Return whether a number is linked to two smaller ones, or to one that has a smaller one itself."""
     sides = _both_ways(edges).selectExpr(
         "node", "if(other < node, 1L, 0L) AS lower", "if(other > node, 1L, 0L) AS upper"
     )
@@ -247,15 +244,15 @@ def _is_loose(edges: "DataFrame") -> bool:
     return bool(counted.where(loose).take(1))
 
 
-# Each star has its edges from one frame alone: plans of Spark grow with every one that they name.
-def _tied_above(edges: "DataFrame") -> "DataFrame":
-    """Return the large stars: what is above a number is tied to the least around that number."""
+# Each star reads only one frame, since plans of Spark grow with every frame they refer to.
+def _large_star(edges: "DataFrame") -> "DataFrame":
+    """Return the large stars: greater neighbours are linked to the smallest neighbour."""
     around = "least(node, min(other) OVER (PARTITION BY node)) AS least"
     near = _both_ways(edges).selectExpr("node", "other", around)
     return near.where("other > node").selectExpr("other AS high", "least AS low")
 
 
-def _tied_below(edges: "DataFrame") -> "DataFrame":
-    """Return the small stars: a number, and what is below it, are tied to the least below it."""
+def _small_star(edges: "DataFrame") -> "DataFrame":
+    """Return the small stars: a number and its smaller neighbours are linked to the smallest."""
     below = edges.selectExpr("high", "low", "min(low) OVER (PARTITION BY high) AS least")
     return below.selectExpr("if(low = least, high, low) AS high", "least AS low").distinct()

@@ -1,6 +1,6 @@
-"""`df.write.format("customerio")`: rows of Spark are sent where a job or SQL can only write.
+"""`df.write.format("customerio")`: sends rows from jobs and SQL that can only write tables.
 
-This module needs pyspark 4 or later; `cio_frames.spark` imports it when `CustomerIO` is asked for.
+This module needs pyspark 4 or later; `cio_frames.spark` imports it when `CustomerIO` is used.
 """
 
 import json
@@ -36,22 +36,22 @@ from cio_frames.workspaces.client import Client, connect
 if TYPE_CHECKING:
     from pyspark.sql import Row
 
-    # The base class of writers; that of Arrow batches is missing in the first versions of pyspark 4.
+    # The base class of writers; the one for Arrow batches is missing in the first versions of pyspark 4.
     from pyspark.sql.datasource import DataSourceArrowWriter as BaseWriter
     from pyspark.sql.types import StructType
 else:
     BaseWriter = getattr(datasource, "DataSourceArrowWriter", datasource.DataSourceWriter)
 
 TASKS: Final = 16
-"""The most tasks that are taken to run at once."""
+"""How many tasks are assumed to run at once."""
 
 ROWS_AT_ONCE: Final = 10_000
-"""How many of Spark's rows become one batch where it gives no batches."""
+"""How many rows become one batch if Spark gives rows, not batches."""
 
 _KEYS: Final = frozenset(
     {"writekey", "trackapikey", "apikey", "siteid", "password", "token", "secret"}
 )
-"""Names of options that would hold a key."""
+"""Names of options that would contain a key."""
 
 _KEY_VARIABLES: Final = ("CIO_WRITE_KEY", "CIO_TRACK_API_KEY")
 _LISTS: Final = frozenset({"traits", "properties", "fields", "relationship", "key", "hash"})
@@ -77,30 +77,30 @@ UNCOUNTED: Final = (
 
 
 class Delivery(Protocol):
-    """How the rows of a job are sent and recorded. It travels to the executors, and so does its work."""
+    """Sends and records the rows of a job. It is pickled for the executors, and so is its work."""
 
     def begin(self, job: WriteJob) -> Any:
-        """Begin the record on the driver; return what the tasks are given."""
+        """Start the record on the driver; return what the tasks get."""
 
     def deliver(self, chunks: Iterator[pa.Table], *, work: Any) -> Iterable[pl.DataFrame]:
-        """Send the rows of one partition on an executor; they have numbers. Return what to tell of it."""
+        """Send the numbered rows of one partition on an executor; return the result."""
 
-    def commit(self, work: Any, told: Sequence[Mapping[str, Any]]) -> None:
+    def commit(self, work: Any, results: Sequence[Mapping[str, Any]]) -> None:
         """Complete the record on the driver, once all partitions were sent."""
 
-    def abort(self, work: Any, told: Sequence[Mapping[str, Any]]) -> None:
+    def abort(self, work: Any, results: Sequence[Mapping[str, Any]]) -> None:
         """Leave a record that can be resumed, after a task failed."""
 
 
 @dataclass
-class Told(WriterCommitMessage):
-    """What a task tells the driver of its partition."""
+class TaskResults(WriterCommitMessage):
+    """The results of a task."""
 
     results: list[dict[str, Any]]
 
 
 class CustomerIO(DataSource):
-    """Sends rows to Customer.io as Spark writes a table.
+    """Sends rows to Customer.io when Spark writes a table.
 
     Options are the arguments of the verbs in camel case, and `call` names the verb. A text names a
     column, `lit(text)` is a constant. Lists are written with commas or as JSON, dictionaries as JSON.
@@ -142,7 +142,7 @@ class CustomerIO(DataSource):
     """
 
     delivery: ClassVar[Delivery] = TaskDelivery()
-    """What sends the rows."""
+    """Sends the rows."""
 
     @classmethod
     def name(cls) -> str:
@@ -150,7 +150,7 @@ class CustomerIO(DataSource):
         return "customerio"
 
     def writer(self, schema: "StructType", overwrite: bool) -> "Writer":  # noqa: FBT001 - Spark's own
-        """Return what tasks send with.
+        """Return the writer that tasks use.
 
         Raises:
             ArgumentError: An option is unknown, missing or unreadable, or the mode is not "append".
@@ -174,7 +174,7 @@ class Writer(BaseWriter):
         self._delivery, self._work, self._columns = delivery, work, columns
         self._polars = pl.__version__
 
-    def write(self, iterator: "Iterator[pa.RecordBatch | Row]") -> Told:
+    def write(self, iterator: "Iterator[pa.RecordBatch | Row]") -> TaskResults:
         """Send the rows of one partition."""
         from pyspark import TaskContext
 
@@ -182,8 +182,8 @@ class Writer(BaseWriter):
         context = TaskContext.get()
         assert context is not None, "Spark writes in a task."  # noqa: S101
         chunks = numbered(self._batches(iterator), partition=context.partitionId())
-        told = self._delivery.deliver(chunks, work=self._work)
-        return Told(results=[row for frame in told for row in frame.to_dicts()])
+        results = self._delivery.deliver(chunks, work=self._work)
+        return TaskResults(results=[row for frame in results for row in frame.to_dicts()])
 
     def commit(self, messages: list[WriterCommitMessage | None]) -> None:
         """Complete the record."""
@@ -194,7 +194,7 @@ class Writer(BaseWriter):
         self._delivery.abort(self._work, _results(messages))
 
     def _batches(self, given: "Iterator[pa.RecordBatch | Row]") -> Iterator[pa.Table]:
-        """Yield what Spark gives as tables: batches, or rows of its own in the first versions of 4."""
+        """Yield tables from Spark's batches, or from its rows in the first versions of 4."""
         if hasattr(datasource, "DataSourceArrowWriter"):
             yield from (pa.Table.from_batches([batch]) for batch in given)
             return
@@ -202,20 +202,20 @@ class Writer(BaseWriter):
 
 
 def _arrow_schema(schema: "StructType") -> pa.Schema:
-    """Return the columns as Arrow has them. Newer versions of pyspark want to be told a zone for times."""
+    """Return the columns in types of Arrow. Newer versions of pyspark require a time zone."""
     if "timezone" in signature(to_arrow_schema).parameters:
         return to_arrow_schema(schema, timezone="UTC")
     return to_arrow_schema(schema)
 
 
 def tables_of(rows: "Iterator[Row]", columns: pa.Schema) -> Iterator[pa.Table]:
-    """Yield Spark's own rows as tables."""
+    """Yield tables of Spark's rows."""
     while part := [row.asDict(recursive=True) for row in islice(rows, ROWS_AT_ONCE)]:
         yield pa.Table.from_pylist(part, schema=columns)
 
 
 def numbered(tables: Iterable[pa.Table], *, partition: int) -> Iterator[pa.Table]:
-    """Yield tables whose rows have numbers: those of the partition, then those of the place in it."""
+    """Yield tables with row numbers: the partition in the upper bits, the place in the lower ones."""
     start = partition << PLACE_BITS
     for table in tables:
         numbers = pa.array(range(start, start + table.num_rows), pa.int64())
@@ -224,12 +224,14 @@ def numbered(tables: Iterable[pa.Table], *, partition: int) -> Iterator[pa.Table
 
 
 def _results(messages: Iterable[WriterCommitMessage | None]) -> list[dict[str, Any]]:
-    """Return what tasks told; those that failed told nothing."""
-    return [row for told in messages if isinstance(told, Told) for row in told.results]
+    """Return the results of tasks; those that failed have none."""
+    return [
+        row for message in messages if isinstance(message, TaskResults) for row in message.results
+    ]
 
 
 def write_job(options: Mapping[str, str], columns: pa.Schema) -> WriteJob:
-    """Return what options ask for.
+    """Return the job that options describe.
 
     Args:
         options: The options of a writer, in any case.
@@ -255,22 +257,22 @@ def write_job(options: Mapping[str, str], columns: pa.Schema) -> WriteJob:
             "The option audit is missing: the directory of the record, on a store that all executors "
             "reach, such as /Volumes/main/cio/audit or s3a://bucket/audit."
         )
-    asked = {names[name]: value for name, value in given.items()}
-    client = _client(asked)
+    chosen = {names[name]: value for name, value in given.items()}
+    client = _client(chosen)
     client.require(call)
-    pipeline, allowances = _pipeline(call, asked, columns), _listed(asked.get("allowances", ""))
+    pipeline, allowances = _pipeline(call, chosen, columns), _listed(chosen.get("allowances", ""))
     for kind in allowances:
         ChoiceError.require("allowances", kind, KINDS)
-    if not client.is_local and "resume" not in asked:
+    if not client.is_local and "resume" not in chosen:
         _require_allowed(pipeline, allowances)
     return WriteJob(
-        pipeline=pipeline, client=client, audit=asked["audit"], allowances=tuple(allowances),
-        tasks=max(1, int(_number(asked.get("tasks", f"{TASKS}")))), resume=asked.get("resume"),
+        pipeline=pipeline, client=client, audit=chosen["audit"], allowances=tuple(allowances),
+        tasks=max(1, int(_number(chosen.get("tasks", f"{TASKS}")))), resume=chosen.get("resume"),
     )  # fmt: skip
 
 
 def _require_allowed(pipeline: Pipeline, allowances: Sequence[str]) -> None:
-    """Raise if rows can do what is not allowed."""
+    """Raise if rows can have consequences that are not allowed."""
     can_follow = {
         "campaigns": pipeline.call in TRIGGERING,
         "opt_outs": bool(opt_out_tests(pipeline.scope())),
@@ -285,12 +287,12 @@ def _require_allowed(pipeline: Pipeline, allowances: Sequence[str]) -> None:
 
 
 def option_names(call: str) -> dict[str, str]:
-    """Return the options of a call as they are written, by their names in lower case."""
+    """Return the names of the options of a call, by their names in lower case."""
     return {name.lower(): name for name in (*map(_camel, arguments_of(call)), *_OF_RUNS)}
 
 
 def arguments_of(call: str) -> list[str]:
-    """Return the arguments of a verb that an option can stand for."""
+    """Return the arguments of a verb that can be given as options."""
     row = CALLS[call]
     fields = [name for field in row.fields if (name := field.column_argument)]
     body = "fields" if row.body == "data" else row.body
@@ -307,7 +309,7 @@ def arguments_of(call: str) -> list[str]:
 
 
 def _refuse_keys(options: Mapping[str, str]) -> None:
-    """Raise if an option is a key, by its name or its value."""
+    """Raise if an option contains a key, by its name or its value."""
     keys = [key for name in _KEY_VARIABLES if (key := variable(name))]
     for name, value in options.items():
         if name.replace("_", "") in _KEYS or any(key in value for key in keys):
@@ -331,7 +333,7 @@ def _client(options: Mapping[str, str]) -> Client:
 
 
 def _pipeline(call: str, options: Mapping[str, str], columns: pa.Schema) -> Pipeline:
-    """Return the pipeline for a table that has these columns."""
+    """Return the pipeline for a table with these columns."""
     row = CALLS[call]
     body = "fields" if row.body == "data" else row.body
     names = {argument: _camel(argument) for argument in arguments_of(call)}
@@ -373,13 +375,13 @@ def _camel(name: str) -> str:
 
 
 def _column(value: str | None) -> str | pl.Expr | None:
-    """Return a column's name, or a constant."""
+    """Return the name of a column, or a constant."""
     constant = _CONSTANT.fullmatch(value) if value else None
     return pl.lit(constant[1]) if constant else value or None
 
 
 def _read(argument: str, value: str) -> Any:
-    """Return an argument that is no column: a list, a dictionary or a word."""
+    """Return an argument that is not a column: a list, a dictionary or a word."""
     if value.lstrip().startswith(("{", "[")):
         return _json(argument, value)
     return _listed(value) if argument in _LISTS else value

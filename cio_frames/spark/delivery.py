@@ -1,7 +1,8 @@
-"""What `format("customerio")` does with the rows of a job: attempts send them, and a record tells of each.
+"""Sends and records the rows that `format("customerio")` gets.
 
-The writer is made in one process and concludes in another, so the record is closed in between. No driver
-is there while tasks send: each task keeps to the share of one of as many as the job says can run at once.
+The writer is created in one process and commits in another, so the record is closed in between. No driver
+of ours runs while tasks send: each task uses the limit divided by the number of tasks that the job says can
+run at once.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from cio_frames.spark.attempt import Work, deliver
 from cio_frames.spark.lease import LEASE_S
 from cio_frames.spark.rate import SHARED
 from cio_frames.spark.reading import PlanSettings
-from cio_frames.spark.record import SparkRecord, has_rest
+from cio_frames.spark.record import SparkRecord, is_incomplete
 from cio_frames.workspaces.client import Client
 
 ABORTED: Final = "A task failed, so Spark ended the job."
@@ -32,15 +33,15 @@ ABORTED: Final = "A task failed, so Spark ended the job."
 
 @dataclass(frozen=True, kw_only=True)
 class WriteJob:
-    """What is to be sent, and where to; the driver has it before any row is read.
+    """What is sent, and where; the driver knows it before any row is read.
 
     Attributes:
-        pipeline: What decides which messages the rows become. Its table has the columns and no rows.
+        pipeline: Makes messages from rows. Its table has the columns and no rows.
         client: Where they are sent to.
         audit: The directory of the record, which driver and executors share.
         tasks: The most tasks that run at once.
-        resume: The id of a run in `audit` whose rest is sent; None for a new one.
-        allowances: What may follow from the rows, in any number.
+        resume: The id of a run in `audit` whose rest is sent; None for a new run.
+        allowances: The consequences that are allowed in any number.
     """
 
     pipeline: Pipeline
@@ -55,7 +56,7 @@ class TaskDelivery:
     """Sends and records the rows of a job; see `data_source.Delivery`."""
 
     def begin(self, job: WriteJob) -> Work:
-        """Begin the record of a new run, or take up that of one that ended early.
+        """Start the record of a new run, or reopen that of one that ended early.
 
         Raises:
             AuditError: The run has nothing left to send.
@@ -84,13 +85,13 @@ class TaskDelivery:
                 disk, place / info.run_id, info, durability="power", key=key, notes=(SHARED,)
             )
         else:
-            known = run_file.read(disk, place / job.resume)
-            if not has_rest(known):
+            ended = run_file.read(disk, place / job.resume)
+            if not is_incomplete(ended):
                 raise AuditError(
                     f"Run {job.resume} has nothing left to send. Leave the option resume out."
                 )
-            key = pseudonyms.key_named(known.key_name, where=place) if known.key_name else None
-            record = SparkRecord.take_up(disk, place / job.resume)
+            key = pseudonyms.key_named(ended.key_name, where=place) if ended.key_name else None
+            record = SparkRecord.reopen(disk, place / job.resume)
         record.close()
         return Work(
             directory=str(record.directory),
@@ -105,26 +106,26 @@ class TaskDelivery:
         )
 
     def deliver(self, chunks: Iterator[pa.Table], *, work: Work) -> Iterable[pl.DataFrame]:
-        """Send the rows of one partition, as far as no earlier attempt did."""
+        """Send those rows of a partition that no earlier attempt sent."""
         return deliver(chunks, work=work)
 
-    def commit(self, work: Work, told: Sequence[Mapping[str, Any]]) -> None:
-        """Merge what the attempts recorded."""
-        stopped = next(((row["code"], row["reason"]) for row in told if row["code"]), None)
-        _conclude(work, told, stopped=stopped)
+    def commit(self, work: Work, results: Sequence[Mapping[str, Any]]) -> None:
+        """Merge the records of the attempts."""
+        stopped = next(((row["code"], row["reason"]) for row in results if row["code"]), None)
+        _conclude(work, results, stopped=stopped)
 
-    def abort(self, work: Work, told: Sequence[Mapping[str, Any]]) -> None:
-        """Merge what the attempts recorded; the rest is sent by the option `resume`."""
-        _conclude(work, told, stopped=(INTERRUPTED, ABORTED))
+    def abort(self, work: Work, results: Sequence[Mapping[str, Any]]) -> None:
+        """Merge the records of the attempts; the option `resume` sends the rest."""
+        _conclude(work, results, stopped=(INTERRUPTED, ABORTED))
 
 
 def _conclude(
-    work: Work, told: Sequence[Mapping[str, Any]], *, stopped: tuple[str, str] | None
+    work: Work, results: Sequence[Mapping[str, Any]], *, stopped: tuple[str, str] | None
 ) -> None:
     disk, place = opened(work.directory)
-    record = SparkRecord.take_up(disk, place)
+    record = SparkRecord.reopen(disk, place)
     try:
-        record.count({row["partition"]: row["rows"] for row in told})
+        record.count({row["partition"]: row["rows"] for row in results})
         state: State = "finished" if stopped is None else "stopped"
         why = (
             None

@@ -1,4 +1,4 @@
-"""What earlier runs did with the same messages, joined to the rows on the engine."""
+"""Joins the rows with what earlier runs recorded about their messages, on the executors."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -42,7 +42,7 @@ def earlier_runs(
         AuditError: One of them ended before its record did.
     """
     api = CALLS[call].api.name
-    found = []
+    runs = []
     for name in disk.listdir(audit):
         try:
             if name >= before or run_file.NAME not in disk.listdir(audit / name):
@@ -58,8 +58,8 @@ def earlier_runs(
                 f"Run {name} in {audit} has not ended, so what it sent is not known. Wait for it, or "
                 f"finish it: cio.resume({str(audit / name)!r}, client, plan)."
             )
-        found.append((audit / name, run))
-    return found
+        runs.append((audit / name, run))
+    return runs
 
 
 def with_earlier(
@@ -69,7 +69,7 @@ def with_earlier(
     *,
     key: MaskedText | None,
 ) -> "DataFrame":
-    """Return the rows with what earlier runs recorded of their messages, as a column.
+    """Return the rows with a column of what earlier runs recorded about their messages.
 
     Raises:
         AuditError: A run kept its ids under another key.
@@ -77,8 +77,8 @@ def with_earlier(
     for path, run in runs:
         if run.message_ids == "keyed":
             pseudonyms.key_named(run.key_name, where=path, known=key.reveal() if key else None)
-    named = partial(_named, plan=plan, key=key)
-    ids = map_chunks(table.frame, named, schema=_IDS, rows=CHUNK_ROWS)
+    message_ids = partial(_message_ids, plan=plan, key=key)
+    ids = map_chunks(table.frame, message_ids, schema=_IDS, rows=CHUNK_ROWS)
     record = None
     for kind, column in (("keyed", "keyed"), ("plain", "plain")):
         paths = [
@@ -92,22 +92,24 @@ def with_earlier(
         read = table.frame.sparkSession.read.parquet(*paths)
         sent = read.where("state IN ('delivered', 'in_doubt') AND message_id IS NOT NULL")
         hashes = "payload_hash" if kind == "keyed" else "CAST(NULL AS STRING)"
-        told = sent.selectExpr(
+        recorded = sent.selectExpr(
             f"message_id AS {column}",
-            f"struct({hashes} AS payload_hash, state, call, first_attempt_at) AS told",
+            f"struct({hashes} AS payload_hash, state, call, first_attempt_at) AS recorded",
         )
-        each = ids.join(told, column).selectExpr(f"row AS `{ROW}`", "told")
+        each = ids.join(recorded, column).selectExpr(f"row AS `{ROW}`", "recorded")
         record = each if record is None else record.unionByName(each)
     if record is None:
         return table.frame
-    listed = record.groupBy(ROW).agg({"told": "collect_list"})
-    return table.frame.join(listed.withColumnRenamed("collect_list(told)", EARLIER), ROW, "left")
+    listed = record.groupBy(ROW).agg({"recorded": "collect_list"})
+    return table.frame.join(
+        listed.withColumnRenamed("collect_list(recorded)", EARLIER), ROW, "left"
+    )
 
 
-def _named(
+def _message_ids(
     chunks: Iterator[pa.Table], *, plan: PlanSettings, key: MaskedText | None
 ) -> Iterable[pl.DataFrame]:
-    """Yield the ids of messages that set no state, as they are and as a record holds them."""
+    """Yield the ids of messages that set no state: as they are, and as the record has them."""
     pipeline = plan.pipeline()
     encoding = pipeline.encoding()
     clear = key.reveal() if key else None
@@ -123,5 +125,5 @@ def _named(
 
 
 def spark_path(path: Path) -> str:
-    """Return a path as Spark reads it."""
+    """Return a path in the form that Spark reads."""
     return str(path) if isinstance(path, RemotePath) else path.as_uri()

@@ -1,4 +1,4 @@
-"""What Spark raises, as errors of this package."""
+"""Turns the errors of Spark into errors of this package."""
 
 import re
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ _FOREIGN: Final = ("pyspark", "py4j", "grpc")
 _RAISED: Final = re.compile(
     r"cio_frames\.errors\.(\w+): (.+?)(?:\n\s*(?:at |JVM |\n)|\Z)", re.DOTALL
 )
-"""An error of this package that was raised on an executor, in the text of what Spark raises."""
+"""An error of this package that was raised on an executor, in the text of Spark's error."""
 
 
 @contextmanager
 def spark_failures(step: str) -> Iterator[None]:
-    """Raise errors of this package for what Spark raises, without its text, which may hold values.
+    """Raise errors of this package for those of Spark, without their text, which may hold values.
 
     Args:
-        step: What is done meanwhile, to end the sentence "failed while ...".
+        step: The end of the sentence "Spark failed while ...".
 
     Raises:
         CioError: The kind that was raised on an executor, if it was one of this package.
@@ -37,12 +37,12 @@ def spark_failures(step: str) -> Iterator[None]:
 
 
 def _error_of(error: Exception, step: str) -> CioError:
-    found = _RAISED.search(str(error))
-    kind = getattr(errors, found[1], None) if found else None
-    if found is not None and isinstance(kind, type) and issubclass(kind, CioError):
-        made = kind.__new__(kind)
-        Exception.__init__(made, found[2].strip())
-        return made
+    match = _RAISED.search(str(error))
+    kind = getattr(errors, match[1], None) if match else None
+    if match is not None and isinstance(kind, type) and issubclass(kind, CioError):
+        raised = kind.__new__(kind)
+        Exception.__init__(raised, match[2].strip())
+        return raised
     return FrameError(
         f"Spark failed while {step} ({type(error).__name__}). The log of Spark says why; "
         "df.count() shows whether the frame itself can be computed."

@@ -1,8 +1,8 @@
-"""Who is who after a Spark plan: counts and conflicts, found where the rows are.
+"""The identity preview of a Spark plan: counts and conflicts, computed on the executors.
 
-All rows that name somebody lie in one partition, so each partition is previewed by itself, as a plan of this
-machine is, and what the previews come to is added up. Each gets the whole export, if there is one: rows that
-name one person of it by different identifiers lie in one partition too.
+All rows of a person are in one partition, so each partition is previewed like a local plan, and the counts
+are added up. Each partition gets the whole export, if there is one: rows that name a person of the export by
+different identifiers are in one partition, too.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,7 @@ from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.identity_report import compared
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.spark.attempt import given_check, spooled
+from cio_frames.spark.attempt import partition_check, spooled
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.order import COMPONENT
@@ -35,7 +35,7 @@ from cio_frames.views.render import bundle
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-TOLD: Final = pl.Schema(
+PREVIEW_SCHEMA: Final = pl.Schema(
     {
         "what": pl.String(),
         "kind": pl.String(),
@@ -46,41 +46,41 @@ TOLD: Final = pl.Schema(
         "rows": pl.String(),
     }
 )
-"""What a partition tells: its summary as JSON, and a line for each conflict."""
+"""The result of a partition: its summary as JSON, and a row for each conflict."""
 
 SUMMARY, CONFLICT = "summary", "conflict"
 HASH: Final = f"{ROW}hash"
 PEOPLE: Final = "people"
 LARGEST: Final = "largest_cluster"
-"""The one count of a preview that is no sum."""
+"""The only count of a preview that is not a sum."""
 
 _MOST_KINDS: Final = 50
 
 
 class SparkIdentityPreview:
-    """Who is who after a Spark plan, before anything is sent. People are counted, not listed."""
+    """The people that a Spark plan would create, update and merge. People are counted, not listed."""
 
-    def __init__(self, told: "DataFrame", *, label: str, known: pl.DataFrame | None) -> None:
-        self._told = told
+    def __init__(self, results: "DataFrame", *, label: str, known: pl.DataFrame | None) -> None:
+        self._results = results
         self._label = label
         self._known = known
-        rows = told.where(f"what = '{SUMMARY}'").select("sentence").collect()
+        rows = results.where(f"what = '{SUMMARY}'").select("sentence").collect()
         summaries = [msgspec.json.decode(row["sentence"]) for row in rows]
-        self._summary = added([*summaries, {PEOPLE: profile_count(known)}])
+        self._summary = summed([*summaries, {PEOPLE: profile_count(known)}])
 
     @property
     def summary(self) -> dict[str, Any]:
-        """The counts, as those of a local preview."""
+        """The counts, like those of a local preview."""
         return dict(self._summary)
 
     @property
     def conflicts(self) -> "DataFrame":
-        """What does not come out as the rows ask, as a Spark frame.
+        """Rows that will not have the effect they ask for, as a Spark frame.
 
         Columns are kind, sentence, hint, open, count and rows (the numbers of the rows).
         """
-        found = self._told.where(f"what = '{CONFLICT}'")
-        return found.selectExpr(
+        conflicts = self._results.where(f"what = '{CONFLICT}'")
+        return conflicts.selectExpr(
             "kind",
             "sentence",
             "hint",
@@ -90,12 +90,12 @@ class SparkIdentityPreview:
         )
 
     def kinds(self) -> list[tuple[str, int, int, str]]:
-        """Return each kind of conflict: how many there are, in how many rows, and what to do."""
+        """Return each kind of conflict: how many there are, in how many rows, and how to fix them."""
         counted = self.conflicts.selectExpr("kind", "hint", "size(`rows`) AS size")
         grouped = counted.groupBy("kind").agg({"*": "count", "size": "sum", "hint": "max"})
-        found = grouped.limit(_MOST_KINDS).collect()
         kinds = [
-            (row["kind"], row["count(1)"], row["sum(size)"], row["max(hint)"]) for row in found
+            (row["kind"], row["count(1)"], row["sum(size)"], row["max(hint)"])
+            for row in grouped.limit(_MOST_KINDS).collect()
         ]
         return sorted(kinds, key=lambda kind: (-kind[2], kind[0]))
 
@@ -106,42 +106,41 @@ class SparkIdentityPreview:
         return bundle(self._document())
 
     def _document(self) -> Document:
-        found = self.kinds()
-        verdict = Badge("! conflicts", "care") if found else Badge("✓ no conflicts", "good")
+        kinds = self.kinds()
+        verdict = Badge("! conflicts", "care") if kinds else Badge("✓ no conflicts", "good")
         figures = [
             (name.replace("_", " "), value)
             for name, value in self._summary.items()
-            if _is_told(value)
+            if _is_shown(value)
         ]
         lead = f"{compared(self._known)} Each person was previewed where their rows are."
         body: list[Any] = [Paragraph(lead, "lead"), Figures(figures)]
-        if found:
-            rows = [(kind, count, rows, hint) for kind, count, rows, hint in found]
+        if kinds:
             body.append(
                 Section(
                     "Conflicts",
-                    [Table(("kind", "conflicts", "rows", "what to do"), rows, right={1, 2})],
+                    [Table(("kind", "conflicts", "rows", "what to do"), kinds, right={1, 2})],
                 )
             )
         return Document(Heading("Who is who", self._label, verdict), body)
 
 
-def _is_told(value: object) -> bool:
+def _is_shown(value: object) -> bool:
     return isinstance(value, int) and value != 0
 
 
-def added(summaries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the sums of what several previews counted.
+def summed(summaries: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the sums of the counts of several previews.
 
     Examples:
-        >>> added([{"creates": 2, "largest_cluster": 3}, {"creates": 1, "largest_cluster": 2}])
+        >>> summed([{"creates": 2, "largest_cluster": 3}, {"creates": 1, "largest_cluster": 2}])
         {'creates': 3, 'largest_cluster': 3}
     """
     sums: dict[str, Any] = {}
     for summary in summaries:
         for name, value in summary.items():
             if isinstance(value, Mapping):
-                sums[name] = added([sums.get(name, {}), value])
+                sums[name] = summed([sums.get(name, {}), value])
             elif name == LARGEST:
                 sums[name] = max(sums.get(name, 0), value)
             else:
@@ -174,31 +173,34 @@ def preview(
         rows: The rows.
         plan: What executors are given of the plan.
         premise: What the preview assumes.
-        label: What is previewed.
+        label: The name of what is previewed.
         keep: Takes the frame that Spark keeps for it.
     """
-    told = map_chunks(
-        rows, partial(previewed, plan=plan, premise=premise), schema=TOLD, rows=CHUNK_ROWS
+    results = map_chunks(
+        rows,
+        partial(preview_partition, plan=plan, premise=premise),
+        schema=PREVIEW_SCHEMA,
+        rows=CHUNK_ROWS,
     ).persist()
-    keep(told)
-    return SparkIdentityPreview(told, label=label, known=premise.workspace_people)
+    keep(results)
+    return SparkIdentityPreview(results, label=label, known=premise.workspace_people)
 
 
-def previewed(
+def preview_partition(
     chunks: Iterator[pa.Table], *, plan: PlanSettings, premise: Premise
 ) -> Iterator[pl.DataFrame]:
-    """Yield what the preview of one partition tells; its people are counted without those of the export."""
+    """Preview one partition and yield the result; people are counted without those of the export."""
     with spooled(chunks, plan=plan) as table:
         if not table.count:
             return
         pipeline = plan.of_table(table)
-        pipelines = Pipelines((pipeline.with_pre_send_check(given_check(pipeline, table)),))
-        found = identity_preview(pipelines, premise)
-        more = found.summary[PEOPLE] - profile_count(premise.workspace_people)
-        counts = msgspec.json.encode({**found.summary, PEOPLE: more}).decode()
-        yield pl.DataFrame([{"what": SUMMARY, "sentence": counts}], schema=TOLD)
+        pipelines = Pipelines((pipeline.with_pre_send_check(partition_check(pipeline, table)),))
+        local = identity_preview(pipelines, premise)
+        new_people = local.summary[PEOPLE] - profile_count(premise.workspace_people)
+        counts = msgspec.json.encode({**local.summary, PEOPLE: new_people}).decode()
+        yield pl.DataFrame([{"what": SUMMARY, "sentence": counts}], schema=PREVIEW_SCHEMA)
         numbers = pl.col("rows").list.eval(pl.element().struct.field("row").cast(pl.String))
-        yield found.conflicts.select(
+        yield local.conflicts.select(
             pl.lit(CONFLICT).alias("what"), "kind", "sentence", "hint", "open", "count",
             pl.format("[{}]", numbers.list.join(",")).alias("rows"),
         )  # fmt: skip
@@ -206,7 +208,7 @@ def previewed(
 
 @spark_failures("a sample was taken")
 def sample(rows: "DataFrame", *, most: int) -> "DataFrame":
-    """Return the rows of whole components, about so many: of those with the smallest hashes."""
+    """Return the rows of complete components, about this many: those with the smallest hashes."""
     hashed = rows.selectExpr("*", f"hash(`{COMPONENT}`) AS `{HASH}`")
     sizes = hashed.groupBy(HASH).count().orderBy(HASH).limit(most).collect()
     totals = accumulate(row["count"] for row in sizes)

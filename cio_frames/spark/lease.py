@@ -1,10 +1,10 @@
-"""One sender at a time for each partition, whatever Spark starts twice or takes for dead.
+"""One sender at a time for each partition, even if Spark starts a task twice or believes it dead.
 
 An attempt at a partition has a claim: an object on the shared store with a number, the epoch, that it
 renews about once a second by counting up. A later attempt waits until the count of every earlier one
-has stood still for the time of a lease, by its own clock, and then claims a higher epoch. Who sees a
-higher claim stops; who could not renew for half the time of a lease lets nothing leave. No clocks of
-two machines are compared; they only have to run about equally fast.
+has not changed for the time of a lease, by its own clock, and then claims a higher epoch. An attempt that
+sees a higher claim stops; one that could not renew for half the time of a lease sends nothing. Clocks of
+different machines are never compared; they only have to run about equally fast.
 
 A claimant writes its claim and then looks at the counts of the others; a holder writes its count and
 then looks for higher claims. So one of the two always sees the other.
@@ -24,13 +24,13 @@ import msgspec
 from cio_frames.audit.file_system import FileSystem, write_atomic
 
 LEASE_S = 10.0
-"""How long a count must have stood still until its attempt counts as dead."""
+"""After this many seconds without a new count an attempt counts as dead."""
 
 RENEW_S = 1.0
-"""How often a claim is renewed, and how often others look at it."""
+"""Seconds between renewals of a claim, and between readings of others."""
 
 DIRECTORY = "alive"
-"""Where in the directory of a run the claims are."""
+"""The directory of claims in the directory of a run."""
 
 
 _NAME = re.compile(r"(\w+)-(\d{6,}-\w+)")
@@ -39,7 +39,7 @@ _UNREADABLE = -1
 
 @dataclass(frozen=True, slots=True, order=True)
 class Claim:
-    """Who wants a partition, or has it. The higher one has the right to it.
+    """A claim to a partition. The highest one is valid.
 
     Examples:
         >>> Claim.named("000002-k3f9q2") > Claim(1, "zzzzzz")
@@ -51,7 +51,7 @@ class Claim:
 
     @property
     def name(self) -> str:
-        """The claim as a name that sorts as claims do."""
+        """The name of the claim; names sort like claims."""
         return f"{self.epoch:06d}-{self.token}"
 
     @classmethod
@@ -62,14 +62,14 @@ class Claim:
 
 
 class Renewal(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What stands in a claim.
+    """The contents of a claim.
 
     Attributes:
         counter: Goes up with each renewal.
         ended: Whether its attempt has ended, and sends no more.
         counts: Rows of the partition in each state, requests, retries and bytes.
-        throttled: How often Customer.io has asked this attempt to slow down.
-        pause_s: Seconds for which it asked last.
+        throttled: How often Customer.io asked this attempt to slow down.
+        pause_s: The seconds of its last request to pause.
         stopped: Why the attempt ended early, as a code and a sentence.
     """
 
@@ -87,49 +87,49 @@ Step = Literal["wait", "claim", "withdraw", "hold", "stop"]
 
 @dataclass(slots=True, kw_only=True)
 class LeaseRules:
-    """Decides what follows from what others wrote. Knows no store, and no clock but the times it is told.
+    """Decides the next step from the claims of others. It reads no store and no clock.
 
     Attributes:
-        token: What tells this attempt from others.
+        token: Identifies this attempt.
         lease_s: The time of a lease.
-        known: The highest epoch of attempts that have no claim any more.
+        last_epoch: The highest epoch of attempts whose claims are gone.
     """
 
     token: str
     lease_s: float = LEASE_S
-    known: int = 0
+    last_epoch: int = 0
     state: State = "watching"
     claim: Claim | None = None
     _seen: dict[Claim, tuple[int, float]] = field(default_factory=dict)  # count, since when
     _renewed_at: float = 0.0
 
     def look(self, others: Mapping[Claim, Renewal], *, now: float, began: float) -> Step:
-        """Return what to do.
+        """Return the next step.
 
         Args:
-            others: The claims of others, as they were read after the own one was written.
+            others: The claims of others, read after the own one was written.
             now: The time now.
             began: The time before the own claim was written.
         """
         if self.state == "lost":
             return "stop"
-        is_blocked = self._is_blocked(others, now=now)
+        must_wait = self._must_wait(others, now=now)
         if self.claim is None:
-            return "wait" if is_blocked else self._claimed(others)
+            return "wait" if must_wait else self._make_claim(others)
         if any(other > self.claim for other in others if not others[other].ended):
-            return self._yielded()
-        if self.state == "claimed" and is_blocked:
+            return self._give_way()
+        if self.state == "claimed" and must_wait:
             return "wait"
         self.state, self._renewed_at = "held", began
         return "hold"
 
-    def _claimed(self, others: Mapping[Claim, Renewal]) -> Step:
+    def _make_claim(self, others: Mapping[Claim, Renewal]) -> Step:
         epochs = (claim.epoch for claim in others)
-        self.claim = Claim(1 + max(self.known, *epochs, 0), self.token)
+        self.claim = Claim(1 + max(self.last_epoch, *epochs, 0), self.token)
         self.state = "claimed"
         return "claim"
 
-    def _yielded(self) -> Step:
+    def _give_way(self) -> Step:
         """Give way to a higher claim."""
         if self.state == "held":
             self.state = "lost"
@@ -138,15 +138,15 @@ class LeaseRules:
         return "withdraw"
 
     def may_send(self, now: float) -> bool:
-        """Tell whether a request may leave: nobody else can have taken over yet."""
+        """Return whether a request may be sent: no other attempt can have taken over yet."""
         return self.state == "held" and now - self._renewed_at < self.lease_s / 2
 
     def end(self) -> None:
-        """Let nothing leave any more."""
+        """Forbid all further requests."""
         self.state = "lost"
 
-    def _is_blocked(self, others: Mapping[Claim, Renewal], *, now: float) -> bool:
-        """Take note of all counts, and tell whether one of another attempt may still go up."""
+    def _must_wait(self, others: Mapping[Claim, Renewal], *, now: float) -> bool:
+        """Store the counts, and return whether another attempt may still be alive."""
         seen = {}
         for claim, renewal in others.items():
             if renewal.ended:
@@ -164,9 +164,9 @@ class Lease:
         disk: The shared store.
         run: The directory of the run.
         scope: What is claimed, such as the number of a partition.
-        known: Gives the highest epoch of attempts, of which some may have no claim any more.
+        last_epoch: Returns the highest epoch of attempts, including those whose claims are gone.
         lease_s: The time of a lease.
-        tell: Gives what a renewal tells besides its count.
+        renewal: Returns the contents of the next renewal, without its count.
         monotonic: A clock.
         sleep: Waits.
     """
@@ -177,21 +177,21 @@ class Lease:
         run: Path,
         *,
         scope: str,
-        known: Callable[[], int] = lambda: 0,
+        last_epoch: Callable[[], int] = lambda: 0,
         lease_s: float = LEASE_S,
-        tell: Callable[[], Renewal] = lambda: Renewal(counter=0),
+        renewal: Callable[[], Renewal] = lambda: Renewal(counter=0),
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._disk = disk
         self._place = run / DIRECTORY
         self._scope = scope
-        self._tell = tell
+        self._new_renewal = renewal
         self._monotonic = monotonic
         self._sleep = sleep
         self._counter = 0
         self._rules = LeaseRules(token=secrets.token_hex(4), lease_s=lease_s)
-        self._known = known
+        self._last_epoch = last_epoch
         self.renew_s: float = min(RENEW_S, lease_s / 8)
 
     @property
@@ -211,7 +211,7 @@ class Lease:
         return f"{self._scope}-{self.claim.name}"
 
     def acquire(self, *, still_wanted: Callable[[], bool] = lambda: True) -> bool:
-        """Wait until nobody else can send, and hold the claim; returns whether it was still wanted."""
+        """Wait until no other attempt can send, then hold the claim; return False if no longer wanted."""
         self._disk.make(self._place, shared=True)
         while still_wanted():
             step = self._cycle()
@@ -222,33 +222,35 @@ class Lease:
         return False
 
     def renew(self) -> bool:
-        """Renew the claim; returns whether it is still held. A store that fails says nothing."""
+        """Renew the claim; return whether it is still held. Failures of the store are ignored."""
         if not self.is_lost:
             with suppress(OSError):
                 self._cycle()
         return not self.is_lost
 
     def may_send(self) -> bool:
-        """Tell whether a request may leave."""
+        """Return whether a request may be sent."""
         return self._rules.may_send(self._monotonic())
 
     def end(self) -> None:
-        """Say that this attempt sends no more, so that a later one need not wait."""
+        """Write that this attempt has ended, so that a later one need not wait."""
         if self._rules.claim is None:
             return
         self._rules.end()
         with suppress(OSError):
-            self._write(msgspec.structs.replace(self._tell(), ended=True))
+            self._write(msgspec.structs.replace(self._new_renewal(), ended=True))
 
     def _cycle(self) -> Step:
         began = self._monotonic()
         own = self._rules.claim
         if own is not None:
-            self._write(self._tell())
-        found = claims(self._disk, self._place, scope=self._scope)
-        others = {claim: told for claim, told in found.items() if claim != own}
-        if own is None:  # asked after the claims: who has taken one back has left a record before
-            self._rules.known = self._known()
+            self._write(self._new_renewal())
+        current = claims(self._disk, self._place, scope=self._scope)
+        others = {claim: renewal for claim, renewal in current.items() if claim != own}
+        if (
+            own is None
+        ):  # read after the claims: an attempt leaves a record before it withdraws its claim
+            self._rules.last_epoch = self._last_epoch()
         step = self._rules.look(others, now=self._monotonic(), began=began)
         if step == "withdraw" and own is not None:
             self._disk.remove(self._place / f"{self._scope}-{own.name}")
@@ -262,25 +264,25 @@ class Lease:
 
 def claims(disk: FileSystem, place: Path, *, scope: str) -> dict[Claim, Renewal]:
     """Return all claims of one scope."""
-    found = read_claims(disk, place, where=lambda each: each == scope)
-    return {claim: told for (_, claim), told in found.items()}
+    of_scope = read_claims(disk, place, where=lambda each: each == scope)
+    return {claim: renewal for (_, claim), renewal in of_scope.items()}
 
 
 def read_claims(
     disk: FileSystem, place: Path, *, where: Callable[[str], bool]
 ) -> dict[tuple[str, Claim], Renewal]:
     """Return the claims of some scopes, by scope and claim."""
-    found = {}
+    renewals = {}
     for name in disk.listdir(place):
         parts = _NAME.fullmatch(name)
         if parts is not None and where(parts[1]):
-            with suppress(FileNotFoundError):  # it was withdrawn since
-                found[parts[1], Claim.named(parts[2])] = _read(disk, place / name)
-    return found
+            with suppress(FileNotFoundError):  # it has been withdrawn
+                renewals[parts[1], Claim.named(parts[2])] = _read(disk, place / name)
+    return renewals
 
 
 def _read(disk: FileSystem, path: Path) -> Renewal:
-    """Return what stands in a claim; what is being written at the moment counts as another count."""
+    """Read a claim; one that is being written right now counts as changed."""
     try:
         return msgspec.json.decode(disk.read(path), type=Renewal)
     except msgspec.DecodeError:

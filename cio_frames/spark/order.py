@@ -1,16 +1,16 @@
-"""Rows of a Spark frame, all of one person in one partition, and there in an order that is known.
+"""Puts all rows of a person into one partition, in a defined order.
 
-Spark promises no order of rows: a frame read from files comes as its splits were packed, and what stands
-above what in a list is not told to a cluster. So the order of rows is, of these, the first there is:
+Spark guarantees no order of rows: a frame that was read from files comes in the order in which the splits
+were packed. So the order of rows is the first of these that exists:
 
 1. the columns of `order_by`; rows that are equal in all of them stay as Spark read them;
-2. the time of the call, rows without one last, since they count as happening when they arrive;
+2. the time of the call; rows without a time are last, since they count as happening when they arrive;
 3. the order in which Spark read them, which `__row__` numbers.
 
-The third is as good as none. It is enough where no order matters: rows of different people, events, which
-are recorded each by itself, and rows that say the same. It is refused where a state would depend on it:
-where rows about one person, of which at least one sets a state, differ, and neither `order_by` nor the time
-tells which comes first.
+The third means nothing. It is enough where no order matters: for rows of different people, for events,
+which are recorded independently, and for equal rows. It is refused where a state would depend on it: where
+rows about one person differ, at least one of them sets a state, and neither `order_by` nor the time decides
+which comes first.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,7 +29,7 @@ from cio_frames.spark.chunks import chunks_of, in_arrow, map_chunks
 from cio_frames.spark.components import (
     columns_of,
     of_identifiers,
-    prepared,
+    prepare_chunk,
     signed,
     with_columns_of,
 )
@@ -42,14 +42,20 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 COMPONENT: Final = "__component__"
-"""Column of the smallest number that a row's person is connected with; null where a row names nobody."""
+"""The column of the smallest identifier connected with that of a row; null if the row has no identifier."""
 
-_KEY, _AT, _SAID = (f"{ROW}{name}" for name in ("key", "at", "said"))
+_KEY, _AT, _CONTENT = (f"{ROW}{name}" for name in ("key", "at", "content"))
 _LAST: Final = 2**63 - 1
 """The time of rows without one: they count as happening when they arrive."""
 
 _DECISIVE: Final = pl.Schema(
-    {"key": pl.Int64(), "at": pl.Int64(), "row": pl.Int64(), "said": pl.Int64(), "sets": pl.Int64()}
+    {
+        "key": pl.Int64(),
+        "at": pl.Int64(),
+        "row": pl.Int64(),
+        "content": pl.Int64(),
+        "sets": pl.Int64(),
+    }
 )
 
 
@@ -64,15 +70,15 @@ def in_order(
 
     The partition of a row is `pmod(hash(component), partitions)`, which is also Spark's number of it. So
     the same table gives the same partitions on every run, whatever the cluster, with one version of
-    polars: that numbers the identifiers. Rows that name nobody are spread over all.
+    polars, which numbers the identifiers. Rows without an identifier are spread over all.
 
-    Ask `require_order` first.
+    Call `require_order` first.
 
     Args:
         table: The rows.
         pipeline: The pipeline of their sample.
         partitions: How many partitions there are.
-        components: What `components` returns for this table; Spark still keeps it.
+        components: What `components` returns for this table, still kept by Spark.
 
     Returns:
         All columns of the table, and `__component__`.
@@ -91,7 +97,7 @@ def in_order(
     return placed.drop(_KEY, _AT)
 
 
-@spark_failures("the order of rows was looked at")
+@spark_failures("the order of rows was checked")
 def require_order(
     table: SparkTable,
     pipeline: Pipeline,
@@ -99,18 +105,18 @@ def require_order(
     components: "DataFrame | None",
     sets_state: bool | None = None,
 ) -> None:
-    """Raise if rows cannot be put in order: a state depends on it, and nothing tells it.
+    """Raise if a state depends on the order of rows, and nothing decides that order.
 
-    Only calls whose rows can set a state are read for it, and only without `order_by`.
+    Rows are only read if the call can set a state, and only without `order_by`.
 
     Args:
         table: The rows.
         pipeline: The pipeline of their sample.
         components: What `components` returns for this table.
-        sets_state: Whether an event sets a state; without, the rows are read for it.
+        sets_state: Whether an event sets a state; if None, the rows are read for it.
 
     Raises:
-        RowOrderError: Rows about one person differ, and nothing tells which comes first.
+        RowOrderError: Rows about one person differ, and nothing decides which comes first.
         ColumnNamesError: A column is called `__component__`.
     """
     if COMPONENT in table.frame.columns:
@@ -123,59 +129,59 @@ def require_order(
     is_event = call.name == "track"
     if is_event and sets_state is False:
         return
-    found = _decisive_rows(table, mapping)
-    if is_event and sets_state is None and not found.where("sets = 1").take(1):
+    rows = _decisive_rows(table, mapping)
+    if is_event and sets_state is None and not rows.where("sets = 1").take(1):
         return
     if components is not None:
-        found = found.join(components, on="key", how="left")
+        rows = rows.join(components, on="key", how="left")
     whose = "key" if components is None else "coalesce(component, key) AS key"
-    told_apart = found.where("key IS NOT NULL").selectExpr(
-        whose, "at", "sets", "said", "said AS other", "row", "row AS last"
+    decisive = rows.where("key IS NOT NULL").selectExpr(
+        whose, "at", "sets", "content", "content AS other", "row", "row AS last"
     )
-    most = {"sets": "max", "said": "min", "other": "max", "row": "min", "last": "max"}
-    groups = told_apart.groupBy("key", "at").agg(most)
-    unordered = groups.where("`max(sets)` = 1 AND `min(said)` < `max(other)`")
-    rows = "min(struct(`min(row)` AS first, `max(last)` AS last)) AS rows"
-    (told,) = unordered.selectExpr("count(*) AS cases", rows).collect()
-    if told["cases"]:
+    most = {"sets": "max", "content": "min", "other": "max", "row": "min", "last": "max"}
+    groups = decisive.groupBy("key", "at").agg(most)
+    unordered = groups.where("`max(sets)` = 1 AND `min(content)` < `max(other)`")
+    example = "min(struct(`min(row)` AS first, `max(last)` AS last)) AS rows"
+    (result,) = unordered.selectExpr("count(*) AS cases", example).collect()
+    if result["cases"]:
         raise RowOrderError(
             call.name,
-            cases=told["cases"],
-            rows=(told["rows"]["first"], told["rows"]["last"]),
+            cases=result["cases"],
+            rows=(result["rows"]["first"], result["rows"]["last"]),
             has_time=mapping.find("timestamp") is not None,
         )
 
 
 def _decisive_rows(table: SparkTable, mapping: MessageMapping) -> "DataFrame":
-    """Return whom each row is about, when, a hash of all that is sent of it, and whether it sets a state."""
+    """Return the identifier and time of each row, a hash of its contents, and whether it sets a state."""
     columns = [quoted(name) for name in columns_of(mapping, table.sample.schema().names())]
-    said = f"xxhash64(to_json(struct({', '.join(columns)})))" if columns else "0L"
+    content = f"xxhash64(to_json(struct({', '.join(columns)})))" if columns else "0L"
     few = of_identifiers(mapping, "timestamp", "event")
-    rows = with_columns_of(table, few, f"{said} AS `{_SAID}`")
-    decisive = partial(_decisive, mapping=few, schema=table.sample.schema())
+    rows = with_columns_of(table, few, f"{content} AS `{_CONTENT}`")
+    decisive = partial(_read_decisive, mapping=few, schema=table.sample.schema())
     return map_chunks(rows, decisive, schema=_DECISIVE, rows=rows_at_once(table.sample))
 
 
-def _decisive(
+def _read_decisive(
     chunks: Iterator[pa.Table], *, mapping: MessageMapping, schema: pl.Schema
 ) -> Iterable[pl.DataFrame]:
     for chunk in chunks:
-        said = pl.Series("said", chunk[_SAID])
-        rows = prepared(chunk, mapping, schema)
+        content = pl.Series("content", chunk[_CONTENT])
+        rows = prepare_chunk(chunk, mapping, schema)
         sets = subjects(mapping).is_not_null().cast(pl.Int64)
         marks = _marks(mapping, key="key", at="at")
-        yield rows.select(pl.col(ROW).alias("row"), *marks, said, sets.alias("sets"))
+        yield rows.select(pl.col(ROW).alias("row"), *marks, content, sets.alias("sets"))
 
 
 def _marks(mapping: MessageMapping, *, key: str, at: str) -> tuple[pl.Expr, pl.Expr]:
-    """Return whose order a row keeps, as a number with a sign, and its time."""
+    """Return the number of a row's identifier, signed, and its time."""
     field = mapping.find("timestamp")
     time = pl.lit(None, pl.Int64) if field is None else pl.col(field.utc_column).dt.epoch("us")
     return signed(numbered(lane_key(mapping))).alias(key), time.fill_null(_LAST).alias(at)
 
 
 def _marked(table: SparkTable, mapping: MessageMapping) -> "DataFrame":
-    """Return the rows and two columns more, whose order they keep and when they are."""
+    """Return the rows with two more columns: the number of their identifier and their time."""
     from pyspark.sql.types import LongType, StructField, StructType
 
     few = of_identifiers(mapping, *([] if table.order_by else ["timestamp"]))
@@ -191,8 +197,8 @@ def _with_marks(
     batches: Iterator[pa.RecordBatch], *, mapping: MessageMapping, schema: pl.Schema, rows: int
 ) -> Iterator[pa.RecordBatch]:
     for chunk in chunks_of(batches, rows=rows):
-        found = prepared(chunk, mapping, schema)
-        marks = found.select(pl.col(ROW), *_marks(mapping, key=_KEY, at=_AT))
+        fields = prepare_chunk(chunk, mapping, schema)
+        marks = fields.select(pl.col(ROW), *_marks(mapping, key=_KEY, at=_AT))
         marked = chunk
         for name in (_KEY, _AT):
             marked = marked.append_column(name, marks[name].to_arrow())

@@ -1,4 +1,4 @@
-"""The plan of a Spark frame: that of any table, with the rows looked at where they are."""
+"""The plan of a Spark frame: like that of any table, with the rows read on the executors."""
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -27,13 +27,13 @@ from cio_frames.spark.check import (
     check_before_send,
     check_fully,
     findings_of,
-    of_sample,
     rejected_of,
+    sample_pipeline,
 )
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.components import components
 from cio_frames.spark.failures import spark_failures
-from cio_frames.spark.judge import SENT_SCHEMA, first_sent
+from cio_frames.spark.judge import SPARK_MESSAGES, first_messages
 from cio_frames.spark.order import in_order, require_order
 from cio_frames.spark.reading import PlanSettings
 from cio_frames.spark.table import SparkTable, to_arrow
@@ -61,29 +61,29 @@ _CLIENT = "Pass a client: plan.send(cio.connect()) uses the keys in your environ
 
 @dataclass(slots=True)
 class _Checked:
-    """What a check has found, once it has run, and what Spark keeps for that and for previews."""
+    """The results of the checks that have run, and the frames that Spark keeps for them and for previews."""
 
-    found: SparkCheck | None = None
-    kept: "list[DataFrame]" = field(default_factory=list)
+    full: SparkCheck | None = None
+    persisted: "list[DataFrame]" = field(default_factory=list)
     before_send: SparkPreSendCheck | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SparkPipeline(Pipeline):
-    """A Spark frame on its way to messages. Its `table` are the first rows, which tell names and types."""
+    """Makes messages from a Spark frame. Its `table` holds the first rows, which give names and types."""
 
     spark: SparkTable
     _checked: _Checked = field(default_factory=_Checked, init=False, repr=False)
 
     @property
     def check(self) -> SparkCheck:
-        """What all checks find where the rows are."""
-        if self._checked.found is None:
-            self._checked.found = check_fully(self.spark, self)
-            self.keep(self._checked.found.kept)
-            full = self._checked.found.concluded.full
+        """The result of all checks, which run on the executors."""
+        if self._checked.full is None:
+            self._checked.full = check_fully(self.spark, self)
+            self.add_persisted(self._checked.full.persisted)
+            full = self._checked.full.result.full
             self._results.full, self._results.before_send = full, full.before_send
-        return self._checked.found
+        return self._checked.full
 
     def check_fully(self, *, gather_links: bool, gather_ids: bool = False) -> None:
         """Run the full check unless it has run."""
@@ -91,76 +91,76 @@ class SparkPipeline(Pipeline):
         _ = self.check
 
     def check_before_send(self, *, gather_links: bool) -> None:
-        """Look for what keeps rows from being sent, unless a check has; all is checked if that may be all."""
+        """Look for rows that must not be sent, unless a check has run; run the full check if all may be refused."""
         if self._results.before_send is None:
-            found = self._checked.before_send = check_before_send(self.spark, self)
-            if found is None:
+            checked = self._checked.before_send = check_before_send(self.spark, self)
+            if checked is None:
                 self.check_fully(gather_links=gather_links)
             else:
-                self.keep(found.kept)
-                self._results.before_send = found.before_send
+                self.add_persisted(checked.persisted)
+                self._results.before_send = checked.before_send
 
     @property
-    def of_whole(self) -> SparkCheck | SparkPreSendCheck:
-        """What the checks so far show that only the whole table does."""
+    def table_check(self) -> SparkCheck | SparkPreSendCheck:
+        """The latest result of the checks of the whole table."""
         self.check_before_send(gather_links=False)
-        return self._checked.found or self._checked.before_send or self.check
+        return self._checked.full or self._checked.before_send or self.check
 
     @property
     def can_send(self) -> bool:
-        """Whether any row can be sent. Where one of the first can, no row is read for it."""
-        if self._results.full is None and of_sample(self, self.before_send).messages(1):
+        """Whether any row can be sent. If one of the first can, no other row is read."""
+        if self._results.full is None and sample_pipeline(self, self.before_send).messages(1):
             return True
         return self.full_check.valid > 0
 
     @cached_property
     def components(self) -> "DataFrame | None":
-        """Who is connected with whom by the rows; None if nobody is."""
+        """The connected identifiers of the rows; None if there are none."""
         return self.connected(None)
 
     def connected(self, known: pl.DataFrame | None) -> "DataFrame | None":
-        """Return who is connected with whom by the rows and an export; Spark keeps it until `unpersist`."""
-        found = components(self.spark, self, known=known)
-        if found is not None:
-            self.keep(found)
-        return found
+        """Return the connected identifiers of the rows and of an export; Spark keeps them until `unpersist`."""
+        connected = components(self.spark, self, known=known)
+        if connected is not None:
+            self.add_persisted(connected)
+        return connected
 
-    def keep(self, frame: "DataFrame") -> None:
-        """Take note of a frame that Spark keeps until `unpersist`."""
-        self._checked.kept.append(frame)
+    def add_persisted(self, frame: "DataFrame") -> None:
+        """Add a frame that Spark keeps until `unpersist`."""
+        self._checked.persisted.append(frame)
 
     def unpersist(self) -> None:
-        """Have Spark let go what it keeps."""
-        for each in (self.spark.kept, *self._checked.kept):
-            each.unpersist()
-        self._checked.kept.clear()
+        """Have Spark release what it keeps."""
+        for frame in (self.spark.persisted, *self._checked.persisted):
+            frame.unpersist()
+        self._checked.persisted.clear()
 
     @property
     def changed(self) -> pl.DataFrame:
         """What the repairs changed in all rows."""
-        return self.check.concluded.changed
+        return self.check.result.changed
 
     def messages(self, count: int) -> list[str]:
-        """Return the JSON text of the first messages: of the first rows if these are enough of them."""
+        """Return the JSON text of the first messages: from the first rows if they make enough messages."""
         before = None if self._results.full is None else self._results.full.before_send
-        found = of_sample(self, before).messages(count)
-        if len(found) >= count or self.spark.rows <= self.table.rows():
-            return found
-        return self._sent(count)
+        messages = sample_pipeline(self, before).messages(count)
+        if len(messages) >= count or self.spark.rows <= self.table.rows():
+            return messages
+        return self._first_messages(count)
 
     @spark_failures("the first messages were made")
     @engine_errors("the first messages were made")
-    def _sent(self, count: int) -> list[str]:
+    def _first_messages(self, count: int) -> list[str]:
         """Have each partition make its first messages, and return the first of all."""
-        found = self._checked.found
-        rows = self.spark.frame if found is None else found.rows
-        made = map_chunks(
+        full = self._checked.full
+        rows = self.spark.frame if full is None else full.rows
+        by_partition = map_chunks(
             rows,
-            partial(first_sent, settings=PlanSettings.of(self), count=count),
-            schema=SENT_SCHEMA,
+            partial(first_messages, settings=PlanSettings.of(self), count=count),
+            schema=SPARK_MESSAGES,
             rows=min(rows_at_once(self.table), max(count, self.table.rows())),
         )
-        first = pl.DataFrame(to_arrow(made.orderBy("row").limit(count)))
+        first = pl.DataFrame(to_arrow(by_partition.orderBy("row").limit(count)))
         messages = first.select(
             pl.col(name).reinterpret(signed=False)
             if dtype == pl.UInt64
@@ -170,15 +170,17 @@ class SparkPipeline(Pipeline):
         return Repeats().renewed(messages, call=self.mapping.call)["message"].to_list()
 
     def link_keys(self) -> NoReturn:
-        """Refuse: whom the rows name is found where they are."""
-        _refuse("whom its rows name", "Use plan.counts and plan.summary.")
+        """Refuse: identifiers stay on the executors."""
+        _raise_not_offered("the identifiers of its rows", "Use plan.counts and plan.summary.")
 
     def encode_chunks(self, **_: Any) -> Generator[Any]:
-        """Refuse: rows are encoded where they are."""
-        _refuse("the messages of all its rows", "Use plan.payloads(n), or plan.send(client).")
+        """Refuse: rows are encoded on the executors."""
+        _raise_not_offered(
+            "the messages of all its rows", "Use plan.payloads(n), or plan.send(client)."
+        )
 
 
-def _refuse(what: str, hint: str) -> NoReturn:
+def _raise_not_offered(what: str, hint: str) -> NoReturn:
     raise ArgumentError(f"The plan of a Spark frame does not give {what} to this machine. {hint}")
 
 
@@ -186,7 +188,7 @@ def _refuse(what: str, hint: str) -> NoReturn:
 class SparkPlan(TablePlan):
     """What would be sent for a Spark frame. Nothing leaves before `send`.
 
-    Nothing but sums, examples and the first rows comes to this machine.
+    Only sums, examples and the first rows come to this machine.
 
     Attributes:
         checks: Which checks apply.
@@ -194,9 +196,9 @@ class SparkPlan(TablePlan):
 
     @property
     def pipeline(self) -> SparkPipeline:
-        """The frame on its way to messages."""
+        """What makes messages from the frame."""
         (pipeline,) = self.pipelines.all
-        assert isinstance(pipeline, SparkPipeline)  # noqa: S101 - made so
+        assert isinstance(pipeline, SparkPipeline)  # noqa: S101 - see plan_of_spark
         return pipeline
 
     @property
@@ -206,7 +208,7 @@ class SparkPlan(TablePlan):
 
     @property
     def findings(self) -> "DataFrame":
-        """Everything the checks found, worst first, as a Spark frame that is not computed yet.
+        """Everything the checks found, worst first, as a lazy Spark frame.
 
         Columns are row, code, severity, column, value, message and hint; row is empty where a
         finding is about the whole table. Rows are numbered from 0 in the order of the frame.
@@ -215,7 +217,7 @@ class SparkPlan(TablePlan):
 
     @property
     def rejected(self) -> "DataFrame":
-        """The rows that would not be sent, all their columns, plus `reasons`, as a Spark frame."""
+        """The rows that would not be sent, with all their columns and `reasons`, as a Spark frame."""
         return rejected_of(self.pipeline.check, self.table)
 
     @checks_arguments(lambda *_: _SAMPLE)
@@ -227,10 +229,10 @@ class SparkPlan(TablePlan):
         latency_s: float = LATENCY_S,
         price_per_profile: float | None = None,
     ) -> "Estimate":
-        """Tell what sending will take: requests, bytes, time, new profiles and their price.
+        """Estimate requests, bytes, time, new profiles and their price.
 
-        Everybody counts as new. Where rows name people by more than an id, some of those counted may be
-        one person.
+        Everybody counts as new. Where rows name people by several identifiers, some people may be counted
+        twice.
 
         Args:
             client: Where it would go, for its limits.
@@ -265,20 +267,19 @@ class SparkPlan(TablePlan):
         *,
         settings: Settings | None = None,
     ) -> "SparkIdentityPreview":
-        """Show how many people the rows create, update, merge and confuse, found where the rows are.
+        """Show how many people the rows create, update and merge, and the conflicts; computed on the executors.
 
-        People are counted and not listed. To see them, take a sample.
+        People are counted, not listed. To see them, take a sample.
 
         Args:
-            known: An export of the workspace's people, as for a plan of this machine, or a Spark frame of
-                it. Every executor gets all of it, so it has to fit there. Without it everybody counts as
-                new.
-            settings: How the workspace is set up; a new one without.
+            known: An export of the workspace's people, as for a local plan, or a Spark frame of it. Every
+                executor gets all of it, so it has to fit there. Without it everybody counts as new.
+            settings: How the workspace is set up; by default like a new one.
 
         Raises:
             ArgumentError: The call is about objects, whose rows name the same people.
             MappingError: `known` has no column of identifiers.
-            RowOrderError: A state depends on the order of rows, and nothing tells it.
+            RowOrderError: A state depends on the order of rows, and nothing decides it.
             WorkspaceReadError: `known` is a client, and the people cannot be read.
         """
         from cio_frames.plan.identity_preview import premise_of
@@ -290,27 +291,25 @@ class SparkPlan(TablePlan):
         export = to_arrow(export) if is_spark(export) else export
         premise = premise_of(self.pipelines, export, settings=settings, progress=False)
         people = premise.workspace_people
-        found = pipeline.components if people is None else pipeline.connected(people)
+        connected = pipeline.components if people is None else pipeline.connected(people)
         return preview(
-            self._in_partitions(found), plan=PlanSettings.of(pipeline), premise=premise,
-            label=f"{self.call} ({self.table.sample.label})", keep=pipeline.keep,
+            self._in_partitions(connected), plan=PlanSettings.of(pipeline), premise=premise,
+            label=f"{self.call} ({self.table.sample.label})", keep=pipeline.add_persisted,
         )  # fmt: skip
 
     def sample(self, rows: int = 10_000) -> "Plan":
-        """Return a plan of this machine for some rows, with all rows of each person and of whoever is linked.
+        """Return a local plan for some rows, with all rows of each person and of the people linked with them.
 
         It has everything that other plans have: `identity(known=export)`, `rehearse()`, `findings`.
 
         Args:
-            rows: About how many rows; those of the last person are all there.
+            rows: About how many rows; the last person has all of theirs, too.
         """
         from cio_frames.spark.identity import sample
 
-        found = sample(self._in_partitions(self.pipeline.components), most=rows)
-        table = read(to_arrow(found.orderBy(ROW).select(*_names(self.table.sample))))
-        taken = fields(Pipeline)
-        given = {each.name: getattr(self.pipeline, each.name) for each in taken if each.init}
-        return planned(Pipeline(**{**given, "table": table}))
+        sampled = sample(self._in_partitions(self.pipeline.components), most=rows)
+        table = read(to_arrow(sampled.orderBy(ROW).select(*_names(self.table.sample))))
+        return planned(Pipeline(**{**_settings(self.pipeline, Pipeline), "table": table}))
 
     @checks_arguments(lambda *_: _SAMPLE)
     def rehearse(self, *, rows: int = 10_000, progress: ShowProgress = "auto") -> "Rehearsal":
@@ -326,14 +325,14 @@ class SparkPlan(TablePlan):
         return self.sample(rows).rehearse(progress=progress)
 
     def save(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse: plans in files are of tables that this machine reads."""
+        """Refuse: a saved plan needs a table that this machine reads."""
         raise ArgumentError(
             "The plan of a Spark frame cannot be saved. Save that of a sample for the review: "
             'plan.sample(10_000).save("sample.cioplan"). It can be applied to the same sample only.'
         )
 
     def _in_partitions(self, components: "DataFrame | None") -> "DataFrame":
-        """Return the rows as they would be sent, with what the whole table shows of each."""
+        """Return the rows as they would be sent, with the findings of the whole table."""
         checked, count = self.pipeline.check, max(1, -(-self.table.rows // TASK_ROWS))
         require_order(
             self.table, self.pipeline, components=components, sets_state=checked.sets_state
@@ -342,9 +341,9 @@ class SparkPlan(TablePlan):
         return in_order(rows, self.pipeline, partitions=count, components=components)
 
     def unpersist(self) -> None:
-        """Have Spark forget what it keeps for this plan: the numbered rows, and what was found of them.
+        """Have Spark release what it keeps for this plan: the numbered rows and the findings about them.
 
-        Call it when nothing more is asked of the plan and its runs. What is asked later is read anew.
+        Call it when the plan and its runs are no longer used. Later uses read the rows again.
         """
         self.pipeline.unpersist()
 
@@ -362,28 +361,27 @@ class SparkPlan(TablePlan):
         pii: Pii = "hmac",
         allow: Mapping[str, int | str] | None = None,
     ) -> "SparkRun":
-        """Check, send from where the rows are, show progress, and record what became of every row.
+        """Check, send from the executors, show progress, and record the outcome of every row.
 
         Args:
             client: Where to send: `cio.connect(...)`.
-            audit: Directory of the records of all runs, where all executors can write.
+            audit: Directory of the records of all runs, which all executors can write to.
             progress: "auto", False, a kind of display, or a function that gets the states.
-            wait: Whether to wait for the end; without, `run.wait()` and `run.stop()` do.
+            wait: Whether to wait for the end; if not, use `run.wait()` and `run.stop()`.
             repeat: Whether to send again what an earlier run in `audit` delivered.
             in_doubt: What to do with messages that an earlier run left in doubt: "resend",
-                "skip", "report"; without, it depends on the call and on their age.
+                "skip", "report"; by default it depends on the call and on their age.
             durability: What the record is safe against: a "power" cut, or the end of the
                 "process".
             pii: What the record keeps of identifiers: keyed hashes ("hmac"), nothing but row
                 numbers and message ids ("ids"), or themselves ("full").
-            allow: How many campaigns, opt-outs, deletions and merges may follow, as for plans of this
-                machine.
+            allow: How many campaigns, opt-outs, deletions and merges may follow, as for local plans.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
             AllowanceError: More than `allow` would happen; nothing was sent.
-            RowOrderError: A state depends on the order of rows, and nothing tells it; nothing was sent.
-            RunStoppedError: The answers forbid going on; its `run` tells about each row.
+            RowOrderError: A state depends on the order of rows, and nothing decides it; nothing was sent.
+            RunStoppedError: The answers forbid going on; its `run` has the state of each row.
         """
         options = SendOptions(
             audit=audit, progress=progress, wait=wait, repeat=repeat, in_doubt=in_doubt,
@@ -397,15 +395,15 @@ class SparkPlan(TablePlan):
         self.pipelines.remember_client(client)
         from cio_frames.spark.run import start
 
-        found, sets_state = self.pipeline.components, self.pipeline.of_whole.sets_state
-        require_order(self.table, self.pipeline, components=found, sets_state=sets_state)
+        components, sets_state = self.pipeline.components, self.pipeline.table_check.sets_state
+        require_order(self.table, self.pipeline, components=components, sets_state=sets_state)
         if options.allow is not None or not client.is_local:
             from cio_frames.plan.allowances import require_allowed
 
             _ = self.pipeline.check  # the check before sending counts nothing
-            merges = self._merges(is_linked=found is not None)
+            merges = self._merges(is_linked=components is not None)
             require_allowed(self.pipelines, options.allow or {}, preview=merges)
-        run = start(self, client, options=options, spark=self._division())
+        run = start(self, client, options=options, spark=self._spark_options())
         return run.wait() if wait else run
 
     def _merges(self, *, is_linked: bool) -> PreviewCounts | None:
@@ -421,18 +419,18 @@ class SparkPlan(TablePlan):
         )  # fmt: skip
 
     def resumed(self, directory: Path | str, client: Client, *, options: SendOptions) -> "SparkRun":
-        """Finish what a run of this plan left; `cio.resume` asks for it."""
+        """Finish a run of this plan; `cio.resume` calls it."""
         from cio_frames.spark.run import resume
 
-        run = resume(directory, self, client, options=options, spark=self._division())
+        run = resume(directory, self, client, options=options, spark=self._spark_options())
         return run.wait() if options.wait else run
 
-    def _division(self) -> "SparkOptions":
+    def _spark_options(self) -> "SparkOptions":
         """Return how the work of a run is divided."""
         from cio_frames.spark.run import SparkOptions
 
-        placed = partial(in_order, components=self.pipeline.components)
-        return SparkOptions(in_order=placed, findings=self.pipeline.of_whole.of_rows)
+        ordered = partial(in_order, components=self.pipeline.components)
+        return SparkOptions(in_order=ordered, findings=self.pipeline.table_check.row_findings)
 
 
 def _names(table: Table) -> list[str]:
@@ -440,7 +438,10 @@ def _names(table: Table) -> list[str]:
 
 
 def plan_of_spark(table: SparkTable, pipeline: Pipeline) -> SparkPlan:
-    """Return the plan of a Spark frame, made as that of its first rows was."""
-    given = {each.name: getattr(pipeline, each.name) for each in fields(pipeline) if each.init}
-    made = SparkPipeline(**given, spark=table)
-    return SparkPlan(Pipelines((made,)))
+    """Return the plan of a Spark frame, with the settings of the plan of its first rows."""
+    of_spark = SparkPipeline(**_settings(pipeline, type(pipeline)), spark=table)
+    return SparkPlan(Pipelines((of_spark,)))
+
+
+def _settings(pipeline: Pipeline, kind: type[Pipeline]) -> dict[str, Any]:
+    return {each.name: getattr(pipeline, each.name) for each in fields(kind) if each.init}

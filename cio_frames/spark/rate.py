@@ -1,9 +1,9 @@
-"""One limit for all tasks of a run: requests a second, and requests under way.
+"""One limit for all tasks of a run: requests per second, and requests in flight.
 
-Each attempt tells in its claim that it is alive and how often it was asked to slow down. The driver
-reads these about once a second and writes who may have which share. A task that has just started has
-the share of one of as many tasks as can run at once, so that together they stay within the limit from
-the start; so has one that has not heard of the driver for some seconds.
+Each attempt writes in its claim that it is alive and how often it was asked to slow down. The driver
+reads the claims about once a second and writes the share of each attempt. A task that has just started
+uses the limit divided by the number of tasks that can run at once, so that together they stay within it
+from the start; so does a task that has not read anything new from the driver for some seconds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,19 +15,19 @@ from cio_frames.sending.rate_limit import TokenBucket
 from cio_frames.spark.lease import Renewal
 
 ALIVE_S = 3.0
-"""An attempt whose count has stood still for longer has no share."""
+"""An attempt whose count has not changed for longer has no share."""
 
-HEARD_S = 5.0
-"""For so long an attempt keeps to what the driver wrote last."""
+PACE_VALID_S = 5.0
+"""For this many seconds an attempt follows what the driver wrote last."""
 
 PAUSED_S = 3_600.0
-"""What a pause without an end is told as; it ends as soon as the driver says something else."""
+"""The length of a pause without an end; it ends as soon as the driver writes something else."""
 
 PACE_FILE = "pace.json"
 
 DIVIDED = (
     "The limit of the client was divided among the tasks that ran at the same time: each had an equal "
-    "part of the requests per second and of the requests under way, and when Customer.io asked one task "
+    "part of the requests per second and of the requests in flight, and when Customer.io asked one task "
     "to slow down, all did within seconds."
 )
 
@@ -38,20 +38,20 @@ SHARED = (
 
 
 class Share(msgspec.Struct, frozen=True, array_like=True):
-    """What one task may do. With no request under way allowed it waits."""
+    """The share of one task. With a concurrency of 0 it waits."""
 
     rate: float | None
     concurrency: int
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """What the driver tells all attempts.
+    """What the driver writes for all attempts.
 
     Attributes:
-        counter: Goes up with each time it is written.
+        counter: Goes up each time it is written.
         shares: The share of each attempt, by the name of its claim.
-        pause_s: Seconds in which nothing may leave.
-        stop: Why all are to stop; empty if they are not.
+        pause_s: Seconds in which nothing may be sent.
+        stop: Why all attempts must stop; empty if they need not.
     """
 
     counter: int
@@ -61,18 +61,18 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def first_share(*, rate: float | None, concurrency: int, slots: int) -> Share:
-    """Return the share of one of as many tasks as can run at once.
+    """Return the limit divided by the number of tasks that can run at once.
 
     Examples:
         >>> first_share(rate=200.0, concurrency=16, slots=8)
         Share(rate=25.0, concurrency=2)
     """
-    many = max(1, slots)
-    return Share(None if rate is None else rate / many, concurrency // many)
+    tasks = max(1, slots)
+    return Share(None if rate is None else rate / tasks, concurrency // tasks)
 
 
 def divided(names: Sequence[str], *, rate: float | None, concurrency: int) -> dict[str, Share]:
-    """Return equal shares for attempts; those for whom there is not even one request wait.
+    """Return equal shares for attempts; those that cannot get even one request wait.
 
     Examples:
         >>> divided(["a", "b", "c"], rate=10.0, concurrency=2)["c"]
@@ -81,10 +81,10 @@ def divided(names: Sequence[str], *, rate: float | None, concurrency: int) -> di
     sending = min(len(names), concurrency)
     if not sending:
         return {}
-    each, more = divmod(concurrency, sending)
+    each, rest = divmod(concurrency, sending)
     part = None if rate is None else rate / sending
     return {
-        name: Share(part, each + (place < more)) if place < sending else Share(part, 0)
+        name: Share(part, each + (place < rest)) if place < sending else Share(part, 0)
         for place, name in enumerate(names)
     }
 
@@ -94,8 +94,8 @@ class Division:
     """Divides the limit, on the driver.
 
     Attributes:
-        rate: Most requests a second; None for no limit.
-        concurrency: Most requests under way.
+        rate: Most requests per second; None for no limit.
+        concurrency: Most requests in flight.
     """
 
     rate: float | None
@@ -112,7 +112,7 @@ class Division:
         self._paused_until = self.now
 
     def pace(self, renewals: Mapping[str, Renewal], *, now: float, stop: str = "") -> Pace:
-        """Return what to tell attempts that wrote this."""
+        """Return what to write for attempts with these claims."""
         self._learn(renewals, now=now)
         seen = {}
         for name, renewal in renewals.items():
@@ -130,37 +130,39 @@ class Division:
         )
 
     def _learn(self, renewals: Mapping[str, Renewal], *, now: float) -> None:
-        """Slow down when an attempt was asked to, and become faster again while none is."""
-        asked = [
+        """Slow down when an attempt was asked to, else speed up again."""
+        throttled_now = [
             renewal
             for name, renewal in renewals.items()
             if renewal.throttled > self._throttled.get(name, 0)
         ]
         for name, renewal in renewals.items():
             self._throttled[name] = renewal.throttled
-        if not asked:
+        if not throttled_now:
             self._bucket.speed_up(now)
             return
         self._bucket.slow_down(now)
-        self._paused_until = max(self._paused_until, now + max(each.pause_s for each in asked))
+        self._paused_until = max(
+            self._paused_until, now + max(each.pause_s for each in throttled_now)
+        )
 
 
 @dataclass(slots=True, kw_only=True)
-class Followed:
-    """Knows what one attempt may do, from what the driver wrote last."""
+class ShareTracker:
+    """The share of one attempt, from what the driver wrote last."""
 
     name: str
     first: Share
-    _heard: Pace | None = None
-    _heard_at: float = 0.0
+    _pace: Pace | None = None
+    _pace_at: float = 0.0
 
     def share(self, pace: Pace | None, *, now: float) -> Share:
-        """Return the share at this moment; None of the driver says nothing new."""
-        if pace is not None and (self._heard is None or pace.counter != self._heard.counter):
-            self._heard, self._heard_at = pace, now
-        heard = self._heard
-        if heard is None or now - self._heard_at >= HEARD_S:
+        """Return the share at this moment, given what the driver wrote, if anything."""
+        if pace is not None and (self._pace is None or pace.counter != self._pace.counter):
+            self._pace, self._pace_at = pace, now
+        current = self._pace
+        if current is None or now - self._pace_at >= PACE_VALID_S:
             return self.first
-        if heard.pause_s > now - self._heard_at:
+        if current.pause_s > now - self._pace_at:
             return Share(self.first.rate, 0)
-        return heard.shares.get(self.name, self.first)
+        return current.shares.get(self.name, self.first)

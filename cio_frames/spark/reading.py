@@ -1,4 +1,4 @@
-"""What executors are given of a plan, and the chunks of Spark as rows that it is about."""
+"""The settings of a plan that executors get, and reading the chunks that Spark gives them."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,12 +17,12 @@ from cio_frames.plan.pipeline import Pipeline
 from cio_frames.validation import FINDING_SCHEMA
 
 FINDINGS = "__findings__"
-"""The column with what the whole table shows of a row."""
+"""The column with the findings of the whole table about a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSettings:
-    """What makes the pipeline of a plan on an executor; unlike a table, it can travel."""
+    """The settings of a plan, from which an executor makes its pipeline. They can be pickled."""
 
     schema: pl.Schema  # of the table as it is read
     json_columns: frozenset[str]
@@ -36,7 +36,7 @@ class PlanSettings:
 
     @classmethod
     def of(cls, pipeline: Pipeline) -> Self:
-        """Return the settings of a pipeline, as of now."""
+        """Return the settings of a pipeline, with the time of its clock now."""
         return cls(
             schema=pipeline.table.schema(),
             json_columns=pipeline.table.json_columns,
@@ -50,12 +50,12 @@ class PlanSettings:
         )
 
     def pipeline(self, rows: pl.DataFrame | None = None) -> Pipeline:
-        """Return the pipeline of rows in memory; of none without."""
+        """Return the pipeline of rows in memory, or of an empty table."""
         eager = self.schema.to_frame() if rows is None else rows
         return self.of_table(Table(lazy=eager.lazy(), eager=eager, json_columns=self.json_columns))
 
     def of_table(self, table: Table) -> Pipeline:
-        """Return the pipeline of a table of this machine."""
+        """Return the pipeline of a local table."""
         return Pipeline(
             table=table,
             mapping=self.mapping,
@@ -75,10 +75,10 @@ def _moment(now: datetime) -> datetime:
 def read_chunk(chunk: pa.Table, schema: pl.Schema) -> tuple[pl.DataFrame, tuple[Note, ...]]:
     """Return the rows of a chunk after their numbers, and the notes of their reader.
 
-    Notes name rows by their numbers, and say nothing of how many they are: that is known of all chunks.
+    Notes name rows by their numbers, and have no counts: these are sums over all chunks.
 
     Raises:
-        FrameError: A column is not of the type that it has in the first rows.
+        FrameError: A column has another type than in the first rows.
     """
     numbers = pl.Series(ROW, chunk.column(ROW), dtype=pl.Int64)
     table = read(chunk.select(schema.names()))
@@ -102,7 +102,7 @@ def read_chunk(chunk: pa.Table, schema: pl.Schema) -> tuple[pl.DataFrame, tuple[
 
 
 def _fits(dtype: pl.DataType, wanted: pl.DataType) -> bool:
-    """Return whether values are of a type, in whatever time zone: Spark names one in two ways."""
+    """Return whether values have a type, in any time zone: Spark has two names for UTC."""
     return dtype == pl.Null or _in_utc(dtype) == _in_utc(wanted)
 
 
@@ -118,10 +118,15 @@ def _in_utc(dtype: Any) -> Any:
             return dtype
 
 
-def known_findings(chunk: pa.Table) -> pl.DataFrame | None:
-    """Return what the whole table shows of the rows of a chunk; None if nothing is said of any."""
-    if FINDINGS not in chunk.column_names:
+def findings_of_chunk(chunk: pa.Table) -> pl.DataFrame | None:
+    """Return the findings of the whole table about the rows of a chunk; None if the table has none."""
+    findings = listed(chunk, FINDINGS)
+    return None if findings is None else findings.cast(FINDING_SCHEMA)
+
+
+def listed(chunk: pa.Table, column: str) -> pl.DataFrame | None:
+    """Return the entries of a column of lists with their row numbers; None without such a column."""
+    if column not in chunk.column_names:
         return None
-    found = pl.DataFrame(chunk.select([ROW, FINDINGS])).rename({ROW: "row"}).drop_nulls()
-    flat = found.explode(FINDINGS, empty_as_null=False).unnest(FINDINGS)
-    return flat.cast(FINDING_SCHEMA)
+    rows = pl.DataFrame(chunk.select([ROW, column])).rename({ROW: "row"}).drop_nulls()
+    return rows.explode(column, empty_as_null=False).unnest(column)

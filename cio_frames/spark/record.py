@@ -1,7 +1,7 @@
-"""The record of a run on Spark: begun and concluded by the driver, from what attempts recorded.
+"""The record of a run on Spark: started by the driver, and merged at the end from those of attempts.
 
-While attempts send, each keeps a record of its own. At the end they are merged into parts with one
-record per row, partition by partition, and run.json lists them: only then are they there for readers.
+While attempts send, each keeps its own record. At the end these are merged into parts with one record per
+row, partition by partition, and run.json lists the parts: only then can readers see them.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,7 +29,7 @@ from cio_frames.errors import AccountingError
 from cio_frames.sending import RunStopped
 from cio_frames.spark.table import PLACE_BITS
 
-_LOST = pl.Schema({"code": pl.String(), "rows": pl.Int64(), "error": pl.String()})
+_FAILURES = pl.Schema({"code": pl.String(), "rows": pl.Int64(), "error": pl.String()})
 
 _PLACE = (1 << PLACE_BITS) - 1
 
@@ -37,13 +37,13 @@ PART_ROWS = 250_000
 """The most rows of a part."""
 
 
-def has_rest(run: RunFile) -> bool:
-    """Return whether a run that is over left anything to send; what its attempts recorded is there then."""
+def is_incomplete(run: RunFile) -> bool:
+    """Return whether an ended run left anything to send; then it still has the records of its attempts."""
     return run.state != "finished" or any(run.counts.get(state) for state in UNFINISHED)
 
 
 class SparkRecord:
-    """The record of a run while its driver is at work."""
+    """The record of a run while its driver is running."""
 
     def __init__(self, store: Store, run: RunFile) -> None:
         self.run: RunFile = run
@@ -52,7 +52,7 @@ class SparkRecord:
         self._starts: dict[int, int] | None = None
 
     def publish(self) -> Self:
-        """Write that the run is at work."""
+        """Write that the run is running."""
         head = Opened(format=FORMAT, run=self.run_id, segment=RUN)
         self._store.journal(self._store.layout.run_journal, head)
         self._store.publish_run(self.run)
@@ -69,7 +69,7 @@ class SparkRecord:
         key: str | None,
         notes: tuple[str, ...],
     ) -> Self:
-        """Begin the record of a new run."""
+        """Start the record of a new run."""
         run = RunFile(
             info=info,
             state="running",
@@ -82,8 +82,8 @@ class SparkRecord:
         return cls(Store(disk, Layout(directory)), run).publish()
 
     @classmethod
-    def take_up(cls, disk: FileSystem, directory: Path) -> Self:
-        """Take up the record of a run that ended before its rows did; of another one nothing is changed.
+    def reopen(cls, disk: FileSystem, directory: Path) -> Self:
+        """Reopen the record of a run that left rows unsent; that of another run is not changed.
 
         Raises:
             AuditCorruptError: There is no run, or it was changed.
@@ -91,15 +91,15 @@ class SparkRecord:
         """
         run = run_file.read(disk, directory)
         store = Store(disk, Layout(directory))
-        if not has_rest(run):
+        if not is_incomplete(run):
             return cls(store, run)
         return cls(store, replace(run, state="running", stopped=None)).publish()
 
     def count(self, rows: Mapping[int, int]) -> None:
-        """Number the rows through all partitions; each has numbered its own by number and place.
+        """Number the rows across all partitions; so far their numbers are partition and place.
 
         Args:
-            rows: How many rows each partition has. Of one that is missing, those that were recorded count.
+            rows: How many rows each partition has. For one that is missing, recorded rows are counted.
         """
         disk, starts, total = self._store.disk, {}, 0
         for partition in partitions(disk, self.directory):
@@ -112,7 +112,7 @@ class SparkRecord:
         )
 
     def _recorded(self, partition: int) -> int:
-        """Return how many rows of a partition are known from its attempts."""
+        """Return how many rows of a partition its attempts recorded."""
         rows, _ = merged(self._store.disk, self.directory, partition, run_id=self.run_id)
         return int(rows.select((pl.col("row") & _PLACE).max() + 1).item() or 0)
 
@@ -124,18 +124,18 @@ class SparkRecord:
     def commit(
         self, *, state: State, stopped: RunStopped | None, notes: tuple[str, ...]
     ) -> dict[str, int]:
-        """Merge what all attempts recorded, and end the record; returns its counts.
+        """Merge the records of all attempts, end the record, and return its counts.
 
-        What attempts recorded is kept as long as the run can be resumed.
+        The records of attempts are kept as long as the run can be resumed.
 
         Raises:
-            AccountingError: A row is there twice.
+            AccountingError: A row was recorded twice.
         """
         info, store = self.run.info, self._store
         first = 1 + max((part.segment for part in self.run.parts), default=-1)
         parts = [
-            write_part(store, made)
-            for made in _compacted(
+            write_part(store, compacted)
+            for compacted in _compacted(
                 store.disk, self.directory, info=info, first=first, starts=self._starts
             )
         ]
@@ -145,14 +145,14 @@ class SparkRecord:
         for name in store.disk.listdir(store.layout.parts):
             if name not in listed:
                 store.drop(store.layout.parts / name)
-        if not has_rest(self.run):
+        if not is_incomplete(self.run):
             remove_all(store.disk, self.directory / DIRECTORY)
         clear(store)
         return dict(self.run.counts)
 
-    def lost(self) -> pl.DataFrame:
-        """Return code, rows and error of the rows that did not arrive; one part is in memory at a time."""
-        sums = [pl.DataFrame(schema=_LOST)]
+    def failures(self) -> pl.DataFrame:
+        """Return code, rows and error of the rows that did not arrive; read one part at a time."""
+        sums = [pl.DataFrame(schema=_FAILURES)]
         for part in self.run.parts:
             if any(part.counts.get(state) for state in FAILED):
                 rows = rows_of_part(self._store.disk, self.directory, part)
@@ -162,7 +162,7 @@ class SparkRecord:
         return each.agg(pl.col("rows").sum(), pl.col("error").first()).sort("code", nulls_last=True)
 
     def close(self) -> None:
-        """Let others have the record."""
+        """Release the record."""
         self._store.close()
 
 
@@ -174,7 +174,7 @@ def _compacted(
     first: int,
     starts: Mapping[int, int] | None,
 ) -> Iterator[Compacted]:
-    """Yield the parts of a run, of all its rows, each once; one partition is in memory at a time."""
+    """Yield the parts of a run, with each of its rows once; read one partition at a time."""
     total = info.rows or 0
     seen, segment, count = np.zeros(total, bool), first, 0
     for partition in partitions(disk, directory):
@@ -197,20 +197,20 @@ def _part(rows: pl.DataFrame, *, segment: int, sums: dict[str, int], run_id: str
     data = encode(rows, schema=PART_SCHEMA, run_id=run_id)
     none = OpenSegment(segment=segment, plan=PLAN_SCHEMA.to_frame(), entries=())
     listed = part_of(none, rows, data=data)
-    told = {name: getattr(listed, name) for name in Part.__struct_fields__} | sums
-    return Compacted(part=Part(**told), data=data)
+    fields = {name: getattr(listed, name) for name in Part.__struct_fields__} | sums
+    return Compacted(part=Part(**fields), data=data)
 
 
 def _pending(seen: npt.NDArray[np.bool_], *, info: RunInfo) -> Iterator[pl.DataFrame]:
-    """Yield a record of each row that no attempt came to."""
+    """Yield a record of each row that no attempt reached."""
     missing = pl.Series("row", np.flatnonzero(~seen), pl.Int64)
     for start in range(0, len(missing), PART_ROWS):
         rows = missing.slice(start, PART_ROWS).to_frame()
-        told = rows.with_columns(
+        pending = rows.with_columns(
             pl.lit(0, pl.Int32).alias("plan"),
             pl.lit(info.plans[0][0]).alias("call"),
             pl.lit(info.run_id).alias("run_id"),
             pl.lit(0, pl.Int32).alias("attempts"),
             pl.lit("pending").alias("state"),
         )
-        yield pl.concat([PART_SCHEMA.to_frame(), told], how="diagonal")
+        yield pl.concat([PART_SCHEMA.to_frame(), pending], how="diagonal")

@@ -1,4 +1,4 @@
-"""A run on Spark: one job whose tasks send, the driver that divides the limit, and the record of all rows."""
+"""A run on Spark: one job whose tasks send, while the driver divides the limit and keeps the record."""
 
 import threading
 import time
@@ -34,13 +34,13 @@ from cio_frames.run.run import OUTAGE, ShownRun
 from cio_frames.run.start import SPARK, new_info, with_allowances
 from cio_frames.sending import FAILURE, INTERRUPTED, RunStopped, Totals
 from cio_frames.sending.run_controls import ASKED
-from cio_frames.spark.attempt import RESULT, SEPARATOR, Work, deliver
+from cio_frames.spark.attempt import NOTE_SEPARATOR, RESULT_SCHEMA, Work, deliver
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.earlier import STATES_SENT, earlier_runs, spark_path, with_earlier
 from cio_frames.spark.lease import DIRECTORY, LEASE_S, Claim, Lease, Renewal, read_claims
 from cio_frames.spark.rate import DIVIDED, PACE_FILE, PAUSED_S, Division, Pace, Share
 from cio_frames.spark.reading import FINDINGS, PlanSettings
-from cio_frames.spark.record import SparkRecord, has_rest
+from cio_frames.spark.record import SparkRecord, is_incomplete
 from cio_frames.spark.table import SparkTable
 from cio_frames.validation import BLOCKING
 from cio_frames.views.summary import ReasonView, RunView
@@ -50,18 +50,18 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 TASK_ROWS = 250_000
-"""The most rows of a partition, as far as people allow: an attempt that is made again reads so many."""
+"""The most rows of a partition, unless one person has more: a repeated attempt reads this many again."""
 
 STOP_S = 30.0
-"""How long a run that is asked to stop waits for requests under way, before Spark ends its tasks."""
+"""How long a stopped run waits for requests in flight before Spark ends its tasks."""
 
 DRIVER = "driver"
-"""The scope of the driver's own claim."""
+"""The scope of the claim of the driver."""
 
 ENDED = "The run has ended."
-"""What tasks are told that Spark starts, or does not end, after the record was concluded."""
+"""The reason to stop for tasks that are still running, or are started, after the record has ended."""
 
-NOT_FOLLOWED = (
+NOT_OFFERED = (
     "A run on Spark cannot be {}: that takes its messages, which this machine does not have. "
     "cio.audit(run.audit).messages has the state of every row, and client.people() reads the workspace."
 )
@@ -72,8 +72,8 @@ FENCED = (
 )
 
 
-class SparkPlan(Protocol):
-    """What is asked of a plan."""
+class SendablePlan(Protocol):
+    """What a run needs of a plan."""
 
     @property
     def table(self) -> SparkTable:
@@ -81,14 +81,14 @@ class SparkPlan(Protocol):
 
     @property
     def pipeline(self) -> Pipeline:
-        """What decides which messages they become, with the first rows as its table."""
+        """Makes messages from rows; its table has the first rows."""
 
 
-class InOrder(Protocol):
-    """Puts rows into partitions in which they are sent."""
+class OrderRows(Protocol):
+    """Puts rows into the partitions in which they are sent."""
 
     def __call__(self, table: SparkTable, pipeline: Pipeline, *, partitions: int) -> "DataFrame":
-        """Return the rows, those of one person in one partition and in the order of sending."""
+        """Return the rows, those of a person in one partition and in the order of sending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,24 +96,24 @@ class SparkOptions:
     """How the work of a run is divided.
 
     Attributes:
-        partitions: Into how many tasks; without, it depends on rows and slots.
-        slots: The most tasks that can run at once; asked of Spark where it tells.
-        lease_s: After how long without a sign an attempt counts as dead.
+        partitions: How many tasks; by default it depends on rows and slots.
+        slots: The most tasks that can run at once; by default as Spark reports.
+        lease_s: After this many seconds without a renewal an attempt counts as dead.
         in_order: Puts rows into partitions.
-        findings: What the whole table shows, as a Spark frame with `row` and the columns of findings.
+        findings: The findings of the whole table, as a Spark frame with `row` and the columns of findings.
     """
 
     partitions: int | None = None
     slots: int | None = None
     lease_s: float = LEASE_S
-    in_order: InOrder
+    in_order: OrderRows
     findings: "DataFrame | None" = None
 
 
 def start(
-    plan: SparkPlan, client: Client, *, options: SendOptions, spark: SparkOptions
+    plan: SendablePlan, client: Client, *, options: SendOptions, spark: SparkOptions
 ) -> "SparkRun":
-    """Begin a run: its record, and a job on a thread of its own.
+    """Start a run: its record, and a job on its own thread.
 
     Raises:
         AuditError: An earlier run in this directory sent the same table, or the record cannot be kept.
@@ -156,17 +156,17 @@ def start(
 
 def resume(
     directory: Path | str,
-    plan: SparkPlan,
+    plan: SendablePlan,
     client: Client,
     *,
     options: SendOptions,
     spark: SparkOptions,
 ) -> "SparkRun":
-    """Finish what a run left; nothing is sent if that is nothing.
+    """Finish a run; if it left nothing, nothing is sent.
 
     Raises:
-        AuditError: The plan or the workspace is another one.
-        AuditLockedError: The driver of the run is still at work.
+        AuditError: The plan or the workspace is not that of the run.
+        AuditLockedError: The driver of the run is still running.
     """
     disk, place = opened(directory, durability=options.durability)
     run = run_file.read(disk, place)
@@ -178,17 +178,17 @@ def resume(
     _require_same(plan, client, run)
     key = pseudonyms.key_named(run.key_name, where=place) if run.key_name else None
     earlier = _earlier(place.parent, plan, client, run_id=run.info.run_id, repeat=run.info.repeat)
-    guard = _guard(disk, place, spark.lease_s)
-    record = SparkRecord.take_up(disk, place)
+    driver_lease = _driver_lease(disk, place, spark.lease_s)
+    record = SparkRecord.reopen(disk, place)
     work = _work(plan, client, record, options=options, spark=spark, key=key)
     return SparkRun(
         plan, client=client, record=record, options=options, spark=spark, work=work, earlier=earlier,
-        guard=guard, has_rest=has_rest(run),
+        driver_lease=driver_lease, is_incomplete=is_incomplete(run),
     ).start()  # fmt: skip
 
 
 def _work(
-    plan: SparkPlan,
+    plan: SendablePlan,
     client: Client,
     record: SparkRecord,
     *,
@@ -196,7 +196,7 @@ def _work(
     spark: SparkOptions,
     key: str | None,
 ) -> Work:
-    """Return what attempts are given."""
+    """Return what attempts get."""
     return Work(
         directory=str(record.directory),
         info=record.run.info,
@@ -211,7 +211,7 @@ def _work(
 
 
 def _earlier(
-    audit: Path, plan: SparkPlan, client: Client, *, run_id: str, repeat: bool
+    audit: Path, plan: SendablePlan, client: Client, *, run_id: str, repeat: bool
 ) -> list[tuple[Path, RunFile]]:
     """Return the runs whose deliveries are not sent again."""
     if repeat:
@@ -222,26 +222,26 @@ def _earlier(
     )
 
 
-def _guard(disk: FileSystem, place: Path, lease_s: float) -> Lease:
-    """Return the claim of a driver, once no other one can be at work.
+def _driver_lease(disk: FileSystem, place: Path, lease_s: float) -> Lease:
+    """Return the lease of the driver, once no other driver can be running.
 
     Raises:
         AuditLockedError: Another one is.
     """
-    guard = Lease(disk, place, scope=DRIVER, lease_s=lease_s)
+    lease = Lease(disk, place, scope=DRIVER, lease_s=lease_s)
     ends_at = time.monotonic() + 2 * lease_s
-    if not guard.acquire(still_wanted=lambda: time.monotonic() < ends_at):
+    if not lease.acquire(still_wanted=lambda: time.monotonic() < ends_at):
         raise AuditLockedError(
             f"The run in {place} is being sent by another driver. Stop that one, or wait for its end."
         )
-    return guard
+    return lease
 
 
-def _require_same(plan: SparkPlan, client: Client, run: RunFile) -> None:
-    info, made, now = run.info, run.versions.get("polars"), run_file.installed()["polars"]
-    if made != now:  # identifiers have other numbers, and rows lie in other partitions
+def _require_same(plan: SendablePlan, client: Client, run: RunFile) -> None:
+    info, used, now = run.info, run.versions.get("polars"), run_file.installed()["polars"]
+    if used != now:  # identifiers get other numbers, and rows other partitions
         raise AuditError(
-            f"This run was started with polars {made}, not with {now}. Install that version on the driver "
+            f"This run was started with polars {used}, not with {now}. Install that version on the driver "
             "and on all executors, then resume."
         )
     given = ((plan.pipeline.call, plan.table.rows),)
@@ -264,15 +264,14 @@ def _require_same(plan: SparkPlan, client: Client, run: RunFile) -> None:
 
 
 @dataclass(slots=True)
-class _Heard:
-    """What attempts told so far: the latest one of each partition, and whether any can still send."""
+class _AttemptReports:
+    """The counts of the latest attempt of each partition, and why the first one stopped early."""
 
     counts: dict[str, tuple[Claim, dict[str, int]]] = field(default_factory=dict)
-    open: dict[str, dict[Claim, int]] = field(default_factory=dict)  # counts of claims, by scope
     stopped: tuple[str, str] | None = None
 
-    def take(self, scope: str, claim: Claim, renewal: Renewal) -> None:
-        """Take note of what one attempt wrote."""
+    def add(self, scope: str, claim: Claim, renewal: Renewal) -> None:
+        """Add what an attempt wrote."""
         latest = self.counts.get(scope)
         if renewal.counts and (latest is None or claim >= latest[0]):
             self.counts[scope] = claim, renewal.counts
@@ -280,17 +279,17 @@ class _Heard:
             self.stopped = self.stopped or renewal.stopped
 
     def totals(self, *, rows: int) -> dict[str, int]:
-        """Return the sums over all partitions; rows that nobody came to are pending."""
+        """Return the sums over all partitions; rows that no attempt reached are pending."""
         sums = dict.fromkeys((*STATES, "requests", "retries", "bytes"), 0)
         for _, counts in self.counts.values():
             for name in sums:
                 sums[name] += counts.get(name, 0)
-        known = sum(sums[state] for state in STATES if state != "pending")
-        return {"rows": rows, **sums, "pending": rows - known}
+        reached = sum(sums[state] for state in STATES if state != "pending")
+        return {"rows": rows, **sums, "pending": rows - reached}
 
 
 class SparkRun(ShownRun):
-    """One sending on Spark. It goes on by itself; made by `plan.send`.
+    """A run on Spark, returned by `plan.send`. It sends in the background.
 
     Attributes:
         run_id: Name of the run.
@@ -299,7 +298,7 @@ class SparkRun(ShownRun):
 
     def __init__(
         self,
-        plan: SparkPlan,
+        plan: SendablePlan,
         *,
         client: Client,
         record: SparkRecord,
@@ -307,24 +306,26 @@ class SparkRun(ShownRun):
         spark: SparkOptions,
         work: Work,
         earlier: Sequence[tuple[Path, RunFile]],
-        guard: Lease | None = None,
-        has_rest: bool = True,
+        driver_lease: Lease | None = None,
+        is_incomplete: bool = True,
     ) -> None:
         self._plan = plan
-        self._has_rest = has_rest
+        self._is_incomplete = is_incomplete
         self._client = client
         self._record = record
         self._options, self._spark, self._work, self._earlier = options, spark, work, earlier
-        self._lax, _ = opened(record.directory, durability="process")
+        self._volatile_disk, _ = opened(record.directory, durability="process")
         self.run_id: str = record.run.info.run_id
         self.audit: Path = record.directory
-        self._guard = guard or Lease(self._lax, self.audit, scope=DRIVER, lease_s=spark.lease_s)
+        self._driver_lease = driver_lease or Lease(
+            self._volatile_disk, self.audit, scope=DRIVER, lease_s=spark.lease_s
+        )
         self._division = Division(
             rate=client.request_rate(plan.pipeline.mapping.call.api.name),
             concurrency=client.concurrency,
             now=time.monotonic(),
         )
-        self._heard = _Heard()
+        self._reports = _AttemptReports()
         self._lock = threading.Lock()
         self._stop = ""
         self._stopped: tuple[str, str] | None = None
@@ -340,7 +341,7 @@ class SparkRun(ShownRun):
         )
 
     def start(self) -> Self:
-        """Begin to send. Returns at once."""
+        """Start to send, and return at once."""
         if self._is_shown:
             self._progress.start()
         threading.Thread(target=self._main, name="cio-spark", daemon=True).start()
@@ -357,7 +358,7 @@ class SparkRun(ShownRun):
         if self._final is not None:
             return self._final
         with self._lock:
-            return self._heard.totals(rows=self._rows)
+            return self._reports.totals(rows=self._rows)
 
     @property
     def stopped(self) -> tuple[str, str] | None:
@@ -366,7 +367,7 @@ class SparkRun(ShownRun):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is worth knowing of the run beside its rows, in sentences."""
+        """Sentences about the run as a whole."""
         return self._notes
 
     @property
@@ -386,32 +387,32 @@ class SparkRun(ShownRun):
         """
         frame = self._plan.table.frame
         states = ", ".join(f"'{state}'" for state in FAILED)
-        lost = (
+        failures = (
             frame.sparkSession.read.parquet(spark_path(self.audit / "parts"))
             .where(f"state IN ({states})")
             .selectExpr(f"row AS `{ROW}`", "row", "state", "code", "error")
         )
-        return frame.join(lost, ROW).drop(ROW)
+        return frame.join(failures, ROW).drop(ROW)
 
     def reconcile(self, *_: Any, **__: Any) -> NoReturn:
-        """Refuse: what a run should have left is worked out from its messages, which executors make."""
-        raise ArgumentError(NOT_FOLLOWED.format("compared with what the workspace holds"))
+        """Refuse: it needs the messages of the run, which only executors have."""
+        raise ArgumentError(NOT_OFFERED.format("compared with what the workspace holds"))
 
     def undo(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse, for the same reason."""
-        raise ArgumentError(NOT_FOLLOWED.format("undone"))
+        raise ArgumentError(NOT_OFFERED.format("undone"))
 
     def stop(self) -> None:
-        """Ask the run to end: requests under way are finished, nothing else is started."""
+        """Ask the run to end: requests in flight are finished, nothing else is started."""
         self._stop = self._stop or ASKED
-        threading.Thread(target=self._cancel_late, name="cio-stop", daemon=True).start()
+        threading.Thread(target=self._cancel_after_wait, name="cio-stop", daemon=True).start()
 
     def wait(self) -> Self:
         """Wait until the run is over.
 
         Raises:
-            RunStoppedError: The answers forbid going on. `run` tells what became of each row.
-            RunInterruptedError: An outage outlasted the patience of the run.
+            RunStoppedError: The answers forbid going on. Its `run` has the state of each row.
+            RunInterruptedError: An outage lasted longer than the run waits.
             RunError: Spark could not finish the job.
             KeyboardInterrupt: The user interrupted; the rows that were sent are recorded.
         """
@@ -429,124 +430,123 @@ class SparkRun(ShownRun):
             interrupt.add_note(self._note())
             raise interrupt
         if self._error is not None:
-            raise self._raised(self._error)
+            raise self._as_run_error(self._error)
         if self._stopped is not None and self._stopped[0] != INTERRUPTED:
             kind = RunInterruptedError if self._stopped[0] == OUTAGE else RunStoppedError
             raise kind(f"{self._stopped[1]} {self._note()}", run=self)
         return self
 
-    def _raised(self, error: BaseException) -> BaseException:
+    def _as_run_error(self, error: BaseException) -> BaseException:
         if isinstance(error, CioError):
             return error
-        told = f"Spark could not finish the job ({type(error).__name__}). {self._note()}"
-        made = RunError(told, run=self)
-        made.__cause__ = error
-        return made
+        sentence = f"Spark could not finish the job ({type(error).__name__}). {self._note()}"
+        run_error = RunError(sentence, run=self)
+        run_error.__cause__ = error
+        return run_error
 
     def _main(self) -> None:
         try:
-            if self._has_rest:
-                self._sent()
+            if self._is_incomplete:
+                self._send()
             else:
                 self._final = dict(self._record.run.counts)
-        except BaseException as error:  # noqa: BLE001 - it is raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - wait() raises it again
             self._error = self._error or error
         finally:
             self._ended = utc_now()
             self._record.close()
-            self._guard.end()
+            self._driver_lease.end()
             self._over.set()
             if not self._options.wait:
                 with suppress(CioError):
                     self._show_summary()
 
-    def _sent(self) -> None:
-        self._guard.acquire()
-        monitor, over = None, threading.Event()
+    def _send(self) -> None:
+        self._driver_lease.acquire()
+        over = threading.Event()
         monitor = threading.Thread(target=self._watch, args=(over,), name="cio-pace", daemon=True)
-        self._tick()
+        self._exchange()
         monitor.start()
         try:
-            results = self._job()
-        except Exception as error:  # noqa: BLE001 - what it left is recorded before it is raised
+            results = self._run_job()
+        except Exception as error:  # noqa: BLE001 - wait() raises it, once the record has ended
             self._error, results = error, []
             self._stop = self._stop or FAILURE.reason
             self._cancel()
-        self._outlast()
+        self._wait_for_attempts()
         over.set()
         monitor.join()
-        self._tick()
+        self._exchange()
         self._conclude(results)
 
-    def _job(self) -> Sequence[Any]:
-        """Run the job, and return what its tasks gave back."""
+    def _run_job(self) -> Sequence[Any]:
+        """Run the job, and return the results of its tasks."""
         table, spark = self._plan.table, self._spark
         session = table.frame.sparkSession
         self._tag(session)
         if self._earlier:
-            known = with_earlier(table, self._work.plan, self._earlier, key=self._work.key)
-            table = replace(table, frame=known)
+            joined = with_earlier(table, self._work.plan, self._earlier, key=self._work.key)
+            table = replace(table, frame=joined)
         table = _with_findings(table, spark.findings)
         number = self._record.run.info.decisions[SPARK]["partitions"]
         frame = spark.in_order(table, self._plan.pipeline, partitions=number)
-        made = map_chunks(frame, partial(deliver, work=self._work), schema=RESULT, rows=CHUNK_ROWS)
-        return made.collect()
+        deliver_all = partial(deliver, work=self._work)
+        return map_chunks(frame, deliver_all, schema=RESULT_SCHEMA, rows=CHUNK_ROWS).collect()
 
     def _conclude(self, results: Sequence[Any]) -> None:
-        """Merge what attempts recorded."""
-        told = [(row["code"], row["reason"]) for row in results if row["code"]]
-        others = [each for each in told if each[0] != INTERRUPTED]
-        self._stopped = next(iter(others), None) or self._heard.stopped
+        """Merge the records of attempts, and end the record of the run."""
+        reasons = ((row["code"], row["reason"]) for row in results if row["code"])
+        stops = (reason for reason in reasons if reason[0] != INTERRUPTED)
+        self._stopped = next(stops, None) or self._reports.stopped
         if self._stopped is None and self._stop:
             code = INTERRUPTED if self._error is None else FAILURE.code
             self._stopped = code, self._stop
-        noted = [note for row in results for note in (row["notes"] or "").split(SEPARATOR) if note]
-        self._notes = (
-            *self._notes,
-            *dict.fromkeys(note for note in noted if note not in self._notes),
-        )
+        texts = [text for row in results for text in (row["notes"] or "").split(NOTE_SEPARATOR)]
+        self._notes = tuple(dict.fromkeys([*self._notes, *filter(None, texts)]))
         stopped = None
         if self._stopped is not None:
             stopped = RunStopped(code=self._stopped[0], reason=self._stopped[1], at=utc_now())
         state: State = "finished" if stopped is None else "stopped"
         ended = Pace(counter=0, stop=ENDED)
-        write_atomic(self._lax, self.audit / PACE_FILE, msgspec.json.encode(ended))
+        write_atomic(self._volatile_disk, self.audit / PACE_FILE, msgspec.json.encode(ended))
         self._final = self._record.commit(state=state, stopped=stopped, notes=self._notes)
-        remove_all(self._lax, self.audit / DIRECTORY)
+        remove_all(self._volatile_disk, self.audit / DIRECTORY)
         if self._is_shown:
             self._progress.add_up(self._totals(self._final))
 
     def _watch(self, over: threading.Event) -> None:
-        """Read what attempts write and tell them their share, until the run is over."""
-        while not over.wait(self._guard.renew_s):
+        """Read the claims of attempts and write their shares, until the run is over."""
+        while not over.wait(self._driver_lease.renew_s):
             with suppress(OSError):
-                self._tick()
+                self._exchange()
 
-    def _tick(self) -> None:
-        if not self._guard.renew():
+    def _exchange(self) -> None:
+        if not self._driver_lease.renew():
             self._stop = self._stop or "Another driver has taken over the run."
-        found = self._renewals()
+        renewals = self._renewals()
         with self._lock:
-            for name, renewal in found.items():
+            for name, renewal in renewals.items():
                 scope, _, claim = name.partition("-")
-                self._heard.take(scope, Claim.named(claim), renewal)
-            stop = self._stop or (self._heard.stopped[1] if self._heard.stopped else "")
-        pace = self._division.pace(found, now=time.monotonic(), stop=stop)
-        pace = self._steered(pace)
-        write_atomic(self._lax, self.audit / PACE_FILE, msgspec.json.encode(pace))
-        for name, renewal in found.items():
+                self._reports.add(scope, Claim.named(claim), renewal)
+            stop = self._stop or (self._reports.stopped[1] if self._reports.stopped else "")
+        pace = self._division.pace(renewals, now=time.monotonic(), stop=stop)
+        pace = self._with_user_limits(pace)
+        write_atomic(self._volatile_disk, self.audit / PACE_FILE, msgspec.json.encode(pace))
+        for name, renewal in renewals.items():
             if renewal.ended:
-                self._lax.remove(self.audit / DIRECTORY / name)
+                self._volatile_disk.remove(self.audit / DIRECTORY / name)
         if self._is_shown:
             self._progress.add_up(self._totals(self.counts))
 
     def _renewals(self) -> dict[str, Renewal]:
         """Return what the attempts wrote last, by the names of their claims."""
-        found = read_claims(self._lax, self.audit / DIRECTORY, where=lambda scope: scope != DRIVER)
-        return {f"{scope}-{claim.name}": told for (scope, claim), told in found.items()}
+        claims = read_claims(
+            self._volatile_disk, self.audit / DIRECTORY, where=lambda scope: scope != DRIVER
+        )
+        return {f"{scope}-{claim.name}": renewal for (scope, claim), renewal in claims.items()}
 
-    def _steered(self, pace: Pace) -> Pace:
-        """Return what attempts are told, with what the user asked for."""
+    def _with_user_limits(self, pace: Pace) -> Pace:
+        """Return what is written for attempts, with the limits that the user has set."""
         control = self._control
         if control.paused:
             return msgspec.structs.replace(pace, pause_s=PAUSED_S)
@@ -559,45 +559,45 @@ class SparkRun(ShownRun):
         }
         return msgspec.structs.replace(pace, shares=shares)
 
-    def _outlast(self) -> None:
-        """Wait until no attempt can send any more: all have ended, or their leases have lapsed."""
+    def _wait_for_attempts(self) -> None:
+        """Wait until no attempt can send any more: all have ended, or their leases have expired."""
         since: dict[str, tuple[int, float]] = {}
         while True:
-            now, found = time.monotonic(), self._renewals()
+            now, renewals = time.monotonic(), self._renewals()
             latest: dict[str, str] = {}
-            for name in sorted(found):
+            for name in sorted(renewals):
                 latest[name.partition("-")[0]] = name
-            open_ = {name for name in latest.values() if not found[name].ended}
+            open_ = {name for name in latest.values() if not renewals[name].ended}
             if self._error is None:
-                open_ = {name for name in open_ if not self._is_over(name)}
+                open_ = {name for name in open_ if not self._is_superseded(name)}
             since = {
                 name: since[name]
-                if name in since and since[name][0] == found[name].counter
-                else (found[name].counter, now)
+                if name in since and since[name][0] == renewals[name].counter
+                else (renewals[name].counter, now)
                 for name in open_
             }
             if all(now - at >= self._spark.lease_s for _, at in since.values()):
                 return
-            time.sleep(self._guard.renew_s)
+            time.sleep(self._driver_lease.renew_s)
 
-    def _is_over(self, name: str) -> bool:
-        """Tell whether a later attempt at the same partition has ended already."""
+    def _is_superseded(self, name: str) -> bool:
+        """Return whether a later attempt at the same partition has reported counts."""
         scope, _, claim = name.partition("-")
         with self._lock:
-            latest = self._heard.counts.get(scope)
+            latest = self._reports.counts.get(scope)
         return latest is not None and latest[0] > Claim.named(claim)
 
     def _totals(self, counts: dict[str, int]) -> Totals:
-        known = {state: counts[state] for state in STATES if state != "pending"}
+        reached = {state: counts[state] for state in STATES if state != "pending"}
         return Totals(
-            counts=known, planned=sum(known.values()), requests=counts["requests"],
+            counts=reached, planned=sum(reached.values()), requests=counts["requests"],
             retries=counts["retries"], bytes=counts["bytes"],
             stopped=self._stop or (self._stopped[1] if self._stopped else ""),
             stop_code=self._stopped[0] if self._stopped else "", notes=self._notes,
         )  # fmt: skip
 
     def _tag(self, session: "SparkSession") -> None:
-        """Give the job a name by which it is cancelled."""
+        """Give the job the name by which it is cancelled."""
         if _is_connect(session):
             session.addTag(self.run_id)
         else:
@@ -613,7 +613,7 @@ class SparkRun(ShownRun):
             else:
                 session.sparkContext.cancelJobGroup(self.run_id)
 
-    def _cancel_late(self) -> None:
+    def _cancel_after_wait(self) -> None:
         if not self._over.wait(STOP_S):
             self._cancel()
 
@@ -638,30 +638,29 @@ class SparkRun(ShownRun):
 
     def _reasons(self) -> tuple[ReasonView, ...]:
         """Return why rows did not arrive, or why that cannot be read."""
-        lost = sum(self.counts[state] for state in FAILED)
-        if not lost:
+        failed = sum(self.counts[state] for state in FAILED)
+        if not failed:
             return ()
         try:
-            found = self._record.lost()
+            failures = self._record.failures()
         except (AuditError, OSError) as error:
-            return (ReasonView(code="", rows=lost, sentence=str(error)),)
+            return (ReasonView(code="", rows=failed, sentence=str(error)),)
         return tuple(
             ReasonView(code=code or "", rows=rows, sentence=error or "")
-            for code, rows, error in found.rows()
+            for code, rows, error in failures.rows()
         )
 
 
 def _with_findings(table: SparkTable, findings: "DataFrame | None") -> SparkTable:
-    """Return the table with what the whole of it shows about rows as a column."""
+    """Return the table with a column of the findings of the whole table about each row."""
     if findings is None:
         return table
     severities = ", ".join(f"'{severity}'" for severity in BLOCKING)
     each = findings.where(f"row IS NOT NULL AND severity IN ({severities})").selectExpr(
         f"row AS `{ROW}`", "struct(code, severity, column, value, message, hint) AS finding"
     )
-    listed = each.groupBy(ROW).agg({"finding": "collect_list"})
-    named = listed.withColumnRenamed("collect_list(finding)", FINDINGS)
-    return replace(table, frame=table.frame.join(named, ROW, "left"))
+    of_row = each.groupBy(ROW).agg({"finding": "collect_list"}).toDF(ROW, FINDINGS)
+    return replace(table, frame=table.frame.join(of_row, ROW, "left"))
 
 
 def _is_connect(session: Any) -> bool:

@@ -20,7 +20,7 @@ SAMPLE_ROWS = 1_000
 """Rows that names, types and proposals are taken from, and that examples are shown of."""
 
 PLACE_BITS = 33
-"""Bits of Spark's own row numbers that tell the place within a partition; those above tell which."""
+"""How many bits of Spark's own row numbers are the place within a partition; those above are the partition."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,18 +30,18 @@ class SparkTable:
     Attributes:
         frame: `__row__` and the user's columns as they are read: maps are structs or JSON. Spark keeps
             it, so that a row has the same number in every job.
-        given: The same with the columns as the user has them.
+        original: The same rows with the columns of the user.
         sample: The first rows.
         rows: How many rows there are.
-        kept: The frame that Spark keeps.
-        order_by: The columns that tell the order of the rows; empty if nothing does.
+        persisted: The frame that Spark keeps.
+        order_by: The columns that decide the order of rows; may be empty.
     """
 
     frame: "DataFrame" = field(repr=False)
-    given: "DataFrame" = field(repr=False)
+    original: "DataFrame" = field(repr=False)
     sample: Table
     rows: int
-    kept: "DataFrame" = field(repr=False)
+    persisted: "DataFrame" = field(repr=False)
     order_by: tuple[str, ...] = ()
 
 
@@ -51,12 +51,12 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
 
     Args:
         frame: A frame of a classic session or of Spark Connect.
-        order_by: Columns that tell the order of the rows. Without them rows are numbered as Spark
-            reads them, which it promises for nothing but a file.
+        order_by: Columns that decide the order of rows. Without them rows are numbered as Spark reads
+            them; it guarantees that order for a single file only.
 
     Raises:
         ColumnNamesError: Names are doubled, or `__row__`.
-        ColumnTypeError: A column has a type that says nothing outside Spark.
+        ColumnTypeError: A column has a type that means nothing outside Spark.
         ColumnNotFoundError: A column of `order_by` is missing.
     """
     check_names(frame.columns)
@@ -71,15 +71,15 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
     sizes = {row["part"]: row["count"] for row in counted}
     parts = max(sizes, default=-1) + 1
     starts = [0, *accumulate(sizes.get(part, 0) for part in range(parts))]
-    given = _counted_from(numbered, starts=starts)
+    original = _counted_from(numbered, starts=starts)
     read_as = reading(frame, of=numbered)
-    read_rows = given.selectExpr(quoted(ROW), *read_as.columns)
+    read_rows = original.selectExpr(quoted(ROW), *read_as.columns)
     first = numbered.where(f"{quoted(ROW)} < {first_after(SAMPLE_ROWS, starts=starts)}")
     sampled = _counted_from(first, starts=starts).selectExpr(quoted(ROW), *read_as.columns)
     return SparkTable(
         frame=read_rows,
-        given=given,
-        kept=numbered,
+        original=original,
+        persisted=numbered,
         sample=_sample(sampled, json=read_as.json),
         rows=starts[-1],
         order_by=tuple(order_by),
@@ -87,9 +87,9 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
 
 
 def first_after(count: int, *, starts: Sequence[int]) -> int:
-    """Return the number that Spark itself gave to the first row after so many.
+    """Return the number that Spark itself gave to the first row after this many rows.
 
-    What Spark keeps is passed over by such a number, and not by one that is computed of it.
+    Spark skips kept batches by its own numbers, but not by numbers computed from them.
     """
     part = next((part for part, end in enumerate(starts[1:]) if end > count), len(starts) - 1)
     return (part << PLACE_BITS) + max(0, count - starts[part])
@@ -97,21 +97,21 @@ def first_after(count: int, *, starts: Sequence[int]) -> int:
 
 def _sample(rows: "DataFrame", *, json: frozenset[str]) -> Table:
     """Return the first rows, read as any other table."""
-    found = to_arrow(rows).sort_by(ROW)
-    table = read(found.drop_columns([ROW]))
+    first = to_arrow(rows).sort_by(ROW)
+    table = read(first.drop_columns([ROW]))
     listed = ", ".join(map(repr, sorted(json)))
-    told = Note(code="frame.json", message=f"Columns with maps are sent as JSON: {listed}.")
+    note = Note(code="frame.json", message=f"Columns with maps are sent as JSON: {listed}.")
     return replace(
         table,
         library="spark",
         label="Spark frame",
         json_columns=table.json_columns | json,
-        notes=(*table.notes, *((told,) if json else ())),
+        notes=(*table.notes, *((note,) if json else ())),
     )
 
 
 def _counted_from(numbered: "DataFrame", *, starts: Sequence[int]) -> "DataFrame":
-    """Return rows numbered through all partitions, each of which has its own first number."""
+    """Return rows numbered from 0 across all partitions, given the first number of each."""
     own = [name for name in numbered.columns if name != ROW]
     names = [quoted(name) for name in own]
     listed = ", ".join(f"{start}L" for start in starts)
@@ -124,8 +124,8 @@ def to_arrow(frame: "DataFrame") -> pa.Table:
     """Return the rows of a small frame."""
     if hasattr(type(frame), "toArrow"):
         return frame.toArrow()
-    found: Any = frame
-    batches = found._collect_as_arrow()  # noqa: SLF001 - 3.5 has no public name for it
+    unchecked: Any = frame
+    batches = unchecked._collect_as_arrow()  # noqa: SLF001 - 3.5 has no public name for it
     if batches:
         return pa.Table.from_batches(batches)
     from pyspark.sql.pandas.types import to_arrow_schema

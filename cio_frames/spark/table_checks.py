@@ -1,4 +1,4 @@
-"""What only the whole table shows, of a Spark frame: found where the rows are."""
+"""The checks that need the whole table, for a Spark frame: computed on the executors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,28 +17,28 @@ from cio_frames.spark.table import SparkTable
 from cio_frames.spark.table_parts import (
     COUNTED,
     FINDINGS,
-    FOUND,
     KEYED,
     LINKS,
     NO_ROWS,
+    OF_COUNTS,
     OF_FINGERPRINT,
-    OF_FOUND,
     OF_SUMS,
     PARTS,
+    RESULTS,
     SUMS,
     TableWork,
+    findings_of_keys,
+    findings_of_links,
+    findings_of_second_pass,
     fingerprint_of,
+    finish_small,
     gather,
-    judged,
     keyed,
     links,
-    look_again,
     merge,
     packed,
-    recounted,
+    second_pass,
     states_of,
-    tell,
-    tell_links,
 )
 from cio_frames.validation import FINDING_SCHEMA, aggregate_rows
 
@@ -46,22 +46,22 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 BUCKET_ROWS = 500_000
-"""About how many rows of an aggregate one executor judges at once."""
+"""About how many rows of an aggregate one executor checks at once."""
 
 PARTS_AT_ONCE = 64
 """How many parts of aggregates an executor reads at once."""
 
 MOST_ROWS = (1 << 32) - 2
-"""Rows that polars counts in one frame."""
+"""The most rows that polars can count in one frame."""
 
 FEW_LINKS, ROUNDS = 100_000, 10
-"""Links of chains up to which the driver looks for cycles in all of them, and how often those at the
-ends of chains are left out where they are more."""
+"""Up to this many links the driver looks for cycles in all of them; of more, the ends of chains are removed
+in so many rounds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableFindings:
-    """What only the whole table shows.
+    """The findings of the whole table.
 
     Attributes:
         rows: Findings about rows, a Spark frame with row, code, severity, column, value, message and
@@ -70,7 +70,7 @@ class TableFindings:
         of_table: Findings about the table and its columns, with the columns of `FINDING_SCHEMA`.
         fingerprint: The same as that of a local table of the same rows.
         counts: How many findings about rows there are, by code.
-        refused: How much the strict checks find that forbids sending.
+        refused: How many findings of the strict checks forbid sending.
         sets_state: Whether an event sets a state.
     """
 
@@ -90,19 +90,18 @@ def table_findings(
     strict: Sequence[Check] = (),
     buckets: int | None = None,
 ) -> TableFindings:
-    """Return what only the whole table shows, the same as of a local table.
+    """Return the findings of the whole table, the same as for a local table.
 
-    The driver gets what stays small: sums, samples, the names that are most frequent, and of merges
-    into people who are merged again the first 100,000; of more only those that are part of a cycle,
-    lie between two, or in the middle of a chain of more than 20. All rows of one key come together in
-    one executor, with 16 to 40 bytes for each.
+    The driver gets what stays small: sums, samples, the most frequent names, and up to 100,000 merges into
+    people who are merged again; of more only those that are part of a cycle, lie between two, or in the
+    middle of a chain of more than 20. All rows of a key come to one executor, with 16 to 40 bytes each.
 
     Args:
         table: The rows.
         pipeline: The pipeline of their sample.
-        checks: The checks to apply; those of the pipeline without.
+        checks: The checks to apply; by default those of the pipeline.
         strict: Checks of rows that forbid sending.
-        buckets: How many parts each aggregate is judged in that grows with the rows.
+        buckets: In how many parts aggregates are checked that grow with the rows.
 
     Raises:
         FrameError: The table has more rows than can be numbered in it.
@@ -123,34 +122,34 @@ def table_findings(
 
 
 class _Pass:
-    """The passes over a table that its tests need, and what they have found so far."""
+    """The passes over a table that its tests need, and their findings so far."""
 
     def __init__(self, table: SparkTable, work: TableWork) -> None:
         self._table = table
         self._work = work
-        self._found: list[DataFrame] = []
-        self._kept: list[DataFrame] = []
+        self._row_findings: list[DataFrame] = []
+        self._persisted: list[DataFrame] = []
         self._of_table = [FINDING_SCHEMA.to_frame()]
 
     def findings(self) -> TableFindings:
-        """Return all of it; what Spark kept for it is let go."""
+        """Return all findings, and release the frames that Spark kept for them."""
         try:
             return self._findings()
         finally:
-            for each in self._kept:
-                each.unpersist()
+            for frame in self._persisted:
+                frame.unpersist()
 
     def _findings(self) -> TableFindings:
         merged = self._merged()
         states = _states(merged)
-        found, again = judged(self._work, states)
-        self._of_table += found
+        findings, again = finish_small(self._work, states)
+        self._of_table += findings
         if again:
-            self._look_again(again)
-        counted = pl.concat([COUNTED.to_frame(), *states.get(OF_FOUND, [])])
-        self._tell_keys(merged, counted)
-        self._tell_links()
-        rows, counts = self._rows(counted)
+            self._second_pass(again)
+        counted = pl.concat([COUNTED.to_frame(), *states.get(OF_COUNTS, [])])
+        self._find_in_keys(merged, counted)
+        self._find_in_links()
+        rows, counts = self._row_findings_and_counts(counted)
         fingerprint = fingerprint_of(states.get(OF_FINGERPRINT, []), schema=self._work.schema)
         sums = pl.concat([SUMS.to_frame(), *states.get(OF_SUMS, [])]).sum()
         return TableFindings(
@@ -162,53 +161,53 @@ class _Pass:
             sets_state=sums["setting"].item() > 0,
         )
 
-    def _rows(self, counted: pl.DataFrame) -> "tuple[DataFrame, dict[str, int]]":
-        """Return the findings about rows and how many they are; Spark is asked where there can be any."""
-        rows = reduce(_union, self._found)
-        if len(self._found) == 1 and counted["code"].null_count() == counted.height:
+    def _row_findings_and_counts(self, counted: pl.DataFrame) -> "tuple[DataFrame, dict[str, int]]":
+        """Return the findings about rows and how many there are; Spark only counts if there can be any."""
+        rows = reduce(_union, self._row_findings)
+        if len(self._row_findings) == 1 and counted["code"].null_count() == counted.height:
             return rows, {}
         rows = rows.persist()
         counts = rows.groupBy("code").count().collect()
         return rows, {row["code"]: row["count"] for row in counts}
 
     def _merged(self) -> "DataFrame":
-        """Return what is found in buckets, once their parts are brought together."""
+        """Merge the parts of each bucket, and return the results."""
         parts = self._of_rows(partial(gather, work=self._work), schema=PARTS)
         together = parts.repartition(max(2, self._work.buckets), "split", "bucket")
         in_order = together.sortWithinPartitions("split", "bucket", "first")
         merged = map_chunks(
-            in_order, partial(merge, work=self._work), schema=FOUND, rows=PARTS_AT_ONCE
+            in_order, partial(merge, work=self._work), schema=RESULTS, rows=PARTS_AT_ONCE
         )
-        self._add(self._keep(merged))
+        self._add(self._persist(merged))
         return merged
 
-    def _look_again(self, again: Mapping[int, pl.DataFrame]) -> None:
-        """Read the rows again for the tests that ask for them."""
+    def _second_pass(self, again: Mapping[int, pl.DataFrame]) -> None:
+        """Read the rows again for the tests that need it."""
         states = {number: packed(aggregated) for number, aggregated in again.items()}
-        looked = self._keep(
-            self._of_rows(partial(look_again, work=self._work, states=states), schema=FOUND)
+        results = self._persist(
+            self._of_rows(partial(second_pass, work=self._work, states=states), schema=RESULTS)
         )
-        self._add(looked)
-        self._of_table += recounted(self._work, again, _states(looked))
+        self._add(results)
+        self._of_table += findings_of_second_pass(self._work, again, _states(results))
 
-    def _tell_keys(self, merged: "DataFrame", counted: pl.DataFrame) -> None:
-        """Bring the rows of keys in question together, and tell what is found of them."""
+    def _find_in_keys(self, merged: "DataFrame", counted: pl.DataFrame) -> None:
+        """Collect the rows of each suspect key in one partition, and add the findings about them."""
         of_test = counted.filter(pl.col("code").is_null()).group_by("number").agg(pl.sum("rows"))
         keys: dict[int, int] = dict(of_test.iter_rows())
         if keys:
             suspects = merged.where("key IS NOT NULL").selectExpr("number", "key", "value AS what")
             rows = self._of_rows(partial(keyed, work=self._work, tests=sorted(keys)), schema=KEYED)
             about = rows.join(suspects, on=["number", "key"]).repartition("number", "key")
-            told = map_chunks(
+            findings = map_chunks(
                 about.sortWithinPartitions("number", "key", "row"),
-                partial(tell, work=self._work, keys=keys),
+                partial(findings_of_keys, work=self._work, keys=keys),
                 schema=FINDINGS,
                 rows=rows_at_once(self._table.sample),
             )
-            self._found.append(told)
+            self._row_findings.append(findings)
 
-    def _tell_links(self) -> None:
-        """Tell the merges into people who are merged into others."""
+    def _find_in_links(self) -> None:
+        """Add the findings about merges into people who are merged into others."""
         tests = {
             number: finish
             for number in range(len(self._work.checks))
@@ -220,13 +219,13 @@ class _Pass:
         aggregate = self._work.test(next(iter(tests))).aggregate
         none = self._work.prepared(pl.DataFrame(schema={ROW: pl.Int64(), **self._work.schema}))
         if not aggregate_rows(none, [aggregate], scope=self._work.scope):
-            return  # rows of this call link nobody
+            return  # this call merges nobody
         rows = self._of_rows(partial(links, work=self._work, aggregate=aggregate), schema=LINKS)
-        merges = self._keep(rows)
-        chained = self._keep(merges.join(_starts(merges), on="into", how="left_semi"))
+        merges = self._persist(rows)
+        chained = self._persist(merges.join(_starts(merges), on="into", how="left_semi"))
         if not chained.take(1):
             return
-        core = self._core(chained)
+        core = self._possible_cycles(chained)
         circular = MergeFindings(circular=True)(core, NO_ROWS, self._work.scope)["row"]
         session = chained.sparkSession
         cycles = session.createDataFrame([(row,) for row in circular], "row bigint")
@@ -234,18 +233,20 @@ class _Pass:
             own = chained.join(
                 cycles, on="row", how="left_semi" if finish.circular else "left_anti"
             )
-            told = partial(tell_links, work=self._work, number=number)
+            findings = partial(findings_of_links, work=self._work, number=number)
             chunk_rows = rows_at_once(self._table.sample)
             columns = own.select(*LINKS.names())
-            self._found.append(map_chunks(columns, told, schema=FINDINGS, rows=chunk_rows))
+            self._row_findings.append(
+                map_chunks(columns, findings, schema=FINDINGS, rows=chunk_rows)
+            )
 
-    def _core(self, chained: "DataFrame") -> pl.DataFrame:
-        """Return the links that may be part of a cycle; of many, those that others lead to and from."""
+    def _possible_cycles(self, chained: "DataFrame") -> pl.DataFrame:
+        """Return the links that may be part of a cycle; if there are many, those between other links."""
         inner, count = chained, chained.count()
         for _ in range(ROUNDS):
             if count <= FEW_LINKS:
                 break
-            inner, before = self._keep(_between(inner)), count
+            inner, before = self._persist(_between(inner)), count
             count = inner.count()
             if count == before:
                 break
@@ -253,28 +254,28 @@ class _Pass:
         return pl.DataFrame(list(map(tuple, rows)), schema=LINKS, orient="row")
 
     def _of_rows(self, function: OfPartition, *, schema: pl.Schema) -> "DataFrame":
-        """Return what a function makes of the rows of each partition."""
+        """Return the results of a function for each partition."""
         chunk_rows = rows_at_once(self._table.sample)
         return map_chunks(self._table.frame, function, schema=schema, rows=chunk_rows)
 
-    def _keep(self, frame: "DataFrame") -> "DataFrame":
-        """Have Spark keep rows that are read more than once, until all is found."""
-        self._kept.append(frame.persist())
-        return self._kept[-1]
+    def _persist(self, frame: "DataFrame") -> "DataFrame":
+        """Have Spark keep a frame that is read more than once, until all checks are done."""
+        self._persisted.append(frame.persist())
+        return self._persisted[-1]
 
-    def _add(self, found: "DataFrame") -> None:
-        """Add the findings among rows of `FOUND`."""
-        told = found.where("`key` IS NULL AND `part` IS NULL")
-        self._found.append(told.select(*FINDINGS.names()))
+    def _add(self, results: "DataFrame") -> None:
+        """Add the findings among rows of `RESULTS`."""
+        findings = results.where("`key` IS NULL AND `part` IS NULL")
+        self._row_findings.append(findings.select(*FINDINGS.names()))
 
 
 def _starts(merges: "DataFrame") -> "DataFrame":
-    """Return who is merged into others, by the name of the column that is joined."""
+    """Return the people who are merged into others, in a column to join with `into`."""
     return merges.selectExpr("`from` AS `into`").distinct()
 
 
 def _between(merges: "DataFrame") -> "DataFrame":
-    """Return the links of people who are merged into, into people who are merged again."""
+    """Return the links from people that others are merged into, to people who are merged again."""
     ends = merges.selectExpr("*", "explode(array(true, false)) AS `starts`")
     people = ends.selectExpr("*", "IF(`starts`, `from`, `into`) AS `person`")
     of_person = "OVER (PARTITION BY `person`)"
@@ -289,7 +290,7 @@ def _union(one: "DataFrame", other: "DataFrame") -> "DataFrame":
     return one.unionAll(other)
 
 
-def _states(found: "DataFrame") -> dict[int, list[pl.DataFrame]]:
-    """Return what is known of each split or test; it is small, whatever the rows."""
-    rows = found.where("`part` IS NOT NULL").select("number", "part").collect()
+def _states(results: "DataFrame") -> dict[int, list[pl.DataFrame]]:
+    """Return the state of each split or test; it is small, however many rows there are."""
+    rows = results.where("`part` IS NOT NULL").select("number", "part").collect()
     return states_of((row["number"], bytes(row["part"])) for row in rows)

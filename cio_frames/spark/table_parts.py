@@ -1,4 +1,4 @@
-"""What executors do for the tests of a whole table: gather, merge, look again, and tell."""
+"""What executors do for the checks of a whole table: gather aggregates, merge them, and read rows again."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,14 +35,14 @@ from cio_frames.validation import (
 PARTS = pl.Schema(
     {"split": pl.Int64(), "bucket": pl.Int64(), "first": pl.Int64(), "part": pl.Binary()}
 )
-"""What a partition gathers: parts of aggregates, those of a split and bucket to be put together."""
+"""The parts of aggregates of a partition; those of one split and bucket are merged."""
 
 FINDINGS = pl.Schema({name: pl.String() for name in FINDING_SCHEMA} | {"row": pl.Int64()})
-"""Findings as texts, but for the number of the row."""
+"""Findings as texts, except the number of the row."""
 
-FOUND = pl.Schema({"number": pl.Int64(), "key": pl.Int64(), "part": pl.Binary(), **FINDINGS})
-"""A finding; or the key in question of the test of a number, its `value` what there is to say; or a
-part of what is known of a split or a test, if there is a part."""
+RESULTS = pl.Schema({"number": pl.Int64(), "key": pl.Int64(), "part": pl.Binary(), **FINDINGS})
+"""A finding; or a suspect key of the test with this number, with a `value` for its finding; or, if there is
+a `part`, a part of the state of a split or test."""
 
 KEYED = pl.Schema(
     {
@@ -53,33 +53,33 @@ KEYED = pl.Schema(
         "value": pl.String(),
     }
 )
-"""Rows with the key that they belong to, for the test of a number."""
+"""Rows with their key, for the test with this number."""
 
 LINKS = pl.Schema({"row": pl.Int64(), "from": pl.String(), "into": pl.String()})
 
-OF_ROWS, OF_FINGERPRINT, OF_SUMS, OF_FOUND = -1, -2, -3, -4
-"""The splits of findings that are told already, of fingerprints, of sums over rows, and how much was found."""
+OF_ROWS, OF_FINGERPRINT, OF_SUMS, OF_COUNTS = -1, -2, -3, -4
+"""The splits of findings about rows, of fingerprints, of sums over rows, and of the counts of findings."""
 
 SUMS = pl.Schema({"refused": pl.Int64(), "setting": pl.Int64()})
-"""Findings in rows that forbid sending, and events that set a state."""
+"""The number of findings that forbid sending, and of events that set a state."""
 
 COUNTED = pl.Schema({"number": pl.Int64(), "code": pl.String(), "rows": pl.Int64()})
-"""How many findings a code has, or how many keys are in question for the test of a number."""
+"""How many findings a code has, or how many suspect keys the test with this number."""
 
 GATHERED_ROWS = 500_000
-"""Rows of an aggregate from which on a partition gives them away, in buckets."""
+"""A partition with more rows of an aggregate yields them at once, in buckets."""
 REDUCED_PARTS = 64
-"""Parts of an aggregate from which on a partition makes one of them."""
+"""A partition with more parts of an aggregate combines them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
-    """An aggregate, in the parts that are put together apart from each other.
+    """An aggregate, and how it is split into buckets that are merged independently.
 
     Attributes:
         aggregate: The aggregate.
-        by: The column whose equal values come together; "" where all of it does, for it is small.
-        tests: The numbers of the tests that judge it.
+        by: The column whose equal values are in one bucket; "" for a small aggregate with one bucket.
+        tests: The numbers of the tests that use it.
     """
 
     aggregate: Aggregate
@@ -89,14 +89,14 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableWork:
-    """What decides what the tests of a whole table find, wherever its rows are.
+    """The checks of a whole table, with all that executors need for them.
 
     Attributes:
-        scope: The mapping and what else checks may know.
-        checks: The checks that ask for the whole table; places in it are the numbers of tests.
+        scope: The mapping and what else checks may read.
+        checks: The checks that need the whole table; the number of a test is its place here.
         schema: The columns of the table.
-        buckets: How many parts each aggregate is judged in that grows with the rows.
-        strict: Checks of rows that forbid sending; what they find is counted.
+        buckets: In how many parts aggregates are checked that grow with the rows.
+        strict: Checks of rows that forbid sending; their findings are counted.
     """
 
     scope: Scope
@@ -123,7 +123,7 @@ class TableWork:
         cls, checks: Iterable[Check], *, scope: Scope, schema: pl.Schema, buckets: int,
         strict: Iterable[Check] = (),
     ) -> "TableWork":  # fmt: skip
-        """Return the work of those of the checks that ask for the whole table."""
+        """Return the work for those of the checks that need the whole table."""
         own = tuple(replace(each, repair=None) for each in checks if _is_of_table(each))
         rows = tuple(
             replace(each, repair=None) for each in strict if isinstance(each.test, RowTest)
@@ -137,7 +137,7 @@ class TableWork:
         return test
 
     def first_test(self, split: Split) -> TableTest:
-        """Return a test of a split; all have the same aggregate."""
+        """Return one test of a split; all have the same aggregate."""
         return self.test(split.tests[0])
 
     def prepared(self, chunk: pl.DataFrame) -> pl.DataFrame:
@@ -146,15 +146,15 @@ class TableWork:
             return self.scope.mapping.prepare(chunk)
 
     def finished(self, number: int, aggregated: pl.DataFrame, rows: pl.LazyFrame) -> pl.DataFrame:
-        """Return what a test finds."""
+        """Return the findings of a test."""
         return self.findings(number, self.test(number).finish(aggregated, rows, self.scope))
 
-    def findings(self, number: int, found: pl.DataFrame) -> pl.DataFrame:
-        """Return what a test has found, with the texts of its check."""
-        return as_findings(self.checks[number], found, scope=self.scope)
+    def findings(self, number: int, matches: pl.DataFrame) -> pl.DataFrame:
+        """Return the matches of a test as findings, with the texts of its check."""
+        return as_findings(self.checks[number], matches, scope=self.scope)
 
-    def together(self, split: Split, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
-        """Return the parts of a split as one, as small as it is when nothing is missing."""
+    def combined(self, split: Split, parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        """Return the parts of a split as one, as small as possible."""
         test, whole = self.first_test(split), pl.concat(parts)
         small = test.condense if split.by else test.reduce
         return whole if small is None else small(whole)
@@ -172,7 +172,7 @@ def packed(frame: pl.DataFrame) -> bytes:
 
 
 def unpacked(part: bytes) -> pl.DataFrame:
-    """Return the frame that bytes are of."""
+    """Return a frame from its bytes."""
     return pl.read_ipc_stream(io.BytesIO(part))
 
 
@@ -196,19 +196,19 @@ def gather(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFr
 def _sums(
     prepared: pl.DataFrame, rows: pl.DataFrame, *, work: TableWork, tests: Sequence[CompiledCheck]
 ) -> pl.DataFrame:
-    """Return what is counted of the rows of a chunk, with the columns of `SUMS`."""
+    """Return the sums over the rows of a chunk, with the columns of `SUMS`."""
     mapping = work.scope.mapping
     refused = setting = 0
     if tests:
-        found = check(prepared, tests=tests, raw=rows).findings
-        refused = found.filter(pl.col("severity") == "refuse").height
+        findings = check(prepared, tests=tests, raw=rows).findings
+        refused = findings.filter(pl.col("severity") == "refuse").height
     if mapping.call.name == "track":
         setting = prepared.select(subjects(mapping).is_not_null().sum()).item()
     return pl.DataFrame([(refused, setting)], schema=SUMS, orient="row")
 
 
 class _Gathered:
-    """The aggregates of one partition, so far; they are given away when they are large."""
+    """The aggregates of one partition so far; large ones are yielded at once."""
 
     def __init__(self, work: TableWork) -> None:
         self._work = work
@@ -222,7 +222,7 @@ class _Gathered:
         return self._first or 0
 
     def add(self, prepared: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """Add the next rows; yield what must not wait."""
+        """Add the next rows; yield the parts that are large."""
         first = prepared.item(0, ROW)
         self._first = first if self._first is None else self._first
         scope, rows = self._work.scope, prepared.lazy()
@@ -233,28 +233,28 @@ class _Gathered:
             if part is None or part.is_empty():
                 continue
             if split.by == "row":
-                found = [self._work.finished(number, part, rows) for number in split.tests]
-                yield _part(OF_ROWS, pl.concat(found), first=first, bucket=first)
+                findings = [self._work.finished(number, part, rows) for number in split.tests]
+                yield _part(OF_ROWS, pl.concat(findings), first=first, bucket=first)
             else:
                 self._parts.setdefault(place, []).append(part)
-                yield from self._given_away(place)
+                yield from self._large_parts(place)
 
     def rest(self) -> Iterator[pl.DataFrame]:
-        """Yield all that is left."""
+        """Yield the rest."""
         for place in list(self._parts):
             yield from self._buckets(place)
 
-    def _given_away(self, place: int) -> Iterator[pl.DataFrame]:
+    def _large_parts(self, place: int) -> Iterator[pl.DataFrame]:
         split, parts = self._work.splits[place], self._parts[place]
         if split.by and sum(map(len, parts)) > GATHERED_ROWS:
             yield from self._buckets(place)
         elif not split.by and len(parts) > REDUCED_PARTS:
-            self._parts[place] = [self._work.together(split, parts)]
+            self._parts[place] = [self._work.combined(split, parts)]
 
     def _buckets(self, place: int) -> Iterator[pl.DataFrame]:
         split, parts = self._work.splits[place], self._parts.pop(place)
         if not split.by:
-            yield _part(place, self._work.together(split, parts), first=self.first)
+            yield _part(place, self._work.combined(split, parts), first=self.first)
             return
         whole = pl.concat(parts)
         bucket = (pl.col(split.by).hash(seed=1) % self._work.buckets).cast(pl.Int64)
@@ -281,7 +281,7 @@ def _of_fingerprint(part: FingerprintPart) -> pl.DataFrame:
 
 
 def fingerprint_of(parts: Iterable[pl.DataFrame], *, schema: pl.Schema) -> Fingerprint:
-    """Return the fingerprint of the rows that several are of."""
+    """Return the fingerprint of all rows from those of partitions."""
     whole = Fingerprint(schema)
     for total, rows, filled in (row for part in parts for row in part.rows()):
         whole.merge(FingerprintPart(total=total, rows=rows, filled=frozenset(filled)))
@@ -289,28 +289,28 @@ def fingerprint_of(parts: Iterable[pl.DataFrame], *, schema: pl.Schema) -> Finge
 
 
 def merge(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFrame]:
-    """Yield what is found in buckets of which all parts are here, with the columns of `FOUND`.
+    """Merge the parts of each bucket and yield the results, with the columns of `RESULTS`.
 
     Args:
-        chunks: Rows of `PARTS`, those of a split and bucket one after the other, in the order of `first`.
-        work: What was gathered, and for which tests.
+        chunks: Rows of `PARTS`; all of a split and bucket are here, in the order of `first`.
+        work: The checks.
     """
     counts = [COUNTED.to_frame()]
-    for found in _found_in(chunks, work=work):
-        own = found.filter(pl.col("part").is_null()).group_by("number", "code")
+    for results in _bucket_results(chunks, work=work):
+        own = results.filter(pl.col("part").is_null()).group_by("number", "code")
         counts.append(own.agg(pl.len().cast(pl.Int64).alias("rows")))
-        yield found
-    yield _state(OF_FOUND, pl.concat(counts).group_by("number", "code").agg(pl.sum("rows")))
+        yield results
+    yield _state(OF_COUNTS, pl.concat(counts).group_by("number", "code").agg(pl.sum("rows")))
 
 
-def _found_in(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFrame]:
-    """Yield what `merge` does but for the counts."""
+def _bucket_results(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFrame]:
+    """Yield the results of `merge` without the counts."""
     columns = (chunk.select(PARTS.names()).to_pydict().values() for chunk in chunks)
     rows = (row for each in columns for row in zip(*each, strict=True))
     for (number, _), group in groupby(rows, key=itemgetter(0, 1)):
         parts = (unpacked(part) for _, _, _, part in group)
         if number == OF_ROWS:
-            yield from map(_as_found, parts)
+            yield from map(_as_results, parts)
         elif number == OF_FINGERPRINT:
             whole = fingerprint_of(parts, schema=work.schema)
             yield _state(number, _of_fingerprint(whole.part))
@@ -323,9 +323,9 @@ def _found_in(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.Dat
 def _merged(
     number: int, parts: Sequence[pl.DataFrame], *, work: TableWork
 ) -> Iterator[pl.DataFrame]:
-    """Yield what tests find in one bucket of an aggregate, the last part of the work where it is one."""
+    """Yield the results of tests for one bucket of an aggregate, or its state if more is needed."""
     split = work.splits[number]
-    whole = work.together(split, parts)
+    whole = work.combined(split, parts)
     if not split.by or work.first_test(split).condense:
         yield _state(number, whole)
         return
@@ -334,14 +334,14 @@ def _merged(
         if isinstance(finish, KeyedFindings):
             yield _suspects(test, finish.suspects(whole, work.scope))
         else:
-            yield _as_found(work.finished(test, whole, NO_ROWS))
+            yield _as_results(work.finished(test, whole, NO_ROWS))
 
 
 NO_ROWS = pl.LazyFrame()
-"""Given where no test reads the rows again."""
+"""For tests that do not read the rows again."""
 
 
-def _as_found(findings: pl.DataFrame) -> pl.DataFrame:
+def _as_results(findings: pl.DataFrame) -> pl.DataFrame:
     return _filled(as_texts(findings))
 
 
@@ -355,89 +355,89 @@ def _suspects(number: int, suspects: pl.DataFrame) -> pl.DataFrame:
     return _filled(suspects.select(pl.lit(number, pl.Int64).alias("number"), key, value=what))
 
 
-def _filled(found: pl.DataFrame) -> pl.DataFrame:
-    return found.match_to_schema(FOUND, missing_columns="insert")
+def _filled(results: pl.DataFrame) -> pl.DataFrame:
+    return results.match_to_schema(RESULTS, missing_columns="insert")
 
 
 def states_of(parts: Iterable[tuple[int, bytes]]) -> dict[int, list[pl.DataFrame]]:
-    """Return what is known of each split or test, in the parts that it came in."""
+    """Return the state of each split or test, in parts."""
     states: dict[int, list[pl.DataFrame]] = {}
     for number, part in parts:
         states.setdefault(number, []).append(unpacked(part))
     return states
 
 
-def judged(
+def finish_small(
     work: TableWork, states: Mapping[int, Sequence[pl.DataFrame]]
 ) -> tuple[list[pl.DataFrame], dict[int, pl.DataFrame]]:
-    """Return what is found without a row, and what was gathered for each test that asks for the rows.
+    """Return the findings that need no rows, and the aggregates of the tests that need the rows again.
 
     Args:
         work: The tests.
-        states: What is left of each split when all of it was merged.
+        states: The merged state of each split.
     """
     findings, again = [], {}
     for place, parts in states.items():
         if place < 0:
             continue
         split = work.splits[place]
-        aggregated = work.together(split, parts)
+        aggregated = work.combined(split, parts)
         for number in split.tests if aggregated.height else ():
-            found, asks = _on_no_rows(work, number, aggregated)
-            findings.append(found)
-            if asks:
+            own, needs_rows = _without_rows(work, number, aggregated)
+            findings.append(own)
+            if needs_rows:
                 again[number] = aggregated
     return findings, again
 
 
-def _on_no_rows(
+def _without_rows(
     work: TableWork, number: int, aggregated: pl.DataFrame
 ) -> tuple[pl.DataFrame, bool]:
-    """Return what a test finds without a row, and whether it has asked for the rows."""
+    """Return the findings of a test that need no rows, and whether it needs the rows."""
     finish = work.test(number).finish
     if isinstance(finish, SecondCount):
         return FINDING_SCHEMA.to_frame(), bool(finish.measures(aggregated, work.scope))
-    asked: list[bool] = []
+    reads: list[bool] = []
 
-    def noted(rows: pl.DataFrame) -> pl.DataFrame:
-        asked.append(True)
+    def note_read(rows: pl.DataFrame) -> pl.DataFrame:
+        reads.append(True)
         return rows
 
     none = pl.DataFrame(schema={ROW: pl.Int64(), **work.schema})
-    rows = work.prepared(none).lazy().map_batches(noted)
-    return work.finished(number, aggregated, rows), bool(asked)
+    rows = work.prepared(none).lazy().map_batches(note_read)
+    return work.finished(number, aggregated, rows), bool(reads)
 
 
-def recounted(
+def findings_of_second_pass(
     work: TableWork,
     again: Mapping[int, pl.DataFrame],
     states: Mapping[int, Sequence[pl.DataFrame]],
 ) -> list[pl.DataFrame]:
-    """Return what tests find that have counted once more.
+    """Return the findings of tests that counted in a second pass.
 
     Args:
         work: The tests.
-        again: What was gathered for them first.
-        states: What they have counted then.
+        again: Their aggregates of the first pass.
+        states: Their counts of the second pass.
     """
-    found = []
+    findings = []
     for number, parts in states.items():
         finish = work.test(number).finish
         if isinstance(finish, SecondCount):
             counts = finish.reduce(pl.concat(parts))
-            found.append(work.findings(number, finish.judge(again[number], counts, work.scope)))
-    return found
+            findings.append(work.findings(number, finish.judge(again[number], counts, work.scope)))
+    return findings
 
 
-def look_again(
+def second_pass(
     chunks: Iterator[pa.Table], *, work: TableWork, states: Mapping[int, bytes]
 ) -> Iterator[pl.DataFrame]:
-    """Yield what tests find in rows now that all is gathered, or what they count, of `FOUND`.
+    """Yield the findings or counts of tests that read the rows again, with the columns of `RESULTS`.
 
     Args:
         chunks: All rows once more.
         work: The tests.
-        states: What was gathered for those tests that read the rows again, by their number.
+        states: The aggregates of those tests, by number.
     """
     gathered = {number: unpacked(state) for number, state in states.items()}
     counted: dict[int, pl.DataFrame] = {}
@@ -446,55 +446,55 @@ def look_again(
         for number, state in gathered.items():
             finish = work.test(number).finish
             if isinstance(finish, SecondCount):
-                looked = collect_streaming(rows.select(finish.measures(state, work.scope)))
+                counts = collect_streaming(rows.select(finish.measures(state, work.scope)))
                 before = [counted[number]] if number in counted else []
-                counted[number] = finish.reduce(pl.concat([*before, looked]))
+                counted[number] = finish.reduce(pl.concat([*before, counts]))
             else:
-                found = work.finished(number, state, rows)
-                yield _as_found(found.filter(pl.col("row").is_not_null()))
-    yield from (_state(number, looked) for number, looked in counted.items())
+                findings = work.finished(number, state, rows)
+                yield _as_results(findings.filter(pl.col("row").is_not_null()))
+    yield from (_state(number, counts) for number, counts in counted.items())
 
 
 def keyed(
     chunks: Iterator[pa.Table], *, work: TableWork, tests: Sequence[int]
 ) -> Iterator[pl.DataFrame]:
-    """Yield all rows that have a key, for tests that look at some keys again, of `KEYED`."""
+    """Yield all rows with a key, for tests of suspect keys, with the columns of `KEYED`."""
     for chunk in chunks:
         rows = work.prepared(read_chunk(chunk, work.schema)[0]).lazy()
         for number in tests:
             finish = work.test(number).finish
             if isinstance(finish, KeyedFindings):
                 for each in finish.rows(work.scope):
-                    found = collect_streaming(each.of(rows)).with_columns(
+                    of_test = collect_streaming(each.of(rows)).with_columns(
                         pl.col("key").reinterpret(signed=True), number=pl.lit(number, pl.Int64)
                     )
-                    yield found.select(KEYED.names())
+                    yield of_test.select(KEYED.names())
 
 
-def tell(
+def findings_of_keys(
     chunks: Iterator[pa.Table], *, work: TableWork, keys: Mapping[int, int]
 ) -> Iterator[pl.DataFrame]:
-    """Yield the findings about rows of keys in question, with the columns of `FINDINGS`.
+    """Yield the findings about rows of suspect keys, with the columns of `FINDINGS`.
 
     Args:
-        chunks: Rows of `KEYED`, with what there is to say of their key; those of a number and key lie
-            together, in the order of the rows.
+        chunks: Rows of `KEYED`, with the `what` of their key; those of a number and key follow each other,
+            in the order of the rows.
         work: The tests.
-        keys: How many keys are in question, by the number of the test.
+        keys: How many suspect keys there are, by the number of the test.
     """
     rest: pl.DataFrame | None = None
     for chunk in chunks:
-        found = pl.DataFrame(pl.from_arrow(chunk))
-        found = found if rest is None else pl.concat([rest, found])
+        rows = pl.DataFrame(pl.from_arrow(chunk))
+        rows = rows if rest is None else pl.concat([rest, rows])
         key = pl.struct("number", "key")
-        is_last = found.select(key == key.last()).to_series()
-        yield from _told(found.filter(~is_last), work=work, keys=keys)
-        rest = found.filter(is_last)
+        is_last = rows.select(key == key.last()).to_series()
+        yield from _key_findings(rows.filter(~is_last), work=work, keys=keys)
+        rest = rows.filter(is_last)
     if rest is not None:
-        yield from _told(rest, work=work, keys=keys)
+        yield from _key_findings(rest, work=work, keys=keys)
 
 
-def _told(
+def _key_findings(
     about: pl.DataFrame, *, work: TableWork, keys: Mapping[int, int]
 ) -> Iterator[pl.DataFrame]:
     for (number,), rows in about.group_by("number"):
@@ -502,25 +502,25 @@ def _told(
         finish = work.test(test).finish
         if isinstance(finish, KeyedFindings):
             in_order = rows.sort("row", maintain_order=True)
-            found = finish.findings(in_order, work.scope, keys=keys[test])
-            yield as_texts(work.findings(test, found))
+            matches = finish.findings(in_order, work.scope, keys=keys[test])
+            yield as_texts(work.findings(test, matches))
 
 
 def links(
     chunks: Iterator[pa.Table], *, work: TableWork, aggregate: Aggregate
 ) -> Iterator[pl.DataFrame]:
-    """Yield who is merged into whom, with the columns of `LINKS`."""
+    """Yield the merges of people, with the columns of `LINKS`."""
     for chunk in chunks:
         prepared = work.prepared(read_chunk(chunk, work.schema)[0])
         yield from aggregate_rows(prepared, [aggregate], scope=work.scope).values()
 
 
-def tell_links(
+def findings_of_links(
     chunks: Iterator[pa.Table], *, work: TableWork, number: int
 ) -> Iterator[pl.DataFrame]:
-    """Yield the findings about links that a test was found to tell, with the columns of `FINDINGS`."""
+    """Yield the findings of a test about links, with the columns of `FINDINGS`."""
     finish = work.test(number).finish
     for chunk in chunks:
         if isinstance(finish, MergeFindings):
-            found = finish.findings(pl.DataFrame(pl.from_arrow(chunk)), work.scope)
-            yield as_texts(work.findings(number, found))
+            matches = finish.findings(pl.DataFrame(pl.from_arrow(chunk)), work.scope)
+            yield as_texts(work.findings(number, matches))

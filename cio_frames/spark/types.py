@@ -1,4 +1,4 @@
-"""Types of Spark columns: those that Arrow has no word for, and what is read instead or typed."""
+"""Types of Spark columns: which are supported, and how maps are read."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from cio_frames.frames.inferred import KEYS
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-KNOWN = frozenset(
+SUPPORTED = frozenset(
     {
         "BinaryType", "BooleanType", "ByteType", "CharType", "DateType", "DayTimeIntervalType",
         "DecimalType", "DoubleType", "FloatType", "IntegerType", "LongType", "NullType", "ShortType",
         "StringType", "TimeType", "TimestampNTZType", "TimestampType", "VarcharType",
     }
 )  # fmt: skip
-"""Types of single values that Arrow has too, by the names of their classes."""
+"""The names of the classes of types of single values that Arrow has too."""
 
 _TO_TEXT = "CAST({name} AS STRING) AS {name}"
 _VECTOR = "pyspark.ml.functions.vector_to_array makes an array of a vector"
@@ -25,7 +25,7 @@ _VECTOR = "pyspark.ml.functions.vector_to_array makes an array of a vector"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """How columns are read that Arrow would give as maps.
+    """How columns are read, so that Arrow has no maps.
 
     Attributes:
         columns: An SQL expression for each column, in order.
@@ -37,7 +37,7 @@ class Reading:
 
 
 def quoted(name: str) -> str:
-    """Return a column's name as SQL has it.
+    """Return a column's name quoted for SQL.
 
     Examples:
         >>> quoted("a`b")
@@ -47,7 +47,7 @@ def quoted(name: str) -> str:
 
 
 def require_types(schema: Any) -> None:
-    """Raise if the type of a column says nothing outside Spark; no row is read.
+    """Raise if the type of a column means nothing outside Spark; no row is read.
 
     Raises:
         ColumnTypeError: A column has such a type, or a map whose keys are not text.
@@ -58,8 +58,8 @@ def require_types(schema: Any) -> None:
 
 
 def _require(name: str, kind: Any) -> None:
-    own = type(kind).__name__
-    if own == "MapType":
+    type_name = type(kind).__name__
+    if type_name == "MapType":
         key = type(kind.keyType).__name__
         if key not in {"StringType", "CharType", "VarcharType"}:
             raise ColumnTypeError(
@@ -68,7 +68,7 @@ def _require(name: str, kind: Any) -> None:
                 hint=f"Cast the keys: CAST({quoted(name)} AS "
                 f"{_with_text_keys(kind)}) AS {quoted(name)}.",
             )
-    elif own not in KNOWN and own not in {"ArrayType", "StructType"}:
+    elif type_name not in SUPPORTED and type_name not in {"ArrayType", "StructType"}:
         is_own = any(base.__name__ == "UserDefinedType" for base in type(kind).__mro__)
         cast = _TO_TEXT.format(name=quoted(name))
         hint = f"Take its parts first: {_VECTOR}." if is_own else f"Select it as text: {cast}."
@@ -101,14 +101,14 @@ def _parts(kind: Any) -> Sequence[Any]:
 
 
 def reading(frame: "DataFrame", *, of: "DataFrame") -> Reading:
-    """Return how the columns of a frame are read, so that each chunk of it has the same types.
+    """Return how the columns of a frame are read, so that each chunk has the same types.
 
-    A map becomes a struct of all keys that there are, as in any other table. Where these are too many,
-    or the map is part of another value, it is JSON.
+    A map becomes a struct of all its keys, as in any other table. If there are too many keys, or the map is
+    part of another value, it becomes JSON.
 
     Args:
         frame: The user's frame.
-        of: The same rows, which Spark keeps: their keys are looked at.
+        of: The same rows, which Spark keeps; their keys are read.
     """
     columns, json = [], set()
     for column in frame.schema.fields:
@@ -131,7 +131,7 @@ def reading(frame: "DataFrame", *, of: "DataFrame") -> Reading:
 
 
 def _keys(rows: "DataFrame", name: str) -> list[str]:
-    """Return the keys of a column of maps as SQL has them, at most one more than a struct may have."""
+    """Return the keys of a column of maps quoted for SQL, at most one more than a struct may have."""
     keys = rows.selectExpr(f"explode(map_keys({name})) AS key").distinct().limit(KEYS + 1)
     return [_text(row["key"]) for row in sorted(keys.collect())]
 

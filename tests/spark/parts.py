@@ -15,8 +15,14 @@ from cio_frames.plan.allowance_counts import SUMS
 from cio_frames.plan.full_check import FullCheck
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.report import plan_view
-from cio_frames.spark.check import Concluded, conclude
-from cio_frames.spark.judge import FINDING_TEXTS, add_up, count_once, find, reject
+from cio_frames.spark.check import CheckResult, combine
+from cio_frames.spark.judge import (
+    FINDING_TEXTS,
+    count_distinct,
+    find_in_rows,
+    rejected_rows,
+    summarize,
+)
 from cio_frames.spark.reading import FINDINGS, PlanSettings
 from cio_frames.validation import BLOCKING, FINDING_SCHEMA, as_texts, check_table
 
@@ -38,7 +44,7 @@ class InParts:
     """A table that was judged in parts."""
 
     pipeline: Pipeline
-    concluded: Concluded
+    result: CheckResult
     findings: pl.DataFrame
     rejected: pl.DataFrame
 
@@ -50,33 +56,39 @@ def is_of_spark(table: pa.Table) -> bool:
 
 
 def in_parts(table: pa.Table, pipeline: Pipeline) -> InParts:
-    """Judge a table in three partitions of chunks of two rows, as executors do."""
+    """Check a table in three partitions of chunks of two rows, as executors do."""
     settings: PlanSettings = cloudpickle.loads(cloudpickle.dumps(PlanSettings.of(pipeline)))
     known = check_table(pipeline.table, checks=pipeline.applied, scope=pipeline.scope())
-    of_rows = known.filter(pl.col("row").is_not_null())
-    whole = _numbered(table, of_rows)
+    row_findings = known.filter(pl.col("row").is_not_null())
+    whole = _numbered(table, row_findings)
     answers = pl.concat(
-        [told for part in _parts(whole) for told in add_up(_chunks(part), settings=settings)]
+        [
+            described
+            for part in _parts(whole)
+            for described in summarize(_chunks(part), settings=settings)
+        ]
     )
-    counted = pl.concat(count_once(iter([answers.to_arrow()])))
-    concluded = conclude(
+    counted = pl.concat(count_distinct(iter([answers.to_arrow()])))
+    result = combine(
         counted,
         pipeline=pipeline,
         rows=table.num_rows,
         of_table=known.filter(pl.col("row").is_null()),
-        blocking=of_rows.filter(pl.col("severity").is_in(BLOCKING)),
+        blocking=row_findings.filter(pl.col("severity").is_in(BLOCKING)),
         fingerprint="",
     )
     found = [
         each
         for part in _parts(whole)
-        for each in find(_chunks(part), settings=settings, summaries=concluded.summaries)
+        for each in find_in_rows(_chunks(part), settings=settings, summaries=result.summaries)
     ]
-    lost = [each for part in _parts(whole) for each in reject(_chunks(part), settings=settings)]
+    lost = [
+        each for part in _parts(whole) for each in rejected_rows(_chunks(part), settings=settings)
+    ]
     return InParts(
         pipeline=pipeline,
-        concluded=concluded,
-        findings=pl.concat([as_texts(concluded.of_table), *found]).match_to_schema(FINDING_TEXTS),
+        result=result,
+        findings=pl.concat([as_texts(result.of_table), *found]).match_to_schema(FINDING_TEXTS),
         rejected=pl.concat([pl.DataFrame(schema={ROW: pl.Int64, "reasons": pl.String}), *lost]),
     )
 
@@ -100,7 +112,7 @@ def _chunks(part: pa.Table) -> Iterator[pa.Table]:
     return (part.slice(start, CHUNK_ROWS) for start in range(0, part.num_rows, CHUNK_ROWS))
 
 
-def told(full: FullCheck) -> dict[str, Any]:
+def described(full: FullCheck) -> dict[str, Any]:
     """Return what a full check says, to compare."""
     kinds = full.kinds
     return {

@@ -21,7 +21,7 @@ from cio_frames.errors import RunError
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.sandbox import Faults
 from cio_frames.spark import chunks as spark_chunks
-from cio_frames.spark.attempt import delivered, spooled
+from cio_frames.spark.attempt import deliver_partition, spooled
 from cio_frames.spark.lease import Renewal
 from cio_frames.spark.rate import PACE_FILE, Pace
 from tests.spark.plans import KEY, RUN, chunks_of, local_events, work_of
@@ -39,8 +39,8 @@ def test_rows_keep_their_numbers_and_are_not_sent_twice(tmp_path: Path) -> None:
     with cio.sandbox() as workspace:
         work = work_of(workspace.client(), tmp_path, frame)
         for _ in range(2):
-            (told,) = delivered(chunks_of(frame), work=work, partition=3)
-            assert told["rows"].item() == 1_000
+            (result,) = deliver_partition(chunks_of(frame), work=work, partition=3)
+            assert result["rows"].item() == 1_000
         assert workspace.messages.height == 1_000
     record = _rows(tmp_path)
     assert record["row"].to_list() == list(range(1, 2_000, 2))
@@ -74,15 +74,15 @@ def test_a_stopped_attempt_leaves_rows_that_a_later_one_sends(tmp_path: Path) ->
     with cio.sandbox(faults=Faults(late=1.0, hold_s=0.2)) as workspace:
         work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
         with _once_some_arrived(workspace, lambda: _stop(tmp_path, reason="enough")):
-            (told,) = delivered(chunks_of(frame), work=work, partition=3)
-        assert told["code"].item() == "INTERRUPTED"
+            (result,) = deliver_partition(chunks_of(frame), work=work, partition=3)
+        assert result["code"].item() == "INTERRUPTED"
         first = Counter(_rows(tmp_path)["state"])
         assert 0 < first["delivered"] < 4_000
         assert sum(first.values()) < 4_000 or first["pending"]
         (tmp_path / PACE_FILE).unlink()
         workspace.faults = Faults()
-        (told,) = delivered(chunks_of(frame), work=work, partition=3)
-        assert told["code"].item() is None
+        (result,) = deliver_partition(chunks_of(frame), work=work, partition=3)
+        assert result["code"].item() is None
         numbers = workspace.messages["message_id"]
     assert Counter(_rows(tmp_path)["state"]) == {"delivered": 4_000}
     assert len(numbers) == numbers.n_unique() == 4_000
@@ -94,7 +94,7 @@ def test_an_attempt_after_a_stop_begins_nothing(tmp_path: Path) -> None:
     frame = local_events(10)
     with cio.sandbox() as workspace:
         work = work_of(workspace.client(), tmp_path, frame)
-        assert list(delivered(iter([]), work=work, partition=3)) == []
+        assert list(deliver_partition(iter([]), work=work, partition=3)) == []
         assert workspace.messages.is_empty()
 
 
@@ -112,7 +112,7 @@ def test_an_attempt_whose_claim_is_outdone_stops(tmp_path: Path) -> None:
             _once_some_arrived(workspace, outdone),
             pytest.raises(RunError, match="taken over"),
         ):
-            list(delivered(chunks_of(frame), work=work, partition=3))
+            list(deliver_partition(chunks_of(frame), work=work, partition=3))
         came = workspace.messages.height
         assert 0 < came < 4_000
         time.sleep(0.3)
@@ -122,12 +122,12 @@ def test_an_attempt_whose_claim_is_outdone_stops(tmp_path: Path) -> None:
 def test_a_second_attempt_waits_for_the_first(tmp_path: Path) -> None:
     """Of two attempts at once the second sends nothing until the first has ended."""
     frame = local_events(1_000)
-    told: list[pl.DataFrame] = []
+    result: list[pl.DataFrame] = []
     with cio.sandbox(faults=Faults(late=1.0, hold_s=0.02)) as workspace:
         work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
 
         def attempt() -> None:
-            told.extend(delivered(chunks_of(frame), work=work, partition=3))
+            result.extend(deliver_partition(chunks_of(frame), work=work, partition=3))
 
         both = [threading.Thread(target=attempt) for _ in range(2)]
         both[0].start()
@@ -136,7 +136,7 @@ def test_a_second_attempt_waits_for_the_first(tmp_path: Path) -> None:
         both[1].start()
         for thread in both:
             thread.join()
-        assert len(told) == 2
+        assert len(result) == 2
         assert workspace.messages.height == 1_000
     assert Counter(_rows(tmp_path)["state"]) == {"delivered": 1_000}
 
@@ -146,13 +146,13 @@ def test_rows_leave_in_the_order_in_which_they_come(tmp_path: Path) -> None:
     frame = local_events(1_000)
     with cio.sandbox() as workspace:
         work = work_of(workspace.client(), tmp_path, frame)
-        list(delivered(chunks_of(frame, first=5_000, step=-2), work=work, partition=3))
+        list(deliver_partition(chunks_of(frame, first=5_000, step=-2), work=work, partition=3))
         came = workspace.messages.sort("number")
-    told = came.select(
+    result = came.select(
         n=pl.col("json").str.json_path_match("$.properties.n").cast(pl.Int64),
         who=pl.col("json").str.json_path_match("$.userId"),
     )
-    assert told.select((pl.col("n").diff().over("who") > 0).all()).item()
+    assert result.select((pl.col("n").diff().over("who") > 0).all()).item()
     record = _rows(tmp_path).sort("row")
     assert record["row"].to_list() == list(range(5_000 - 2 * 999, 5_001, 2))
 
@@ -168,7 +168,9 @@ def test_findings_of_the_whole_table_keep_rows_from_being_sent(tmp_path: Path) -
     marked = pa.array([None, None, [finding], *([None] * 7)])
     with cio.sandbox() as workspace:
         work = work_of(workspace.client(), tmp_path, frame)
-        list(delivered([chunk.append_column("__findings__", marked)], work=work, partition=3))
+        list(
+            deliver_partition([chunk.append_column("__findings__", marked)], work=work, partition=3)
+        )
         assert workspace.messages.height == 9
     lost = _rows(tmp_path).filter(pl.col("state") != "delivered")
     assert lost.select("row", "state", "code", "error").rows() == [

@@ -237,14 +237,14 @@ class Notes:
             place.write_text(json.dumps(rows))
             yield pl.DataFrame({"rows": [len(rows)]})
 
-    def commit(self, work: Noted, told: Sequence[Mapping[str, Any]]) -> None:
+    def commit(self, work: Noted, results: Sequence[Mapping[str, Any]]) -> None:
         """Note the end."""
-        total = sum(row["rows"] for row in told)
+        total = sum(row["rows"] for row in results)
         Path(work.audit, "committed").write_text(f"{work.call} {total}")
 
-    def abort(self, work: Noted, told: Sequence[Mapping[str, Any]]) -> None:
+    def abort(self, work: Noted, results: Sequence[Mapping[str, Any]]) -> None:
         """Note the failure."""
-        Path(work.audit, "aborted").write_text(str(len(told)))
+        Path(work.audit, "aborted").write_text(str(len(results)))
 
 
 class Source(data_source.CustomerIO):

@@ -10,7 +10,7 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.errors import AuditError
-from cio_frames.spark.attempt import delivered
+from cio_frames.spark.attempt import deliver_partition
 from cio_frames.spark.table import PLACE_BITS
 from tests.spark.plans import chunks_of
 
@@ -36,13 +36,13 @@ class Job:
         }  # fmt: skip
         self.delivery = data_source.CustomerIO.delivery
         self.work = self.delivery.begin(data_source.write_job(asked, COLUMNS))
-        self.told: list[dict[str, Any]] = []
+        self.results: list[dict[str, Any]] = []
 
     def run(self, task: int) -> None:
         """Do what a task does."""
         chunks = chunks_of(FRAME[task::2], first=task << PLACE_BITS, step=1)
-        for frame in delivered(chunks, work=self.work, partition=task):
-            self.told += frame.to_dicts()
+        for frame in deliver_partition(chunks, work=self.work, partition=task):
+            self.results += frame.to_dicts()
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_job_that_succeeds_leaves_a_whole_record(workspace: Any, tmp_path: Pat
     job = Job(workspace, tmp_path)
     job.run(1)
     job.run(0)
-    job.delivery.commit(job.work, job.told)
+    job.delivery.commit(job.work, job.results)
     found = cio.audit(tmp_path)
     assert workspace.messages.height == ROWS
     assert found.verify().is_empty()
@@ -72,13 +72,13 @@ def test_a_job_that_failed_is_resumed_without_sending_twice(workspace: Any, tmp_
     """What a task sent before the job failed is skipped by the job that resumes it; the rest is sent."""
     failed = Job(workspace, tmp_path)
     failed.run(0)
-    failed.delivery.abort(failed.work, failed.told)
+    failed.delivery.abort(failed.work, failed.results)
     assert cio.audit(tmp_path).runs["state"].item() == "stopped"
     assert workspace.messages.height == ROWS // 2
     again = Job(workspace, tmp_path, resume=failed.work.info.run_id)
     again.run(0)
     again.run(1)
-    again.delivery.commit(again.work, again.told)
+    again.delivery.commit(again.work, again.results)
     found = cio.audit(tmp_path)
     assert workspace.messages.height == ROWS
     assert found.runs.select("state", "delivered").rows() == [("finished", ROWS)]

@@ -17,9 +17,9 @@ from cio_frames.identity.known_people import normalize_export
 from cio_frames.identity.preview import profile_count
 from cio_frames.identity.settings import Premise
 from cio_frames.mapping import computing, lane_key, linked_keys, numbered
-from cio_frames.spark.components import known_pairs
+from cio_frames.spark.components import pairs_of_people
 from cio_frames.spark.identity import PEOPLE as PEOPLE_COUNT
-from cio_frames.spark.identity import SUMMARY, added, previewed
+from cio_frames.spark.identity import SUMMARY, preview_partition, summed
 from cio_frames.spark.reading import PlanSettings
 
 PEOPLE = st.tuples(
@@ -59,7 +59,7 @@ def partitions(
     ]
     if known is not None:
         back = pl.all().reinterpret(signed=False) ^ pl.lit(1 << 63, pl.UInt64)
-        pairs.append(known_pairs(known).select(back))
+        pairs.append(pairs_of_people(known).select(back))
     own = prepared.select(key=key, other=key).drop_nulls()
     found = connected(pl.concat([own, *pairs]))
     named = prepared.select(key=key).join(found, on="key", how="left", maintain_order="left")
@@ -91,16 +91,16 @@ def test_partitions_add_up_to_the_preview_of_the_whole(
     plan = VERBS[verb](cio.frame(table))
     chosen = PlanSettings.of(plan.pipeline)
     premise = Premise(settings=Settings(), now=chosen.now, workspace_people=known)
-    told = [
+    results = [
         frame
         for part in partitions(plan, table, 3, known)
-        for frame in previewed(iter([part]), plan=chosen, premise=premise)
+        for frame in preview_partition(iter([part]), plan=chosen, premise=premise)
     ]
     whole = plan.identity(known)
-    frames = pl.concat(told)
+    frames = pl.concat(results)
     texts = frames.filter(pl.col("what") == SUMMARY)["sentence"]
-    summed = added([*map(_decoded, texts), {PEOPLE_COUNT: profile_count(known)}])
-    assert {name: summed.get(name, 0) for name in whole.summary if name != "open"} == {
+    sums = summed([*map(_decoded, texts), {PEOPLE_COUNT: profile_count(known)}])
+    assert {name: sums.get(name, 0) for name in whole.summary if name != "open"} == {
         name: value for name, value in whole.summary.items() if name != "open"
     }
     expected = {tuple(row["row"] for row in rows) for rows in whole.conflicts["rows"]}

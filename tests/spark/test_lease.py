@@ -35,7 +35,7 @@ class Attempt:
             self.is_written = True
             return
         own = self.rules.claim
-        others = {claim: told for claim, told in self.store.items() if claim != own}
+        others = {claim: renewal for claim, renewal in self.store.items() if claim != own}
         if self.rules.look(others, now=now, began=self.began) == "withdraw" and own is not None:
             del self.store[own]
         self.is_written = False

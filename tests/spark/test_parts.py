@@ -17,7 +17,7 @@ from cio_frames.spark.reading import read_chunk
 from cio_frames.validation import as_texts
 from tests.catalogue.test_cases import CASES, NOW, Case
 from tests.catalogue.test_laws import ASKED, LAW, tables
-from tests.spark.parts import InParts, in_parts, is_of_spark, rows_of, told
+from tests.spark.parts import InParts, described, in_parts, is_of_spark, rows_of
 
 CHECKS = cio.Checks(ignore=["id.duplicate"])
 """Repeats of rows that are left out are told apart by Spark itself."""
@@ -33,12 +33,12 @@ def planned(table: pa.Table, verb: str, asked: dict[str, Any]) -> Pipeline:
 
 def require_same(parts: InParts, local: Pipeline) -> None:
     """Require that a table was judged in parts as it is as a whole."""
-    assert told(parts.concluded.full) == told(local.full_check)
+    assert described(parts.result.full) == described(local.full_check)
     assert rows_of(parts.findings) == rows_of(as_texts(local.full_check.findings))
     lost = local.full_check.reasons.select(pl.col("row").alias(ROW), reasons="code")
     assert rows_of(parts.rejected) == rows_of(lost)
-    assert list(parts.concluded.full.first_messages) == local.messages(2_000)
-    assert rows_of(parts.concluded.changed.drop("before", "after")) == rows_of(
+    assert list(parts.result.full.first_messages) == local.messages(2_000)
+    assert rows_of(parts.result.changed.drop("before", "after")) == rows_of(
         local.changed.drop("before", "after")
     )
 
@@ -84,7 +84,7 @@ def test_thresholds_are_judged_on_all_partitions_together() -> None:
     parts = in_parts(table, local)
 
     require_same(parts, local)
-    assert parts.concluded.full.before_send.refusals["code"].to_list() == ["plan.threshold"]
+    assert parts.result.full.before_send.refusals["code"].to_list() == ["plan.threshold"]
 
 
 def test_a_column_of_another_type_is_told() -> None:

@@ -20,7 +20,7 @@ from cio_frames.spark.repeats import without_rejected_repeats
 from cio_frames.spark.table import to_arrow
 from cio_frames.validation import FINDING_SCHEMA, as_texts
 from cio_frames.validation.findings import complete_findings
-from tests.spark.parts import jobs, rows_of, told, view_of
+from tests.spark.parts import described, jobs, rows_of, view_of
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 MOST_JOBS = {"read": 8, "report": 45, "again": 0}
@@ -56,14 +56,14 @@ def spark_plan(spark: Any, folder: Path, rows: Any, verb: str, **asked: Any) -> 
 
 def local_plan(plan: SparkPlan, verb: str, **asked: Any) -> cio.Plan:
     """Return the local plan of the same rows in the same order."""
-    rows = to_arrow(plan.table.given.orderBy(ROW)).drop_columns([ROW])
+    rows = to_arrow(plan.table.original.orderBy(ROW)).drop_columns([ROW])
     local: cio.Plan = at_now(getattr(cio.frame(rows), verb)(**asked))
     return local
 
 
 def require_same(plan: SparkPlan, local: cio.Plan) -> None:
     """Require that both plans say the same."""
-    assert told(plan.pipeline.full_check) == told(local.pipeline.full_check)
+    assert described(plan.pipeline.full_check) == described(local.pipeline.full_check)
     assert view_of(plan.pipeline) == view_of(local.pipeline)
     assert plan.summary.equals(local.summary)
     assert plan.payloads(50) == local.payloads(50)

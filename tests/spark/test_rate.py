@@ -17,11 +17,11 @@ from cio_frames.run import SendOptions
 from cio_frames.spark.lease import Renewal
 from cio_frames.spark.rate import (
     ALIVE_S,
-    HEARD_S,
+    PACE_VALID_S,
     Division,
-    Followed,
     Pace,
     Share,
+    ShareTracker,
     divided,
     first_share,
 )
@@ -55,8 +55,8 @@ def test_the_dead_have_no_share() -> None:
     """An attempt whose count stands still loses its share to those that go on."""
     division = _division()
     for second in range(10):
-        told = {"a": Renewal(counter=second), "b": Renewal(counter=min(second, 2))}
-        pace = division.pace(told, now=float(second))
+        renewals = {"a": Renewal(counter=second), "b": Renewal(counter=min(second, 2))}
+        pace = division.pace(renewals, now=float(second))
         alive = {"a", "b"} if second - 2 < ALIVE_S else {"a"}
         assert set(pace.shares) == alive
     assert pace.shares == {"a": Share(100.0, 10)}
@@ -66,13 +66,13 @@ def test_one_that_was_throttled_slows_all_down() -> None:
     """After a 429 of one attempt all have less, and wait as long as was asked; later they get faster."""
     division = _division()
     division.pace({"a": Renewal(counter=1), "b": Renewal(counter=1)}, now=1.0)
-    told = {"a": Renewal(counter=2, throttled=1, pause_s=2.0), "b": Renewal(counter=2)}
-    pace = division.pace(told, now=2.0)
+    renewals = {"a": Renewal(counter=2, throttled=1, pause_s=2.0), "b": Renewal(counter=2)}
+    pace = division.pace(renewals, now=2.0)
     assert pace.shares["b"] == Share(35.0, 5)
     assert pace.pause_s == 2.0
     for second in range(3, 40):
-        told = {name: Renewal(counter=second, throttled=1) for name in "ab"}
-        pace = division.pace(told, now=float(second))
+        renewals = {name: Renewal(counter=second, throttled=1) for name in "ab"}
+        pace = division.pace(renewals, now=float(second))
     assert pace.shares["b"] == Share(50.0, 5)
     assert pace.pause_s == 0
 
@@ -80,11 +80,11 @@ def test_one_that_was_throttled_slows_all_down() -> None:
 def test_an_attempt_follows_the_driver() -> None:
     """Before the driver knows of it, and when it has fallen silent, an attempt has its first share."""
     first = Share(10.0, 1)
-    followed = Followed(name="a", first=first)
+    followed = ShareTracker(name="a", first=first)
     assert followed.share(None, now=0.0) == first
     pace = Pace(counter=1, shares={"a": Share(50.0, 5)})
     assert followed.share(pace, now=1.0) == Share(50.0, 5)
-    assert followed.share(pace, now=1.0 + HEARD_S) == first
+    assert followed.share(pace, now=1.0 + PACE_VALID_S) == first
     assert followed.share(Pace(counter=2, pause_s=1.0), now=10.0).concurrency == 0
     assert followed.share(None, now=11.5) == first
 

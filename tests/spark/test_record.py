@@ -16,7 +16,7 @@ from cio_frames.errors import AuditError
 from cio_frames.run import SendOptions
 from cio_frames.sandbox import Faults
 from cio_frames.sending import RunStopped
-from cio_frames.spark.attempt import delivered
+from cio_frames.spark.attempt import deliver_partition
 from cio_frames.spark.record import SparkRecord
 from cio_frames.spark.run import SparkOptions, resume
 from cio_frames.spark.table import PLACE_BITS
@@ -49,7 +49,7 @@ def test_partitions_become_parts(audit: str) -> None:
         work = work_of(workspace.client(), record.directory, frame)
         for partition in range(3):
             chunks = chunks_of(frame[partition::3], first=partition, step=3)
-            list(delivered(chunks, work=work, partition=partition))
+            list(deliver_partition(chunks, work=work, partition=partition))
             before = cio.audit(audit)
             assert before.messages.height == (partition + 1) * ROWS // 3
         counts = record.commit(state="finished", stopped=None, notes=("a note", "another"))
@@ -70,7 +70,7 @@ def test_rows_that_nobody_came_to_are_pending(tmp_path: Path) -> None:
     with cio.sandbox() as workspace:
         record = _begun(tmp_path, workspace.client(), frame)
         work = work_of(workspace.client(), tmp_path / RUN, frame)
-        list(delivered(chunks_of(frame[::3], first=0, step=3), work=work, partition=0))
+        list(deliver_partition(chunks_of(frame[::3], first=0, step=3), work=work, partition=0))
         stopped = RunStopped(code="INTERRUPTED", reason="You stopped the run.", at=utc_now())
         record.commit(state="stopped", stopped=stopped, notes=())
         record.close()
@@ -81,10 +81,10 @@ def test_rows_that_nobody_came_to_are_pending(tmp_path: Path) -> None:
             cio.resume(tmp_path / RUN, workspace.client(), cio.frame(frame).track(
                 event="event", user_id="user_id", timestamp="at", properties=["n"]
             ))  # fmt: skip
-        again = SparkRecord.take_up(opened(tmp_path / RUN)[0], tmp_path / RUN)
+        again = SparkRecord.reopen(opened(tmp_path / RUN)[0], tmp_path / RUN)
         for partition in range(3):
             chunks = chunks_of(frame[partition::3], first=partition, step=3)
-            list(delivered(chunks, work=work, partition=partition))
+            list(deliver_partition(chunks, work=work, partition=partition))
         counts = again.commit(state="finished", stopped=None, notes=())
         again.close()
         assert workspace.messages.height == ROWS
@@ -114,9 +114,9 @@ def test_rejected_people_stay_blocked(tmp_path: Path) -> None:
             notes=(),
         )
         for _ in range(2):
-            list(delivered(chunks_of(frame, first=0, step=1), work=work, partition=0))
+            list(deliver_partition(chunks_of(frame, first=0, step=1), work=work, partition=0))
         record.commit(state="finished", stopped=None, notes=())
-        lost = record.lost().select("code", "rows").rows()
+        lost = record.failures().select("code", "rows").rows()
         record.close()
     assert sorted(rows for _, rows in lost) == [1, 9]
     assert "BLOCKED_BY_ROW" in dict(lost)
@@ -155,7 +155,7 @@ def test_rows_of_a_writer_are_numbered_through_all_partitions(audit: str) -> Non
         for partition in range(3):
             first = partition << PLACE_BITS
             chunks = chunks_of(frame[partition::3], first=first, step=1)
-            list(delivered(chunks, work=work, partition=partition))
+            list(deliver_partition(chunks, work=work, partition=partition))
         record.count({0: ROWS // 3, 2: ROWS // 3})  # the second one has told nothing
         counts = record.commit(state="finished", stopped=None, notes=())
         record.close()

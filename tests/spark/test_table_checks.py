@@ -23,8 +23,8 @@ from cio_frames.spark.table_parts import (
     FINDINGS,
     KEYED,
     NO_ROWS,
+    OF_COUNTS,
     OF_FINGERPRINT,
-    OF_FOUND,
     OF_SUMS,
     TableWork,
 )
@@ -89,13 +89,13 @@ class Executors:
         parts = pl.concat(self.each(table_parts.gather)).sort("split", "bucket", "first")
         found = pl.concat(list(table_parts.merge(self.chunks(parts), work=work)))
         states = states_in(found)
-        counted = pl.concat(states[OF_FOUND]).group_by("number", "code").agg(pl.sum("rows"))
+        counted = pl.concat(states[OF_COUNTS]).group_by("number", "code").agg(pl.sum("rows"))
         rows = found.filter(pl.col("part").is_null()).group_by("number", "code")
         assert rows_of(counted) == rows_of(rows.agg(pl.len()))
-        of_table, again = table_parts.judged(work, states)
+        of_table, again = table_parts.finish_small(work, states)
         packed = {number: table_parts.packed(state) for number, state in again.items()}
-        looked = pl.concat([found.clear(), *self.each(table_parts.look_again, states=packed)])
-        of_table += table_parts.recounted(work, again, states_in(looked))
+        looked = pl.concat([found.clear(), *self.each(table_parts.second_pass, states=packed)])
+        of_table += table_parts.findings_of_second_pass(work, again, states_in(looked))
         of_rows = [part.drop_nulls("code") for part in (found, looked)]
         of_others = [*self.of_keys(found), *self.of_links()]
         whole = table_parts.fingerprint_of(states[OF_FINGERPRINT], schema=work.schema)
@@ -107,7 +107,7 @@ class Executors:
         keys = dict(suspects.group_by("number").len().rows())
         rows = pl.concat([KEYED.to_frame(), *self.each(table_parts.keyed, tests=sorted(keys))])
         about = rows.join(suspects, on=["number", "key"]).sort("number", "key", "row")
-        return list(table_parts.tell(self.chunks(about), work=self.work, keys=keys))
+        return list(table_parts.findings_of_keys(self.chunks(about), work=self.work, keys=keys))
 
     def of_links(self) -> Frames:
         """Return what is found of merges."""
@@ -123,7 +123,7 @@ class Executors:
                 )
                 own = test.finish(every, NO_ROWS, self.work.scope)["row"]
                 links = every.filter(pl.col("row").is_in(own.implode()))
-                findings += table_parts.tell_links(
+                findings += table_parts.findings_of_links(
                     self.chunks(links), work=self.work, number=number
                 )
                 assert check.code.startswith("alias.")
