@@ -27,6 +27,9 @@ FAULTS = Faults(
     throttled=0.05, dripping=0.02, late=0.2, hold_s=0.03, drip_s=1.0,
 )  # fmt: skip
 
+SLOW_ANSWERS = Faults(dripping=1.0, drip_s=2.0)
+"""For senders that are killed when a request has arrived: it is still in flight then."""
+
 CHILD_TIMEOUT_S = 30.0
 MAX_KILLS_FACTOR = 4
 """How many times the planned kills there may be until every phase is hit, which is random."""
@@ -110,7 +113,7 @@ def _round(
 def _points(rng: np.random.Generator) -> Iterator[str]:
     """Yield the points at which to kill: all in random order, again and again."""
     while True:
-        yield from map(str, rng.permutation([*POINTS, "timer"]))
+        yield from map(str, rng.permutation([*POINTS, "timer", "arrival"]))
 
 
 def _run_child(
@@ -122,17 +125,23 @@ def _run_child(
     rng: np.random.Generator,
 ) -> int:
     """Run one sender until it is killed or done; return its exit code."""
-    kill_point = None if point == "timer" else (point, int(rng.integers(1, 10)))
-    harness.workspace.faults = replace(FAULTS, seed=int(rng.integers(0, 2**31)))
+    kill_point = (point, int(rng.integers(1, 10))) if point in POINTS else None
+    faults = SLOW_ANSWERS if point == "arrival" else FAULTS
+    harness.workspace.faults = replace(faults, seed=int(rng.integers(0, 2**31)))
+    requests = harness.workspace.counts["requests"]
     continue_by = str(rng.choice(["resume", "send"], p=[0.8, 0.2]))
     pid = server.start({**job, "kill_point": kill_point, "continue_by": continue_by})
-    if kill_point is None:
+    if point == "arrival":
+        status = None
+        while status is None and harness.workspace.counts["requests"] == requests:
+            status = server.wait(pid, seconds=0.01)
+    elif point == "timer":
         status = server.wait(pid, seconds=0.25 + float(rng.random()) * 0.4)
-        if status is None:
-            server.kill(pid)
-            status = server.wait(pid, seconds=5)
     else:
         status = server.wait(pid, seconds=CHILD_TIMEOUT_S)
+    if status is None and kill_point is None:
+        server.kill(pid)
+        status = server.wait(pid, seconds=5)
     if status not in (0, -9):
         end = f"a sender ended with {status}, kill point {kill_point}, {continue_by}"
         raise AssertionError(f"T1 seed {harness.seed}: {end}")
