@@ -144,11 +144,11 @@ register()
 
 
 def __dir__() -> list[str]:
-    """List what a user types; the exceptions, which have names here too, are in `errors`."""
+    """List what users type, without the exceptions, which are in `errors` too."""
     return [*(name for name in __all__ if name not in vars(errors)), "__version__"]
 
 
-_PLACES = {
+_SOURCES = {
     "Audit": ("cio_frames.run", "Audit"),
     "Backfill": ("cio_frames.plan", "Backfill"),
     "Checks": ("cio_frames.checks", "Checks"),
@@ -183,26 +183,26 @@ _PLACES = {
 
 
 class _Package(ModuleType):
-    """This package: names are loaded when they are asked for, and functions stay functions.
+    """This package: names are loaded when they are used, and functions stay functions.
 
-    A room such as `cio_frames.audit` has the name of a function; importing the room does not replace it.
+    A subpackage such as `cio_frames.audit` has the name of a function, which importing it must not replace.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name not in _PLACES or not isinstance(value, ModuleType):
+        if name not in _SOURCES or not isinstance(value, ModuleType):
             super().__setattr__(name, value)
 
 
-if not TYPE_CHECKING:  # type checkers would take every misspelled name for something
+if not TYPE_CHECKING:  # type checkers would accept every misspelled name
 
     def __getattr__(name: str) -> Any:
         if name == "__version__":
             from importlib.metadata import version
 
             return version("cio-frames")
-        if name not in _PLACES:
+        if name not in _SOURCES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module, own_name = _PLACES[name]
+        module, own_name = _SOURCES[name]
         value = getattr(import_module(module), own_name)
         globals()[name] = value
         return value

@@ -1,4 +1,4 @@
-"""`df.cio` and `cio.frame(...)`: a verb for each call, and each verb one sentence."""
+"""`df.cio` and `cio.frame(...)`: a verb for each call of the API."""
 
 from collections.abc import Mapping, Sequence
 from inspect import signature
@@ -26,12 +26,12 @@ Key = str | Sequence[str] | None
 
 
 def _advice(call: str, argument: str) -> str:
-    """Return what to type instead of an argument that a verb does not take."""
-    row = CALLS[call]
+    """Return what to write instead of an argument that a verb does not take."""
+    definition = CALLS[call]
     if not argument:
-        first = next(name for field in row.fields if (name := field.column_argument))
+        first = next(name for field in definition.fields if (name := field.column_argument))
         return f'Name its arguments: {call}({first}="column").'
-    body = "fields" if row.body == "data" else row.body
+    body = "fields" if definition.body == "data" else definition.body
     if body is None:
         return f"help(df.cio.{call}) lists those it takes."
     return (
@@ -70,7 +70,7 @@ PlanOf = TypeVar("PlanOf", bound=TablePlan)
 
 
 class Frame(Generic[PlanOf]):
-    """A table on its way to Customer.io: a verb for each call, each of which returns a plan.
+    """A table that can be sent to Customer.io, with a verb for each call, which returns a plan.
 
     No verb sends anything. A text names a column; a constant is `cio.lit("value")`; a polars
     expression is taken as it is. Traits, properties and fields take every column that is not used
@@ -86,15 +86,15 @@ class Frame(Generic[PlanOf]):
     def __repr__(self) -> str:
         return "Customer.io verbs: identify, track, page, screen, group, alias, form"
 
-    def _plan(self, call: CallName, given: Mapping[str, Any]) -> PlanOf:
-        """Return the plan for what a verb was given, by the names of its arguments."""
+    def _plan(self, call: CallName, values: Mapping[str, Any]) -> PlanOf:
+        """Return the plan for the arguments of a verb, by their names."""
         row = CALLS[call]
         arguments = CallArguments(
-            fields={name: given[name] for field in row.fields if (name := field.column_argument)},
-            body=given.get("fields" if row.body == "data" else row.body or ""),
-            **{name: given[name] for name in _OPTIONS if name in given},
+            fields={name: values[name] for field in row.fields if (name := field.column_argument)},
+            body=values.get("fields" if row.body == "data" else row.body or ""),
+            **{name: values[name] for name in _OPTIONS if name in values},
         )
-        options = {name: given[name] for name in ("checks", "namespace")}
+        options = {name: values[name] for name in ("checks", "namespace")}
         if is_spark(self._frame):
             return cast("PlanOf", self._spark_plan(arguments, call=call, **options))
         if self._order_by:
@@ -136,24 +136,24 @@ class Frame(Generic[PlanOf]):
         Args:
             user_id: Who the row is about: an id or an e-mail address.
             anonymous_id: What the person was tracked by before; with `user_id`, it links them.
-            traits: What is known of the person; see `Frame` for the ways to say it.
-            timestamp: Since when the traits hold; what was edited later stays as it is.
+            traits: The attributes of the person; see `Frame` for how to pass them.
+            timestamp: Since when the traits are valid; what was edited later stays as it is.
             context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
                 structs.
-            integrations: Destination to truth value or column, or one column of structs.
+            integrations: Destination to boolean or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
                 name; or a policy per column.
-            timezone: Zone of times that carry none; without it they are read as UTC.
+            timezone: Time zone of times without one; by default they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
         Raises:
-            MappingError: A column is missing, or nothing says who the rows are about.
+            MappingError: A column is missing, or no argument identifies the people of the rows.
 
         Examples:
             >>> import polars as pl, cio_frames as cio
@@ -191,24 +191,24 @@ class Frame(Generic[PlanOf]):
             user_id: Who did it: an id or an e-mail address.
             anonymous_id: Who did it, before they were known.
             group_id: The group that the event is of; a row without a person needs it.
-            properties: What is known of the event; see `Frame` for the ways to say it.
+            properties: The properties of the event; see `Frame` for how to pass them.
             timestamp: When it happened; without it, it counts as happening now.
             context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
                 structs.
-            integrations: Destination to truth value or column, or one column of structs.
+            integrations: Destination to boolean or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
                 name; or a policy per column.
-            timezone: Zone of times that carry none; without it they are read as UTC.
+            timezone: Time zone of times without one; by default they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
         Raises:
-            MappingError: A column is missing, or nothing says who did what.
+            MappingError: A column is missing, or no argument identifies the person or the event.
 
         Examples:
             >>> import polars as pl, cio_frames as cio
@@ -245,24 +245,24 @@ class Frame(Generic[PlanOf]):
             name: Name of the page.
             user_id: Who saw it: an id or an e-mail address.
             anonymous_id: Who saw it, before they were known.
-            properties: What is known of the view; Journeys needs `url`. See `Frame`.
+            properties: The properties of the view; Journeys needs `url`. See `Frame`.
             timestamp: When it was seen.
             context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
                 structs.
-            integrations: Destination to truth value or column, or one column of structs.
+            integrations: Destination to boolean or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
                 name; or a policy per column.
-            timezone: Zone of times that carry none; without it they are read as UTC.
+            timezone: Time zone of times without one; by default they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
         Raises:
-            MappingError: A column is missing, or nothing says who the rows are about.
+            MappingError: A column is missing, or no argument identifies the people of the rows.
 
         Examples:
             >>> import polars as pl, cio_frames as cio
@@ -298,24 +298,24 @@ class Frame(Generic[PlanOf]):
             name: Name of the screen.
             user_id: Who saw it: an id or an e-mail address.
             anonymous_id: Who saw it, before they were known.
-            properties: What is known of the view; see `Frame` for the ways to say it.
+            properties: The properties of the view; see `Frame` for how to pass them.
             timestamp: When it was seen.
             context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
                 structs.
-            integrations: Destination to truth value or column, or one column of structs.
+            integrations: Destination to boolean or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
                 name; or a policy per column.
-            timezone: Zone of times that carry none; without it they are read as UTC.
+            timezone: Time zone of times without one; by default they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
         Raises:
-            MappingError: A column is missing, or nothing says who the rows are about.
+            MappingError: A column is missing, or no argument identifies the people of the rows.
 
         Examples:
             >>> import polars as pl, cio_frames as cio
@@ -355,25 +355,25 @@ class Frame(Generic[PlanOf]):
             anonymous_id: Who belongs to it, before they were known.
             object_type_id: What kind of group it is, a whole number as in the workspace's
                 settings; without it, 1.
-            traits: What is known of the group; see `Frame` for the ways to say it.
-            relationship: What is known of the person's part in it, such as a role.
-            timestamp: Since when the traits hold; what was edited later stays as it is.
+            traits: The attributes of the group; see `Frame` for how to pass them.
+            relationship: The attributes of the person's relationship to it, such as a role.
+            timestamp: Since when the traits are valid; what was edited later stays as it is.
             context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
                 structs.
-            integrations: Destination to truth value or column, or one column of structs.
+            integrations: Destination to boolean or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
             dots: "nest" makes `address.city` a value inside `address`, "keep" leaves the dot in the
                 name; or a policy per column.
-            timezone: Zone of times that carry none; without it they are read as UTC.
+            timezone: Time zone of times without one; by default they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
         Raises:
-            MappingError: A column is missing, or nothing says which group the rows are about.
+            MappingError: A column is missing, or no argument identifies the group.
 
         Examples:
             >>> import polars as pl, cio_frames as cio
@@ -400,20 +400,20 @@ class Frame(Generic[PlanOf]):
         checks: Checks | None = None,
         namespace: str = "",
     ) -> PlanOf:
-        """Plan to merge one profile into another per row, for good.
+        """Plan to merge one profile into another per row, permanently.
 
         Args:
             previous_id: The profile that disappears.
-            user_id: The profile that stays; it must be there already.
+            user_id: The profile that stays; it must exist already.
             timestamp: When they were found to be one.
             context: Place in the context to column, e.g. `{"ip": "address"}`, or one column of
                 structs.
-            integrations: Destination to truth value or column, or one column of structs.
+            integrations: Destination to boolean or column, or one column of structs.
             message_id: A column whose values are sent as message ids.
             key: Columns the message id is made from, instead of the whole payload.
             nulls: "omit" leaves a value alone where the cell is empty, "send" clears it; or a
                 policy per column.
-            timezone: Zone of times that carry none; without it they are read as UTC.
+            timezone: Time zone of times without one; by default they are read as UTC.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
@@ -445,19 +445,19 @@ class Frame(Generic[PlanOf]):
         """Plan to submit one form per row. A submission always counts as happening now.
 
         Args:
-            form_id: The form; one that is not known yet is created.
+            form_id: The form; a new one is created.
             email: Who submitted it, by e-mail address.
             id: Who submitted it, by id; one of the two, not both.
-            fields: What was submitted, all as text; see `Frame` for the ways to say it.
+            fields: What was submitted, all as text; see `Frame` for how to pass it.
             mapping: Field of the form to attribute, as the form is mapped in Customer.io, e.g.
                 `{"email_address": "email"}`: fields are sent under their own names.
-            timezone: Zone of times that carry none; without it they are read as UTC.
+            timezone: Time zone of times without one; by default they are read as UTC.
             hash: Columns whose values are sent as their SHA-256.
             checks: Which checks apply, and how strictly.
             namespace: Keeps message ids of one workspace apart from those of another.
 
         Raises:
-            MappingError: A column is missing, or nothing says who submitted what.
+            MappingError: A column is missing, or no argument identifies the form or the person.
 
         Examples:
             >>> import polars as pl, cio_frames as cio
@@ -497,8 +497,8 @@ def frame(anything: Any, *, order_by: str | Sequence[str] = ()) -> Frame[Any]:
     Args:
         anything: A pandas or polars frame, a polars lazy frame, a list of dictionaries, a Spark frame,
             or anything with an Arrow stream, such as a pyarrow table, a DuckDB relation or Ibis.
-        order_by: Columns that tell the order of the rows of a Spark frame. Without them it is the order
-            in which Spark reads them, which it promises for nothing but a file.
+        order_by: Columns that define the order of the rows of a Spark frame. Without them, rows are in the
+            order in which Spark reads them, which is only stable for a file.
 
     Examples:
         >>> import pyarrow as pa, cio_frames as cio

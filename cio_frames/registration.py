@@ -1,7 +1,6 @@
-"""`.cio` on the frames of polars, pandas and Spark, without loading what it offers before it is used.
+"""Registers `.cio` on the frames of polars, pandas and Spark, and loads what it offers when it is used.
 
-pandas and pyspark are not loaded for people who do not use them: where one is not there yet, `.cio` is
-registered as soon as it is.
+pandas and pyspark are not loaded here: `.cio` is registered on their frames after their first import.
 """
 
 import sys
@@ -25,14 +24,14 @@ def register() -> None:
     ):
         if not hasattr(kind, "cio"):
             decorate("cio")(cast("type[Frame[Any]]", _accessor))
-    for name, decorate_loaded in _LATER.items():
+    for name, decorate_loaded in _REGISTER_LATER.items():
         module = sys.modules.get(name)
         if module is not None and hasattr(module, "DataFrame"):
             decorate_loaded(module)
         elif not any(
-            isinstance(finder, _After) and finder.name == name for finder in sys.meta_path
+            isinstance(finder, _AfterImport) and finder.name == name for finder in sys.meta_path
         ):
-            sys.meta_path.insert(0, _After(name))
+            sys.meta_path.insert(0, _AfterImport(name))
 
 
 def _accessor(table: Any) -> "Frame[Any]":
@@ -53,18 +52,18 @@ def _on_spark(module: Any) -> None:
         module.DataFrame.cio = property(_accessor)
 
 
-_LATER: Mapping[str, Callable[[Any], None]] = {
+_REGISTER_LATER: Mapping[str, Callable[[Any], None]] = {
     "pandas": _on_pandas,
     "pyspark.sql.dataframe": _on_spark,
     "pyspark.sql.connect.dataframe": _on_spark,
 }
-"""What is registered on frames of modules that may not be loaded yet."""
+"""The functions that register `.cio` on frames of modules that may not be loaded yet."""
 
 
-class _After(MetaPathFinder):
-    """Finds a module where the others find it, and registers `.cio` after it has run.
+class _AfterImport(MetaPathFinder):
+    """Finds a module with the other finders, and registers `.cio` after the module was executed.
 
-    Many libraries only ask whether a module could be found, so the finder stays until it has run.
+    Many libraries only check whether a module can be found, so the finder stays until then.
     """
 
     def __init__(self, name: str) -> None:
@@ -75,26 +74,26 @@ class _After(MetaPathFinder):
     ) -> ModuleSpec | None:
         if name != self.name:
             return None
-        others = [finder for finder in sys.meta_path if finder is not self]
-        found = next(
-            (spec for finder in others if (spec := finder.find_spec(name, path, target))), None
+        finders = [finder for finder in sys.meta_path if finder is not self]
+        found_spec = next(
+            (spec for finder in finders if (spec := finder.find_spec(name, path, target))), None
         )
-        if found is not None and found.loader is not None:
-            found.loader = _Announcing(found.loader, self._registered)
-        return found
+        if found_spec is not None and found_spec.loader is not None:
+            found_spec.loader = _NotifyingLoader(found_spec.loader, self._registered)
+        return found_spec
 
     def _registered(self, module: ModuleType) -> None:
-        _LATER[self.name](module)
+        _REGISTER_LATER[self.name](module)
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
 
-class _Announcing(Loader):
-    """Loads a module as its own loader does, steps back, then tells."""
+class _NotifyingLoader(Loader):
+    """Loads a module with its own loader, restores that loader, and calls a function."""
 
-    def __init__(self, loader: Loader, tell: Callable[[Any], None]) -> None:
+    def __init__(self, loader: Loader, notify: Callable[[Any], None]) -> None:
         self._loader = loader
-        self._tell = tell
+        self._notify = notify
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
@@ -104,7 +103,7 @@ class _Announcing(Loader):
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
-        self._tell(module)
+        self._notify(module)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._loader, name)

@@ -48,7 +48,7 @@ def reconcile(
             file with an export of its people and their attributes, or "export:110" to take up an
             export that was started before.
         before: An export of the people from before the run.
-        events: How many events of the last 30 days are looked for, ten each second.
+        events: How many events of the last 30 days are looked up, ten each second.
         seed: What draws these events, as an earlier report tells it.
         endpoint: A server on this machine whose workspace is read, instead of Customer.io's in CIO_REGION.
         differences: Write every difference to this .csv or .parquet file.

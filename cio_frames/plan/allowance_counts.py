@@ -1,4 +1,4 @@
-"""How many rows do what needs an allowance: start campaigns, end opt-outs, delete or merge people."""
+"""Counts of what needs an allowance: starting campaigns, ending opt-outs, deleting or merging people."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ _MINUTE_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignEvents:
-    """Events that can start campaigns. Each counts once, as the first of these that it is."""
+    """Events that can start campaigns. Each counts once, as the first kind that applies."""
 
     recent: int  # less than 72 hours old, or in the future
     undated: int  # without a time, so they count as happening now
@@ -40,7 +40,7 @@ class CampaignEvents:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowanceCounts:
-    """Rows that need an allowance. Of recent events the minutes are kept: some are old once they are sent."""
+    """Rows that need an allowance; of recent events per minute, since they may be old when they are sent."""
 
     undated: int = 0
     named: int = 0  # those neither recent nor undated
@@ -52,7 +52,7 @@ class AllowanceCounts:
 
     @classmethod
     def of(cls, rows: pl.DataFrame) -> Self:
-        """Count what `allowance_rows` returns."""
+        """Return the counts of rows, as `allowance_rows` returns them."""
         sums: dict[str, Any] = {
             name: int(rows[name].sum()) for name in SUMS if name in rows.columns
         }
@@ -63,10 +63,10 @@ class AllowanceCounts:
 
     @classmethod
     def joined(cls, parts: Iterable["AllowanceCounts"]) -> Self:
-        """Return what the parts of a table, or several tables, come to."""
-        each = list(parts)
-        sums = {name: sum(getattr(part, name) for part in each) for name in SUMS}
-        return cls(**sums, recent=_summed(part.recent for part in each))
+        """Return the sums over the parts of a table, or over several tables."""
+        counts = list(parts)
+        sums = {name: sum(getattr(part, name) for part in counts) for name in SUMS}
+        return cls(**sums, recent=_summed(part.recent for part in counts))
 
     def campaigns(self, now: datetime) -> CampaignEvents:
         """Return the events that can start campaigns if they are sent now."""
@@ -79,10 +79,10 @@ class AllowanceCounts:
 
 
 def _summed(parts: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    whole = pl.concat([RECENT.to_frame(), *parts])
-    if whole.is_empty():
-        return whole
-    return whole.group_by("minute", "is_named").agg(pl.col("rows").sum())
+    joined = pl.concat([RECENT.to_frame(), *parts])
+    if joined.is_empty():
+        return joined
+    return joined.group_by("minute", "is_named").agg(pl.col("rows").sum())
 
 
 def _first_minute(now: datetime) -> int:
@@ -91,7 +91,7 @@ def _first_minute(now: datetime) -> int:
 
 
 def allowance_rows(prepared: pl.DataFrame, scope: Scope) -> pl.DataFrame:
-    """Return what `AllowanceCounts` counts of each prepared row."""
+    """Return the columns that `AllowanceCounts` counts, for each prepared row."""
     mapping, call = scope.mapping, scope.mapping.call.name
     is_address = _is_by_address(mapping).fill_null(value=False)
     columns: list[pl.Expr | str] = [is_address.alias("by_address")]
@@ -106,7 +106,7 @@ def allowance_rows(prepared: pl.DataFrame, scope: Scope) -> pl.DataFrame:
 
 
 def opt_out_tests(scope: Scope) -> list[pl.Expr]:
-    """Return expressions, one of which is true where an opt-out can end, whatever checks are left out."""
+    """Return expressions, one of which is true if a row can end an opt-out, whichever checks apply."""
     return [
         predicate.fails
         for check in CATALOGUE
@@ -116,9 +116,9 @@ def opt_out_tests(scope: Scope) -> list[pl.Expr]:
 
 
 def _acting(prepared: pl.DataFrame, scope: Scope) -> list[pl.Expr]:
-    """Return which events act instead of being recorded, and which of them delete.
+    """Return expressions: whether an event acts instead of being recorded, and whether it deletes.
 
-    They are rare, so the different names are looked at first.
+    Such events are rare, so the different names are checked first.
     """
     event, is_acting = scope.mapping.find("event"), is_semantic_event(scope)
     names = None if event is None else few_texts(prepared[event.name])
@@ -133,7 +133,7 @@ def _acting(prepared: pl.DataFrame, scope: Scope) -> list[pl.Expr]:
 
 
 def _is_by_address(mapping: MessageMapping) -> pl.Expr:
-    """Tell of rows whether they can name their person by an e-mail address alone."""
+    """Return an expression: whether a row can name its person by an e-mail address alone."""
     fields = {row.role: field for row, field in reversed([*filled(mapping)])}
     person, email = fields.get("person"), fields.get("email")
     is_unnamed, is_address = pl.lit(value=True), pl.lit(value=False)

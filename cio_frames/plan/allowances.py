@@ -14,27 +14,24 @@ KINDS: Final = ("campaigns", "opt_outs", "deletions", "merges")
 """What can be allowed."""
 
 
-def allowances(given: Mapping[str, Any]) -> dict[str, int]:
-    """Return the numbers that `allow=` gives, in figures or in words.
+def allowances(allow: Mapping[str, Any]) -> dict[str, int]:
+    """Return the numbers in `allow=`, which are figures or words.
 
     Raises:
-        ArgumentError: It is no dictionary of numbers.
+        ArgumentError: It is not a dictionary of numbers.
         ChoiceError: It names something that needs no allowance.
 
     Examples:
         >>> allowances({"campaigns": "thirty-seven", "merges": 2})
         {'campaigns': 37, 'merges': 2}
     """
-    if not isinstance(given, Mapping):
+    if not isinstance(allow, Mapping):
         raise ArgumentError(
-            f'allow={given!r} names no numbers. Write a dictionary such as allow={{"campaigns": 37}}.'
+            f'allow={allow!r} names no numbers. Write a dictionary such as allow={{"campaigns": 37}}.'
         )
-    return {_kind(kind): _number(kind, value) for kind, value in given.items()}
-
-
-def _kind(kind: object) -> str:
-    ChoiceError.require("allow", kind, KINDS)
-    return str(kind)
+    for kind in allow:
+        ChoiceError.require("allow", kind, KINDS)
+    return {kind: _number(kind, value) for kind, value in allow.items()}
 
 
 def _number(kind: str, value: object) -> int:
@@ -58,31 +55,31 @@ def require_allowed(
     Args:
         pipelines: What is sent; the check before sending has run.
         allow: How many are allowed, by kind.
-        preview: What tells the merges of identifies; None if there are none.
+        preview: The counts of a preview, for merges by identify; None if there are none.
 
     Raises:
-        AllowanceError: It does.
+        AllowanceError: Sending does more.
     """
     if _is_within(needs(pipelines.all, preview), allow):
         return
-    found = needs(pipelines.checked(), preview)  # without rows that are excluded
-    if not _is_within(found, allow):
-        call = (
-            "cio.apply(path, table, client, {})" if pipelines.reviewed else "plan.send(client, {})"
-        )
+    needed = needs(pipelines.checked(), preview)  # without rows that are excluded
+    if not _is_within(needed, allow):
         raise AllowanceError(
-            found.counts, allowed=allow, sentences=found.sentences, call=call.format(found.argument)
+            needed.counts,
+            allowed=allow,
+            sentences=needed.sentences,
+            call=pipelines.send_call.format(needed.argument),
         )
 
 
-def _is_within(found: Needs, allow: Mapping[str, int]) -> bool:
-    return all(count <= allow.get(kind, 0) for kind, count in found.counts.items())
+def _is_within(needed: Needs, allow: Mapping[str, int]) -> bool:
+    return all(count <= allow.get(kind, 0) for kind, count in needed.counts.items())
 
 
 def merge_preview(pipelines: Pipelines, *, progress: ShowProgress = False) -> PreviewCounts | None:
     """Return the last identity preview, or a first one if rows of identify can merge people."""
-    known = pipelines.last_preview
-    if known is None and can_merge(pipelines.all) and pipelines.components is not None:
+    preview = pipelines.last_preview
+    if preview is None and can_merge(pipelines.all) and pipelines.components is not None:
         from cio_frames.plan.identity_preview import identity_preview, premise_of
 
         premise = premise_of(pipelines, None, settings=None, progress=progress)
@@ -91,9 +88,9 @@ def merge_preview(pipelines: Pipelines, *, progress: ShowProgress = False) -> Pr
 
 
 def can_merge(pipelines: Sequence[Pipeline]) -> bool:
-    """Tell whether an identify may name one person by an id and another one by an address (reference 3.2a).
+    """Return whether an identify can name one person by an id and another one by an address (reference 3.2a).
 
-    It can only where rows are linked, if rows name somebody by an address alone.
+    That needs linked rows, and rows that name a person by an address alone.
     """
     is_possible = any(map(_names_both, pipelines))
     return is_possible and allowance_counts(pipelines).by_address > 0

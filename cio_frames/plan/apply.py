@@ -1,7 +1,8 @@
-"""Send a saved plan: only if the table, the messages and the destination are as they were reviewed."""
+"""Send a saved plan, if the table, the messages and the destination are as they were reviewed."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from operator import ge, gt, le, lt
 from pathlib import Path
 from typing import Any, Final
@@ -23,10 +24,10 @@ from cio_frames.sending import Client
 
 Difference = tuple[str, Any, Any]
 
-_OF_DATA: Final = ("table", "left_out", "counts", "findings", "fingerprint", "messages")
-"""What a plan says of its table, which is another one each night in a scheduled job."""
-_TOLD: Final = ("table", "findings", "can_start_campaigns")
-"""What follows from the rest, or depends on the time of day."""
+_OF_TABLE: Final = ("table", "left_out", "counts", "findings", "fingerprint", "messages")
+"""The parts of a plan that depend on the table, which changes from run to run in a scheduled job."""
+_DERIVED: Final = ("table", "findings", "can_start_campaigns")
+"""The parts that follow from the others, or depend on the time of day."""
 _OF_TIME: Final = "campaign_events"
 
 _COMPARISONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
@@ -49,23 +50,23 @@ def apply(
     """Send a saved plan as it was reviewed, or refuse with the difference.
 
     Args:
-        path: What `plan.save` wrote.
-        table: The table, or the plan that was saved; of a back-fill the tables in their order, or the back-fill. The
-            plan itself is needed where its arguments have expressions, or its checks rules of your own.
+        path: The file that `plan.save` wrote.
+        table: The table, or the plan that was saved; for a back-fill, its tables in order, or the back-fill. The
+            plan itself is needed if its arguments have expressions, or its checks have rules of your own.
         client: Where to send. It must be the workspace that the plan was saved for.
-        known: An export of the workspace's people, or a client that reads them now, as for `plan.identity`; the preview must come out as reviewed.
+        known: An export of the workspace's people, or a client that reads them now, as for `plan.identity`; the preview must be as reviewed.
         settings: As for `plan.identity`.
         approved_by: Public keys of people; one of them must have approved the plan with `cio.approve`.
-        only_if: For scheduled jobs, whose table is another one each time: conditions such as "rejected<1%",
+        only_if: For scheduled jobs, whose table changes from run to run: conditions such as "rejected<1%",
             "creates<=500", "rows>1000" instead of the same rows. Mapping, repairs, checks and destination must
             still be as reviewed.
         options: As for `plan.send`: audit, progress, wait, repeat, in_doubt, durability, pii, allow.
 
     Raises:
-        SavedPlanError: The file is no plan, has expired, or lacks an approval.
+        SavedPlanError: The file is not a plan, has expired, or lacks an approval.
         PlanChangedError: Something differs from what was reviewed, or a condition does not hold.
         PlanRefusedError: Findings forbid sending.
-        AllowanceError: More would happen than `allow` says.
+        AllowanceError: More than `allow` would happen.
 
     Examples:
         >>> import polars as pl, cio_frames as cio, tempfile
@@ -100,23 +101,32 @@ def reviewed(
     approved_by: Sequence[str] = (),
     only_if: str | Sequence[str] = (),
 ) -> Sendable:
-    """Return the plan of a file, ready to be sent, if everything is as it was reviewed; arguments and errors of `apply`."""
+    """Return the plan of a file, ready to be sent, if it is as it was reviewed; arguments and errors as for `apply`."""
     saved = read_plan(path)
     plan = restored(path, saved, table)
     _require_current(path, saved, plan)
     key = require_approval(path, saved, approved_by=approved_by)
     plan.pipelines.workspace_people.clear()  # a client reads the workspace as it is now
     conditions = [only_if] if isinstance(only_if, str) else list(only_if)
-    found = [
+
+    @cache
+    def summary() -> Mapping[str, Any]:
+        """Return the counts of the identity preview."""
+        premise = premise_of(plan.pipelines, known, settings=settings, progress="auto")
+        return identity_preview(plan.pipelines, premise).summary
+
+    changes = [
         *differences(saved, plan.pipelines, client=client, same_table=not conditions),
-        *_of_people(saved, plan.pipelines, known, settings=settings, same_table=not conditions),
-        *(fault for text in conditions for fault in _broken(text, plan.pipelines, known, settings)),
+        *(change for text in conditions for change in _unmet(text, plan.pipelines, summary)),
     ]
-    if found:
-        raise PlanChangedError(str(path), differences=found)
+    if not conditions and saved.identity["is_compared"] == (known is not None):
+        changes += _changed_preview(saved, summary())
+    if changes:
+        raise PlanChangedError(str(path), differences=changes)
     approved = f", approved by {key}" if key else ""
-    plan.pipelines.apply(
-        f"This run applies the saved plan {Path(path).name} (sha256 {saved.digest}{approved})."
+    plan.pipelines.set_origin(
+        f"This run applies the saved plan {Path(path).name} (sha256 {saved.digest}{approved}).",
+        send_call="cio.apply(path, table, client, {})",
     )
     return plan
 
@@ -125,7 +135,7 @@ def restored(path: Path | str, saved: SavedPlan, table: Any) -> Sendable:
     """Return the plan of a file for a table, or the plan that was passed.
 
     Raises:
-        SavedPlanError: The file does not tell all of its arguments.
+        SavedPlanError: The file does not have all of the arguments.
         MappingError: There are not as many tables as plans.
     """
     if isinstance(table, Sendable):
@@ -137,7 +147,7 @@ def restored(path: Path | str, saved: SavedPlan, table: Any) -> Sendable:
             f"{path} has {len(saved.plans)} plans, but {len(tables)} tables were passed. Pass one table for each plan, in order."
         )
     plans = [
-        _replayed(path, values, each) for values, each in zip(saved.plans, tables, strict=True)
+        _replayed(path, values, part) for values, part in zip(saved.plans, tables, strict=True)
     ]
     return plans[0] if len(plans) == 1 else Backfill(plans)
 
@@ -170,83 +180,64 @@ def _require_current(path: Path | str, saved: SavedPlan, plan: Sendable) -> None
 def differences(
     saved: SavedPlan, pipelines: Pipelines, *, client: Client, same_table: bool = True
 ) -> Iterator[Difference]:
-    """Yield what is not as it was reviewed: what it is, as reviewed, and now."""
+    """Yield what has changed since the review: its name, as reviewed, and now."""
     if saved.destination is not None:
-        yield from _unlike("destination", saved.destination, destination_of(client))
+        yield from _changed_parts("destination", saved.destination, destination_of(client))
     now = described(pipelines)
     if len(now) != len(saved.plans):
         yield "plans", len(saved.plans), len(now)
         return
-    skipped = {*_TOLD, *(() if same_table else _OF_DATA)}
-    for place, (reviewed, found) in enumerate(zip(saved.plans, now, strict=True)):
-        name = reviewed["call"] if len(now) == 1 else f"plan {place} ({reviewed['call']})"
-        for part in reviewed.keys() - skipped:
-            yield from _unlike(f"{name}: {part}", reviewed[part], found[part])
-        most = reviewed["can_start_campaigns"]
-        if same_table and campaigns(pipelines.all[place]) > most:
+    skipped = {*_DERIVED, *(() if same_table else _OF_TABLE)}
+    for place, (saved_plan, current_plan) in enumerate(zip(saved.plans, now, strict=True)):
+        name = saved_plan["call"] if len(now) == 1 else f"plan {place} ({saved_plan['call']})"
+        for part in saved_plan.keys() - skipped:
+            yield from _changed_parts(f"{name}: {part}", saved_plan[part], current_plan[part])
+        reviewed_campaigns = saved_plan["can_start_campaigns"]
+        if same_table and campaigns(pipelines.all[place]) > reviewed_campaigns:
             yield (
                 f"{name}: messages that can start campaigns",
-                most,
+                reviewed_campaigns,
                 campaigns(pipelines.all[place]),
             )
 
 
-def _of_people(
-    saved: SavedPlan,
-    pipelines: Pipelines,
-    known: WorkspacePeople | None,
-    *,
-    settings: Settings | None,
-    same_table: bool,
-) -> Iterator[Difference]:
-    """Yield what the identity preview finds otherwise, if both were compared with an export, or none was."""
-    if not same_table or saved.identity["is_compared"] != (known is not None):
-        return
-    found = identity_preview(
-        pipelines, premise_of(pipelines, known, settings=settings, progress="auto")
-    ).summary
+def _changed_preview(saved: SavedPlan, summary: Mapping[str, Any]) -> Iterator[Difference]:
+    """Yield what has changed in the identity preview."""
     for name in saved.identity.keys() - {"is_compared", _OF_TIME}:
-        yield from _unlike(f"identity preview: {name}", saved.identity[name], found[name])
+        yield from _changed_parts(f"identity preview: {name}", saved.identity[name], summary[name])
 
 
-def _unlike(name: str, reviewed: Any, now: Any) -> Iterator[Difference]:
+def _changed_parts(name: str, reviewed: Any, now: Any) -> Iterator[Difference]:
     """Yield the smallest parts that differ."""
     if isinstance(reviewed, Mapping) and isinstance(now, Mapping):
         for key in [*reviewed, *(key for key in now if key not in reviewed)]:
-            yield from _unlike(f"{name}: {key}", reviewed.get(key), now.get(key))
+            yield from _changed_parts(f"{name}: {key}", reviewed.get(key), now.get(key))
     elif isinstance(reviewed, list | tuple) and isinstance(now, list | tuple):
         if len(reviewed) != len(now):
             yield f"{name}: entries", len(reviewed), len(now)
         else:
             for place, (one, other) in enumerate(zip(reviewed, now, strict=True)):
-                yield from _unlike(f"{name} {place}", one, other)
+                yield from _changed_parts(f"{name} {place}", one, other)
     elif reviewed != now:
         yield name, reviewed, now
 
 
-def _of_allowances(pipelines: Pipelines) -> dict[str, int]:
-    """Return what needs an allowance; merges are those of the identity preview."""
-    counts = needs(pipelines.checked()).counts
-    return {name: counts.get(name, 0) for name in ("campaigns", "opt_outs", "deletions")}
-
-
-def _broken(
-    text: str, pipelines: Pipelines, known: WorkspacePeople | None, settings: Settings | None
+def _unmet(
+    text: str, pipelines: Pipelines, summary: Callable[[], Mapping[str, Any]]
 ) -> Iterator[Difference]:
-    """Yield a condition that does not hold."""
-    parsed = _CONDITION.fullmatch(text)
-    counts: dict[str, Any] = {**pipelines.counts, **_of_allowances(pipelines)}
-    if parsed and parsed[1] not in counts:
-        found = identity_preview(
-            pipelines, premise_of(pipelines, known, settings=settings, progress="auto")
-        )
-        counts = {**found.summary, **counts}
-    if parsed is None or not isinstance(counts.get(parsed[1]), int):
+    """Yield a condition that does not hold; `summary` returns the counts of the identity preview."""
+    condition = _CONDITION.fullmatch(text)
+    needed = needs(pipelines.checked()).counts  # the identity preview has the merges
+    allowances = {name: needed.get(name, 0) for name in ("campaigns", "opt_outs", "deletions")}
+    counts: dict[str, Any] = {**pipelines.counts, **allowances}
+    if condition and condition[1] not in counts:
+        counts = {**summary(), **counts}
+    if condition is None or not isinstance(counts.get(condition[1]), int):
         names = ", ".join(name for name, value in counts.items() if isinstance(value, int))
         raise MappingError(
             f'only_if={text!r} is not a condition such as "rejected<1%" or "creates<=500". These can be compared: {names}.'
         )
-    name, sign, limit, share = parsed.groups()
+    name, sign, limit, share = condition.groups()
     bound = float(limit.replace("_", "").replace(",", ""))
     value = counts[name] * 100 / max(counts["rows"], 1) if share else counts[name]
     if not _COMPARISONS[sign](value, bound):

@@ -1,7 +1,7 @@
 """Approvals of saved plans: signatures of the people who reviewed them.
 
-Each person has an Ed25519 key, kept for its owner only; its public half is the person's name where an approval is asked
-for. Whoever changes a plan, or copies an approval to another one, cannot make it fit.
+Each person has an Ed25519 key in a file that only they can read; its public half names the person where an approval is
+required. The signature does not match a changed plan, or another one.
 """
 
 import base64
@@ -28,14 +28,14 @@ _PURPOSE: Final = b"cio_frames approval of plan "
 
 
 def approval_key(*, environ: Mapping[str, str] | None = None, directory: Path | None = None) -> str:
-    """Return the name of this person's key, which is made the first time.
+    """Return the name of this person's key, and make the key if there is none.
 
     Args:
-        environ: What is read instead of the environment, where CIO_APPROVAL_KEY may hold the private key.
-        directory: Where it is kept otherwise; the user's data directory if not given.
+        environ: Used instead of the environment, in which CIO_APPROVAL_KEY can be the private key.
+        directory: Where the key file is; the user's data directory if not given.
 
     Returns:
-        The public key, to be named in `cio.apply(..., approved_by=[...])`.
+        The public key, for `cio.apply(..., approved_by=[...])`.
     """
     return _name(_private(environ=environ, directory=directory))
 
@@ -50,13 +50,13 @@ def approve(
     """Sign a saved plan as it is, and write the signature into its file.
 
     Args:
-        path: What `plan.save` wrote.
-        clock: Tells the time of the approval.
+        path: The file that `plan.save` wrote.
+        clock: Gives the time of the approval.
         environ: As for `approval_key`.
         directory: As for `approval_key`.
 
     Raises:
-        SavedPlanError: It is no plan, or was changed after it was saved.
+        SavedPlanError: The file is not a plan, or was changed after it was saved.
         MissingLibraryError: The library of the signatures is missing.
 
     Examples:
@@ -73,7 +73,7 @@ def approve(
         "key": _name(private), "at": clock().isoformat(),
         "signature": base64.b64encode(signature).decode(),
     }  # fmt: skip
-    others = [each for each in saved.approvals if each["key"] != approval["key"]]
+    others = [other for other in saved.approvals if other["key"] != approval["key"]]
     approved = replace(saved, approvals=(*others, approval))
     approved.write(path)
     return approved
@@ -82,22 +82,24 @@ def approve(
 def require_approval(
     path: Path | str, saved: SavedPlan, *, approved_by: Iterable[str]
 ) -> str | None:
-    """Return the key that approved a plan, one of those that may; None if nobody has to.
+    """Return the allowed key that approved a plan; None if no approval is required.
 
     Raises:
-        SavedPlanError: None of them has signed this very plan.
+        SavedPlanError: No allowed key has signed this content.
     """
     allowed = tuple(approved_by)
     if not allowed:
         return None
     signed = [
-        each for each in saved.approvals if each.get("key") in allowed and _is_valid(saved, each)
+        approval
+        for approval in saved.approvals
+        if approval.get("key") in allowed and _is_valid(saved, approval)
     ]
     if not signed:
         raise SavedPlanError(
-            str(path), problem="nobody who may has approved this plan",
-            hint="Have it approved with cio.approve(path) or `cio-frames approve`. An approval is of one content: a "
-            "plan that was saved again needs another one.",
+            str(path), problem="no one with an allowed key has approved this plan",
+            hint="Have it approved with cio.approve(path) or `cio-frames approve`. An approval is for one version: a "
+            "plan that was saved again needs a new one.",
         )  # fmt: skip
     return signed[0]["key"]
 
@@ -126,21 +128,21 @@ def _name(private: "Ed25519PrivateKey") -> str:
 def _private(*, environ: Mapping[str, str] | None, directory: Path | None) -> "Ed25519PrivateKey":
     """Return the key of this person, from the environment or from its file."""
     kind = _kind()
-    given = variable(KEY_VARIABLE, environ=environ)
-    if given is not None:
-        return _read(kind, given, where=KEY_VARIABLE)
-    kept = (directory or Path(platformdirs.user_data_dir("cio_frames"))) / "approval.key"
+    text = variable(KEY_VARIABLE, environ=environ)
+    if text is not None:
+        return _read(kind, text, where=KEY_VARIABLE)
+    path = (directory or Path(platformdirs.user_data_dir("cio_frames"))) / "approval.key"
     try:
-        if not kept.exists():
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            made = base64.b64encode(kind.generate().private_bytes_raw())
-            handle = os.open(kept, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            new_key = base64.b64encode(kind.generate().private_bytes_raw())
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
-                file.write(made)
-        return _read(kind, kept.read_text(), where=str(kept))
+                file.write(new_key)
+        return _read(kind, path.read_text(), where=str(path))
     except OSError as error:
         raise ConfigError(
-            f"The key of approvals cannot be kept in {kept} ({error.strerror}). Set {KEY_VARIABLE}."
+            f"The key of approvals cannot be kept in {path} ({error.strerror}). Set {KEY_VARIABLE}."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""What has arrived of plans: their messages in the order of sending, and the workspace that these make."""
+"""The messages of plans that have arrived, in the order of sending, and the workspace that they make."""
 
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
@@ -23,9 +23,9 @@ from cio_frames.sending.events import ARRIVED
 from cio_frames.spec import CALLS
 
 IN_DOUBT: Final = "in_doubt"
-"""The state of rows that it may have."""
-SHARED: Final = 100_000
-"""So many different texts are looked out for, to keep each in memory once."""
+"""The state of rows that may have arrived."""
+MAX_SHARED_TEXTS: Final = 100_000
+"""The most different texts of which equal ones share one object in memory."""
 
 
 class Arrived(NamedTuple):
@@ -34,30 +34,32 @@ class Arrived(NamedTuple):
     plan: int
     row: int
     state: str
-    at: datetime  # when it was answered; of one that an earlier run delivered, when this run began
-    message: dict[str, Any]  # with the call as `type`, and of a form with `formId`
+    at: datetime  # when it was answered; if an earlier run delivered it, when this run began
+    message: dict[str, Any]  # with the call as `type`; with `formId` if it is of a form
 
 
 def arrived(
     pipelines: Pipelines, record: pl.DataFrame | Audit, *, in_doubt: bool = False, every: int = 1
 ) -> Generator[Arrived]:
-    """Yield the messages of plans that a record says have arrived, in the order in which they were sent.
+    """Yield the messages of plans that have arrived according to a record, in the order of sending.
 
     Args:
         pipelines: The plans that the run was made from.
         record: The rows of the run, as `Audit.messages` has them, or the record itself.
         in_doubt: Whether those in doubt are yielded too, in their places.
-        every: Of the rows of each plan, those whose number is a multiple of it.
+        every: Yield only rows whose number is a multiple of this.
     """
-    known = _record(record)
+    rows = _rows_of_run(record)
     states = [*ARRIVED, IN_DOUBT] if in_doubt else list(ARRIVED)
-    first = known["first_attempt_at"].min() or pipelines.all[0].clock()
-    found = known.filter(pl.col("state").is_in(states)).select(
+    first = rows["first_attempt_at"].min() or pipelines.all[0].clock()
+    arrived_rows = rows.filter(pl.col("state").is_in(states)).select(
         "plan", "row", "state", at=pl.coalesce("finished_at", "first_attempt_at", pl.lit(first))
     )
     repeats, components = Repeats(), pipelines.components
     for plan, pipeline in enumerate(pipelines.all):
-        wanted = found.filter(pl.col("plan") == plan, pl.col("row") % every == 0).drop("plan")
+        wanted = arrived_rows.filter(pl.col("plan") == plan, pl.col("row") % every == 0).drop(
+            "plan"
+        )
         chunks = pipeline.encode_chunks(components=components, repeats=repeats)
         with closing(chunks):
             for chunk in chunks:
@@ -68,23 +70,23 @@ def workspace_after(
     pipelines: Pipelines,
     record: pl.DataFrame | Audit,
     *,
-    known: pl.DataFrame | None = None,
+    people_before: pl.DataFrame | None = None,
     settings: Settings | None = None,
     model: Model | None = None,
     messages: Iterable[Arrived] | None = None,
-    tell: Callable[[Model, Arrived, tuple[Change, ...]], object] | None = None,
+    listener: Callable[[Model, Arrived, tuple[Change, ...]], object] | None = None,
 ) -> Model:
-    """Return the workspace that the messages make which have arrived; those in doubt are left out.
+    """Return the workspace that the messages which have arrived make; those in doubt are skipped.
 
     Args:
         pipelines: The plans that the run was made from.
         record: The rows of the run, as `Audit.messages` has them, or the record itself.
-        known: The people who were there before, as `identity.known_people.export` gives them.
-        settings: How the workspace is set up; a new one without.
-        model: The workspace before, instead of `known` and `settings`. The messages are applied to it.
-        messages: What `arrived` yields, if that is known already.
-        tell: Is told the model, each message that was applied to it, and what that did. Messages in
-            doubt are told too, in their places, without changes: they are not applied.
+        people_before: The people before the run, as `identity.known_people.export` returns them.
+        settings: How the workspace is set up; as a new one if not given.
+        model: The workspace before, instead of `people_before` and `settings`; messages change it.
+        messages: The result of `arrived`, if there is one already.
+        listener: Is called with the model, each message, and its changes. Messages in doubt are passed
+            too, in their places, without changes: they are not applied.
 
     Examples:
         >>> import polars as pl, cio_frames as cio, tempfile
@@ -95,44 +97,46 @@ def workspace_after(
         >>> [(person["id"], person["attributes"]) for person in model.people()]
         [('u1', {'plan': 'pro'}), ('u2', {'plan': 'free'})]
     """
-    mapped = [own_names(each.mapping) for each in pipelines.all]
+    mapped = [own_names(pipeline.mapping) for pipeline in pipelines.all]
     model = Model(settings) if model is None else model
-    once = [_has_ids_once(each.mapping) for each in pipelines.all]
+    once = [_has_ids_once(pipeline.mapping) for pipeline in pipelines.all]
     texts: dict[str, str] = {}
     if messages is None:
-        messages = arrived(pipelines, record, in_doubt=tell is not None)
+        messages = arrived(pipelines, record, in_doubt=listener is not None)
     with gc_paused():
-        if known is not None:
-            model.load(export_rows(known))
-        for each in messages:
+        if people_before is not None:
+            model.load(export_rows(people_before))
+        for item in messages:
             changes: tuple[Change, ...] = ()
-            if each.state != IN_DOUBT:
-                if once[each.plan]:  # it takes memory to look out for a second one
-                    each.message.pop("messageId", None)
-                _share(each.message.get("traits"), texts)
-                form_id = each.message.get("formId")
-                if form_id is not None and mapped[each.plan]:
+            if item.state != IN_DOUBT:
+                if once[item.plan]:  # remembering ids to find repeats takes memory
+                    item.message.pop("messageId", None)
+                _share(item.message.get("traits"), texts)
+                form_id = item.message.get("formId")
+                if form_id is not None and mapped[item.plan]:
                     form = model.store.forms.get(form_id, {"mapping": {}})
-                    model.map_form(form_id, form["mapping"] | mapped[each.plan])
-                changes = model.apply(each.message, received_at=each.at)
-            if tell is not None:
-                tell(model, each, changes)
+                    model.map_form(form_id, form["mapping"] | mapped[item.plan])
+                changes = model.apply(item.message, received_at=item.at)
+            if listener is not None:
+                listener(model, item, changes)
     return model
 
 
 def _share(body: Any, texts: dict[str, str]) -> None:
-    """Have equal texts of messages be one in memory, unless there are too many of them."""
+    """Let equal texts of messages share one object in memory, unless there are too many of them."""
     if not isinstance(body, dict):
         return
     for name, value in body.items():
         if type(value) is str:
             body[name] = (
-                texts.setdefault(value, value) if len(texts) < SHARED else texts.get(value, value)
+                texts.setdefault(value, value)
+                if len(texts) < MAX_SHARED_TEXTS
+                else texts.get(value, value)
             )
 
 
 def _has_ids_once(mapping: MessageMapping) -> bool:
-    """Return whether no two messages of a plan, or of it and others, have the same id."""
+    """Return whether no two messages of a plan, or of this plan and others, can have the same id."""
     own = any(field.role == "key" or field.argument == "message_id" for field in mapping.fields)
     return mapping.call.sets_state and not own
 
@@ -141,7 +145,7 @@ def require_same_plans(pipelines: Pipelines, info: RunInfo) -> None:
     """Raise unless a run was made from these plans.
 
     Raises:
-        AuditError: It was not.
+        AuditError: The run was made from other plans.
     """
     job = pipelines.job()
     mapping = msgspec.json.decode(msgspec.json.encode(job.mapping))  # as it is read back
@@ -153,35 +157,35 @@ def require_same_plans(pipelines: Pipelines, info: RunInfo) -> None:
         )
 
 
-def _record(record: pl.DataFrame | Audit) -> pl.DataFrame:
-    """Return the rows of one run.
+def _rows_of_run(record: pl.DataFrame | Audit) -> pl.DataFrame:
+    """Return the rows of a record of one run.
 
     Raises:
-        AuditError: They are of several runs.
+        AuditError: The record has several runs.
     """
-    found = record.messages if isinstance(record, Audit) else record
-    runs = found["run_id"].unique().sort().to_list()
+    rows = record.messages if isinstance(record, Audit) else record
+    runs = rows["run_id"].unique().sort().to_list()
     if len(runs) > 1:
         raise AuditError(
             f"The record has {len(runs)} runs. Name one of them: cio.audit({runs[-1]!r}) in the "
             "directory of the records."
         )
-    return found
+    return rows
 
 
 def _of_chunk(
     messages: pl.DataFrame, wanted: pl.DataFrame, *, plan: int, call: str
 ) -> Generator[Arrived]:
-    """Yield the messages of a chunk that are wanted, with state and time."""
+    """Yield the wanted messages of a chunk, with state and time."""
     if messages.is_empty():
         return
     near = wanted.filter(pl.col("row").is_between(messages["row"].min(), messages["row"].max()))
     in_order = messages.select("row", "lane", "path", "message").sort("lane", maintain_order=True)
-    found = in_order.drop("lane").join(near, on="row", maintain_order="left")
+    with_states = in_order.drop("lane").join(near, on="row", maintain_order="left")
     start, _, end = CALLS[call].path.partition("{form_id}")
-    for row, path, message, state, at in found.iter_rows():
-        said = decode_message(message)
-        said["type"] = call
+    for row, path, message, state, at in with_states.iter_rows():
+        body = decode_message(message)
+        body["type"] = call
         if end:
-            said["formId"] = unquote(path.removeprefix(start).removesuffix(end))
-        yield Arrived(plan, row, state, at, said)
+            body["formId"] = unquote(path.removeprefix(start).removesuffix(end))
+        yield Arrived(plan, row, state, at, body)

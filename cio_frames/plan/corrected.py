@@ -1,4 +1,4 @@
-"""Rows that were corrected after a plan left them out, as a table that its mapping fits."""
+"""Rows that were corrected after a plan excluded them, as a table for its mapping."""
 
 from os import PathLike
 from pathlib import Path
@@ -21,59 +21,59 @@ def corrected_table(rows: Corrected, *, table: Table, mapping: MessageMapping) -
     Raises:
         FrameError: A column that is sent is missing, or a value does not fit the type of its column.
     """
-    wanted = table.schema()
-    given = _scanned(Path(rows), wanted) if isinstance(rows, str | PathLike) else read(rows)
-    have = given.schema()
-    _require_sent(mapping, have=have)
-    with frame_errors(given.label):
-        frame = given.lazy.select(name for name in wanted if name in have).collect()
+    planned = table.schema()
+    corrected = _scanned(Path(rows), planned) if isinstance(rows, str | PathLike) else read(rows)
+    schema = corrected.schema()
+    _require_sent(mapping, schema=schema)
+    with frame_errors(corrected.label):
+        frame = corrected.lazy.select(name for name in planned if name in schema).collect()
     missing = [
-        pl.lit(None, dtype).alias(name) for name, dtype in wanted.items() if name not in have
+        pl.lit(None, dtype).alias(name) for name, dtype in planned.items() if name not in schema
     ]
-    typed = [_typed(values, wanted[values.name]) for values in frame]
-    whole = pl.DataFrame(typed).with_columns(missing).select(wanted.names())
+    typed = [_typed(values, planned[values.name]) for values in frame]
+    complete = pl.DataFrame(typed).with_columns(missing).select(planned.names())
     return Table(
-        lazy=whole.lazy(),
+        lazy=complete.lazy(),
         library=table.library,
-        label=given.label,
+        label=corrected.label,
         json_columns=table.json_columns,
-        notes=tuple(note for note in given.notes if note.severity == "reject"),
-        eager=whole,
-        source=whole.to_pandas() if table.library == "pandas" else whole,
+        notes=tuple(note for note in corrected.notes if note.severity == "reject"),
+        eager=complete,
+        source=complete.to_pandas() if table.library == "pandas" else complete,
     )
 
 
-def _require_sent(mapping: MessageMapping, *, have: pl.Schema) -> None:
+def _require_sent(mapping: MessageMapping, *, schema: pl.Schema) -> None:
     for field in mapping.fields:
         for name in field.expr.meta.root_names():
-            if name not in have:
+            if name not in schema:
                 raise FrameError(
                     f"The corrected rows have no column {name!r}, which the plan sends. Keep all "
                     "columns of the rows that were left out."
                 )
 
 
-def _scanned(path: Path, wanted: pl.Schema) -> Table:
-    """Read a file as it was written for people: texts stay text, and formulas get back their sign."""
+def _scanned(path: Path, schema: pl.Schema) -> Table:
+    """Read a file that was written for people: texts stay text, and guards against formulas are removed."""
     if path.suffix == ".parquet":
         return read(scan(path))
     frame = scan(path)
-    names = guarded_names(wanted.names())
+    names = guarded_names(schema.names())
     texts = [
         name
         for name in frame.collect_schema()
-        if wanted.get(names.get(name, name), pl.String()) == pl.String
+        if schema.get(names.get(name, name), pl.String()) == pl.String
     ]
     lazy = scan(path, ids=texts).rename(names, strict=False)
-    plain = unguarded(pl.col(pl.String))
-    return Table(lazy=lazy.with_columns(plain), label=path.name)
+    restored = unguarded(pl.col(pl.String))
+    return Table(lazy=lazy.with_columns(restored), label=path.name)
 
 
 def _typed(values: pl.Series, dtype: pl.DataType) -> pl.Series:
-    """Return values in the type that their column had.
+    """Return values in the former type of their column.
 
     Raises:
-        FrameError: One does not fit.
+        FrameError: A value does not fit.
     """
     if values.dtype == dtype:
         return values
@@ -83,8 +83,8 @@ def _typed(values: pl.Series, dtype: pl.DataType) -> pl.Series:
         typed = None
     if typed is None or (values.dtype.is_float() and not (typed == values).fill_null(True).all()):  # noqa: FBT003
         raise FrameError(
-            f"Column {values.name!r} of the corrected rows has values that are no {dtype}, which it "
-            "was in the plan's table. Correct them, or make a new plan of these rows."
+            f"Column {values.name!r} of the corrected rows has values that do not fit {dtype}, its type "
+            "in the plan's table. Correct them, or make a new plan for these rows."
         )
     return typed
 

@@ -1,4 +1,4 @@
-"""What sending will take: requests, bytes, time, new profiles, money; afterwards, what it took."""
+"""Estimates of what sending takes: requests, bytes, time, new profiles, money; and comparisons with a run."""
 
 import json
 import zlib
@@ -35,24 +35,24 @@ ENCODED_ROWS_PER_S: Final = 150_000
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Estimate:
-    """What sending will take.
+    """What sending takes.
 
     Attributes:
         label: What would be sent.
         rows: Rows that would be sent.
         requests: Requests.
         message_bytes: Bytes of the messages alone.
-        bytes: Bytes of the bodies, with what holds messages together.
+        bytes: Bytes of the request bodies: messages, separators and envelopes.
         compressed_bytes: About how many bytes go over the wire.
         seconds: About how long it takes.
-        bound: What sets the time, one of `BOUNDS`.
-        new_profiles: People that are created; at most so many if no export was given.
+        bound: What limits the speed, one of `BOUNDS`.
+        new_profiles: People that are created; at most this many if no export was given.
         removed_profiles: People of the export that merges and deletions remove.
         objects: Objects that are created or updated.
         price: What the new profiles cost, if a price was given.
         compared: Whether an export of the workspace's people was given.
-        open: The open settings that the number of new profiles rests on, None without one.
-        allowances: What has to be allowed to send it to Customer.io, as `allow=` of `plan.send`.
+        open: The open settings that the number of new profiles depends on; None if there are none.
+        allowances: What has to be allowed to send to Customer.io, as `allow=` of `plan.send`.
         other_forms: Rows whose ids the export has in another form, such as without leading zeros.
     """
 
@@ -74,7 +74,7 @@ class Estimate:
     other_forms: int = 0
 
     def compare(self, run: Run) -> "Comparison":
-        """Return the estimate beside what a run took."""
+        """Return the estimate compared with a run."""
         return Comparison(estimate=self, run=run)
 
     def __repr__(self) -> str:
@@ -123,7 +123,7 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Comparison:
-    """An estimate beside what a run took.
+    """An estimate compared with a run.
 
     Attributes:
         estimate: The estimate.
@@ -135,7 +135,7 @@ class Comparison:
 
     @property
     def table(self) -> pl.DataFrame:
-        """What was estimated, what it was, and the difference as a share of the outcome."""
+        """What was estimated, the actual value, and the difference as a share of it."""
         counts, estimate = self.run.counts, self.estimate
         rows = [
             ("rows", estimate.rows, counts["delivered"] + counts["accepted_unverified"]),
@@ -176,7 +176,7 @@ def estimate(
     progress: ShowProgress = False,
     preview: PreviewCounts | None = None,
 ) -> Estimate:
-    """Return what sending plans will take; `preview` is what an identity preview would come to at most."""
+    """Return what sending plans takes; `preview` has upper limits for the counts of an identity preview."""
     plans = pipelines.checked()
     counted = (
         _counted(pipelines, premise)
@@ -212,9 +212,9 @@ def estimate(
 
 
 def _counted(pipelines: Pipelines, premise: Premise) -> PreviewCounts | None:
-    """Return what a preview would come to where the checks tell it: ids alone say who is who."""
-    first, *others = pipelines.all
-    if others or premise.workspace_people is not None or premise.settings != Settings():
+    """Return the counts of a preview if the checks have them: when ids alone identify people."""
+    first, *more = pipelines.all
+    if more or premise.workspace_people is not None or premise.settings != Settings():
         return None
     if not names_by_id_alone(first.mapping) or first.full_check.unclear:
         return None
@@ -227,7 +227,7 @@ def _counted(pipelines: Pipelines, premise: Premise) -> PreviewCounts | None:
 
 
 def _removed(counted: PreviewCounts, premise: Premise) -> int:
-    """Return how many people of the export are gone in the end."""
+    """Return how many people of the export are removed."""
     before = 0 if premise.workspace_people is None else profile_count(premise.workspace_people)
     return before + counted.creates - counted.people
 
@@ -240,7 +240,7 @@ def _body_bytes(plan: Pipeline, count: dict[str, int]) -> int:
 
 
 def _ratio(plan: Pipeline, client: Client | None) -> float:
-    """Return how small a body becomes on the wire, from a sample of the first rows."""
+    """Return the compressed share of a body, from a sample of the first rows."""
     if not CALLS[plan.call].api.gzip or (client is not None and not client.gzip):
         return 1.0
     body = ",".join(plan.messages(KEPT_MESSAGES)).encode()
@@ -255,7 +255,7 @@ def _time(
     rate: float | None,
     latency_s: float,
 ) -> tuple[float, str]:
-    """Return the seconds that sending takes at least, and what sets them."""
+    """Return the seconds that sending takes at least, and what limits the speed."""
     waiting = dict.fromkeys(BOUNDS, 0.0)
     concurrency = CONCURRENCY if client is None else client.concurrency
     for plan, count in zip(plans, counts, strict=True):

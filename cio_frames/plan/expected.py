@@ -1,4 +1,4 @@
-"""What a run should have left in a workspace: whom it was about, and what it wrote of them."""
+"""What a run should have left in a workspace: the people it was about, and what it wrote about them."""
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ IDENTIFIERS: Final[tuple[IdentifierKind, ...]] = ("id", "email")
 _UNKNOWN: Final = frozenset({
     rules.CIO_UNKNOWN, rules.PRIMARY_UNKNOWN, rules.SECONDARY_UNKNOWN,
 })  # fmt: skip
-"""Rules by which a message does nothing as it names somebody who is not there."""
+"""Rules by which a message does nothing because it names a person who does not exist."""
 _MARKED: Final = ("identify", "form")
 _NO_PROPERTIES: Final[dict[str, Any]] = {}
 
@@ -29,44 +29,46 @@ class Written(NamedTuple):
     """One attribute or identifier that the run wrote."""
 
     name: str
-    value: Any  # null where it was removed
-    at: int | None  # the time of writing, in Unix seconds, if it is known
+    value: Any  # null if it was removed
+    at: int | None  # when it was written, in Unix seconds, if known
 
 
 @dataclass(slots=True, kw_only=True)
 class Expected:
-    """The people whom a run was about, as they should be now.
+    """The people that a run was about, as they should be now.
 
     Attributes:
-        model: The workspace that the messages make which have arrived.
-        people: Those whom a message was about, each with the number of the last one that may have written
-            attributes, or else of the first.
-        doubtful: Of whom messages in doubt may have changed something: which attributes, or None for all.
-        unknown: How many messages name people who are not among those before.
+        model: The workspace that the messages which have arrived make.
+        people: The people that messages were about, each with the number of the last message that may
+            have written attributes, or else of the first one.
+        in_doubt: The attributes that messages in doubt may have changed, by person; None for all.
+        unknown: How many messages name people who did not exist before.
     """
 
     model: Model = field(default_factory=Model)
     people: dict[Person, int] = field(default_factory=dict)
-    doubtful: dict[Person, frozenset[str] | None] = field(default_factory=dict)
+    in_doubt: dict[Person, frozenset[str] | None] = field(default_factory=dict)
     unknown: int = 0
     _plans: "array[int]" = field(default_factory=lambda: array("i"))
     _rows: "array[int]" = field(default_factory=lambda: array("q"))
-    _named: dict[Person, set[IdentifierKind]] = field(default_factory=dict)
-    _doubted: list[tuple[Address, frozenset[str] | None]] = field(default_factory=list)
+    _identified: dict[Person, set[IdentifierKind]] = field(default_factory=dict)
+    _addresses_in_doubt: list[tuple[Address, frozenset[str] | None]] = field(default_factory=list)
 
     def place(self, number: int) -> tuple[int, int]:
         """Return plan and row of a message by its number."""
         return self._plans[number], self._rows[number]
 
     def written(self, person: Person) -> Iterator[Written]:
-        """Yield what the run wrote of somebody, the identifiers first.
+        """Yield what the run wrote about a person, the identifiers first.
 
-        What a person had before, and what a merge brought along, is not among it.
+        What the person had before, and what a merge added, is not included.
         """
         time = _time(person)
         for kind in IDENTIFIERS:
             value = person.get(kind)
-            if value is not None and (not person.existed or kind in self._named.get(person, ())):
+            if value is not None and (
+                not person.existed or kind in self._identified.get(person, ())
+            ):
                 yield Written(kind, value, time)
         if person.stamps is None:
             if person.stamp != LONG_AGO:
@@ -75,38 +77,38 @@ class Expected:
             return
         for name, at in person.stamps.items():
             if at != LONG_AGO:
-                yield from _parts(Written(name, _held(person.attributes, name), at))
+                yield from _parts(Written(name, _value_at(person.attributes, name), at))
 
     def is_in_doubt(self, person: Person, name: str) -> bool:
-        """Return whether a message in doubt may have changed an attribute of somebody."""
-        names = self.doubtful.get(person, frozenset())
+        """Return whether a message in doubt may have changed an attribute of a person."""
+        names = self.in_doubt.get(person, frozenset())
         return names is None or not names.isdisjoint((name, name.partition(".")[0]))
 
     def is_removal_in_doubt(self, person: Person) -> bool:
-        """Return whether a message in doubt may have removed somebody."""
-        return self.doubtful.get(person, frozenset()) is None
+        """Return whether a message in doubt may have removed a person."""
+        return self.in_doubt.get(person, frozenset()) is None
 
-    def gone(self) -> Iterator[tuple[Person, str]]:
-        """Yield whom the run has deleted, or merged into others, unless they are there again."""
+    def removed(self) -> Iterator[tuple[Person, str]]:
+        """Yield people that the run has deleted or merged into others, unless they exist again, and how."""
         store = self.model.store
-        removed = [(person, "deleted") for person, _ in store.removed]
-        removed += [(person, "merged into another person") for person in store.merged]
-        for person, how in removed:
+        everyone = [(person, "deleted") for person, _ in store.removed]
+        everyone += [(person, "merged into another person") for person in store.merged]
+        for person, reason in everyone:
             if person.id is not None and store.people.find("id", person.id) is None:
-                yield person, how
+                yield person, reason
 
     def events(self) -> list[Event]:
         """Return the events that should be there."""
         return [event for event in self.model.store.events if not event.lost]
 
-    def tell(self, model: Model, each: Arrived, changes: tuple[Change, ...]) -> None:
-        """Take note of what a message did."""
+    def record(self, model: Model, arrived: Arrived, changes: tuple[Change, ...]) -> None:
+        """Record what a message changed; a listener of `workspace_after`."""
         store = model.store
-        if each.state == IN_DOUBT:
-            self._doubted += _doubted(each.message, model.settings)
+        if arrived.state == IN_DOUBT:
+            self._addresses_in_doubt += _changes_in_doubt(arrived.message, model.settings)
             return
-        self._plans.append(each.plan)
-        self._rows.append(each.row)
+        self._plans.append(arrived.plan)
+        self._rows.append(arrived.row)
         if store.events and store.events[-1].number == store.number:
             store.events[-1].properties = _NO_PROPERTIES  # they are not compared
         for change in changes:
@@ -116,20 +118,20 @@ class Expected:
             if person is None:
                 continue
             self.people.setdefault(person, store.number)
-            if each.message["type"] in _MARKED:
+            if arrived.message["type"] in _MARKED:
                 self.people[person] = store.number
                 if person.existed:
-                    named = self._named.setdefault(person, set())
-                    named.update(_kinds(each.message, model.settings))
+                    named = self._identified.setdefault(person, set())
+                    named.update(_kinds(arrived.message, model.settings))
 
     def finish(self) -> None:
-        """Find out whom the messages in doubt are about, and who is gone, once all are told."""
+        """Find the people that messages in doubt are about, after all messages are recorded."""
         store = self.model.store
-        for who, names in self._doubted:
+        for who, names in self._addresses_in_doubt:
             person = store.people.find(*who)
             if person is not None:
-                before = self.doubtful.get(person, frozenset())
-                self.doubtful[person] = None if names is None or before is None else before | names
+                before = self.in_doubt.get(person, frozenset())
+                self.in_doubt[person] = None if names is None or before is None else before | names
 
 
 def expected(
@@ -140,41 +142,46 @@ def expected(
     settings: Settings | None,
     messages: Iterable[Arrived] | None = None,
 ) -> Expected:
-    """Return what the messages should have left that arrived.
+    """Return what the messages that arrived should have left.
 
     Args:
         pipelines: The plans that the run was made from.
         record: The rows of the run.
-        before: The people who were there before, as `export` gives them.
+        before: The people before the run, as `export` returns them.
         settings: How the workspace is set up.
-        messages: What `arrived` yields, if that is known already.
+        messages: The result of `arrived`, if there is one already.
     """
-    found = Expected()
-    found.model = workspace_after(
-        pipelines, record, known=before, settings=settings, messages=messages, tell=found.tell
+    result = Expected()
+    result.model = workspace_after(
+        pipelines,
+        record,
+        people_before=before,
+        settings=settings,
+        messages=messages,
+        listener=result.record,
     )
-    found.finish()
-    return found
+    result.finish()
+    return result
 
 
 def _time(person: Person) -> int | None:
-    """Return when the identifiers of somebody were set, as far as that is known."""
+    """Return when the identifiers of a person were set, if known."""
     if not person.existed:
         return int(person.age[1])
     return max((at for at in person.all_stamps().values() if at != LONG_AGO), default=None)
 
 
-def _parts(each: Written) -> Iterator[Written]:
-    """Yield an attribute, or each of its parts where these are set one by one (2.1)."""
-    if isinstance(each.value, dict) and f"{each.name}.".startswith(FLAT_PREFIXES):
-        for name, value in each.value.items():
-            yield from _parts(Written(f"{each.name}.{name}", value, each.at))
+def _parts(written: Written) -> Iterator[Written]:
+    """Yield an attribute, or each of its parts if these are set one by one (2.1)."""
+    if isinstance(written.value, dict) and f"{written.name}.".startswith(FLAT_PREFIXES):
+        for name, value in written.value.items():
+            yield from _parts(Written(f"{written.name}.{name}", value, written.at))
     else:
-        yield each
+        yield written
 
 
-def _held(attributes: Mapping[str, Any], name: str) -> Any:
-    """Return an attribute, or a part of it by its dotted path, null where it is not there."""
+def _value_at(attributes: Mapping[str, Any], name: str) -> Any:
+    """Return an attribute, or a part of it by its dotted path; null if there is none."""
     if name in attributes or "." not in name:
         return attributes.get(name)
     node: Any = attributes
@@ -188,22 +195,22 @@ def _kinds(message: Mapping[str, Any], settings: Settings) -> Iterator[Identifie
     who = address(message.get("userId"), settings=settings)
     if who is not None:
         yield who.kind
-    said = {**mapping(message.get("traits")), **mapping(message.get("data"))}
-    yield from (kind for kind in IDENTIFIERS if text(said.get(kind)) is not None)
+    attributes = {**mapping(message.get("traits")), **mapping(message.get("data"))}
+    yield from (kind for kind in IDENTIFIERS if text(attributes.get(kind)) is not None)
 
 
-def _doubted(
+def _changes_in_doubt(
     message: Mapping[str, Any], settings: Settings
 ) -> Iterator[tuple[Address, frozenset[str] | None]]:
-    """Yield whose attributes a message may have changed, and which."""
+    """Yield the people whose attributes a message may have changed, and which."""
     if message["type"] not in (*_MARKED, "alias") and message.get("event") not in EFFECTS:
         return
-    said = {**mapping(message.get("traits")), **mapping(message.get("data"))}
-    names = frozenset({*said, "id", "email", "created_at"})
-    named = (
-        message.get("userId"), message.get("previousId"), said.get("id"), said.get("email"),
+    attributes = {**mapping(message.get("traits")), **mapping(message.get("data"))}
+    names = frozenset({*attributes, "id", "email", "created_at"})
+    values = (
+        message.get("userId"), message.get("previousId"), attributes.get("id"), attributes.get("email"),
     )  # fmt: skip
-    for value in named:
+    for value in values:
         who = address(value, settings=settings)
         if who is not None:
             yield who, names if message["type"] in _MARKED else None

@@ -1,4 +1,4 @@
-"""Findings by kind: how many there are of each, and the first of them. Reports need no more."""
+"""Findings by kind: the number of each, and the first ones. Reports need no more."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from cio_frames.checks import SEVERITIES, Effect
 
 EXAMPLES = 3
 PART = 200_000
-"""How many findings are looked through at once, so that no copy of millions is made."""
+"""How many findings are processed at once, so that millions are not copied."""
 LOOKED_AT = 10_000
-"""Findings of a kind among which different examples are looked for."""
+"""The findings of a kind among which examples are chosen."""
 
 KIND = ("severity", "code", "column")
 FIRST = {"row": pl.Int64(), "value": pl.String(), "message": pl.String(), "hint": pl.String()}
@@ -35,12 +35,12 @@ CODE_SCHEMA = pl.Schema({"severity": pl.Enum(SEVERITIES), "code": pl.String(), "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingKinds:
-    """What was found, by kind, worst first.
+    """Findings by kind, worst first.
 
     Attributes:
         kinds: The kinds, with the columns of `KIND_SCHEMA`.
         codes: The rows of each code and severity, with the columns of `CODE_SCHEMA`.
-        affected: The rows that would be sent and that findings say this happens to.
+        affected: The rows that would be sent and have findings of an effect, by effect.
     """
 
     kinds: pl.DataFrame
@@ -76,7 +76,7 @@ class FindingKinds:
 
     @classmethod
     def joined(cls, parts: Sequence["FindingKinds"]) -> "FindingKinds":
-        """Return the kinds of several parts of a table, whose rows are others in each."""
+        """Return the kinds of several parts of a table, which have different rows."""
         codes = pl.concat([CODE_SCHEMA.to_frame(), *(part.codes for part in parts)])
         affected: dict[Effect, int] = {}
         for part in parts:
@@ -101,37 +101,37 @@ def _kinds(findings: pl.DataFrame) -> pl.DataFrame:
 
 def joined_kinds(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return the kinds of several parts as one frame, worst first."""
-    whole = pl.concat([KIND_SCHEMA.to_frame(), *parts])
-    ordered = whole.sort(
+    joined = pl.concat([KIND_SCHEMA.to_frame(), *parts])
+    ordered = joined.sort(
         "severity", "code", pl.col("first").struct.field("row"), maintain_order=True
     )
     counted = ordered.group_by(KIND, maintain_order=True).agg(
         pl.col("findings", "rows").sum(), pl.col("first").first()
     )
     shown = (
-        whole.select(*KIND, "examples").explode("examples", empty_as_null=False).unnest("examples")
+        joined.select(*KIND, "examples").explode("examples", empty_as_null=False).unnest("examples")
     )
     return _with_examples(counted, shown.drop_nulls("row").sort("row", maintain_order=True))
 
 
-def _with_examples(counted: pl.DataFrame, shown: pl.DataFrame) -> pl.DataFrame:
+def _with_examples(counted: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Return kinds with the first different values of those that are shown."""
-    different = shown.unique([*KIND, "value"], keep="first", maintain_order=True)
+    different = rows.unique([*KIND, "value"], keep="first", maintain_order=True)
     examples = different.group_by(KIND, maintain_order=True).agg(
         examples=pl.struct("row", "value").head(EXAMPLES)
     )
-    whole = counted.join(examples, on=KIND, how="left", nulls_equal=True, maintain_order="left")
-    return whole.select(pl.col(name).cast(dtype) for name, dtype in KIND_SCHEMA.items())
+    joined = counted.join(examples, on=KIND, how="left", nulls_equal=True, maintain_order="left")
+    return joined.select(pl.col(name).cast(dtype) for name, dtype in KIND_SCHEMA.items())
 
 
 def _codes(findings: pl.DataFrame, kinds: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of each code; where it is found in one column, these are those of its kind."""
     if kinds.height == len(set(kinds.select("severity", "code").iter_rows())):
         return kinds.select(CODE_SCHEMA.names())
-    alone = kinds.group_by("severity", "code", maintain_order=True).agg(
+    by_code = kinds.group_by("severity", "code", maintain_order=True).agg(
         columns=pl.len(), rows=pl.col("rows").sum()
     )
-    several = alone.filter(pl.col("columns") > 1).select("severity", "code")
+    several = by_code.filter(pl.col("columns") > 1).select("severity", "code")
     counted = [
         (
             severity,
@@ -144,7 +144,7 @@ def _codes(findings: pl.DataFrame, kinds: pl.DataFrame) -> pl.DataFrame:
     ]
     return pl.concat(
         [
-            alone.filter(pl.col("columns") == 1).select(CODE_SCHEMA.names()),
+            by_code.filter(pl.col("columns") == 1).select(CODE_SCHEMA.names()),
             pl.DataFrame(counted, schema=CODE_SCHEMA, orient="row"),
         ]
     )
@@ -154,13 +154,15 @@ def _affected(
     findings: pl.DataFrame, *, excluded: pl.Series, effects: Mapping[str, Effect]
 ) -> dict[Effect, int]:
     """Return how many of the rows that would be sent have findings of each effect."""
-    found = findings.filter(pl.col("code").is_in(list(effects)), pl.col("row").is_not_null())
-    if found.is_empty():
+    with_effect = findings.filter(pl.col("code").is_in(list(effects)), pl.col("row").is_not_null())
+    if with_effect.is_empty():
         return {}
-    sent = found.filter(~pl.col("row").is_in(excluded.implode()))
+    sent = with_effect.filter(~pl.col("row").is_in(excluded.implode()))
     return {
         effect: sent.filter(
-            pl.col("code").is_in([code for code, own in effects.items() if own == effect])
+            pl.col("code").is_in(
+                [code for code, code_effect in effects.items() if code_effect == effect]
+            )
         )["row"].n_unique()
         for effect in dict.fromkeys(effects.values())
     }

@@ -1,4 +1,4 @@
-"""Repairs: a mapping with one more applied, and what they changed, with before and after."""
+"""Repairs: applying them to a mapping, and showing what they changed, before and after."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -24,7 +24,7 @@ CHANGE_SCHEMA = pl.Schema(
 )
 """The columns of changes: how many rows a repair changed, and a few values before and after.
 
-Where a column is sent under another name, these are the two names, and the rows are not counted.
+For a column that is sent under another name, these are the two names, and the rows are not counted.
 """
 
 
@@ -41,16 +41,16 @@ def offered(
 ) -> dict[str, tuple[Check, int]]:
     """Return the checks whose findings can be repaired, and how many findings, by code."""
     counted: dict[str, dict[str | None, int]] = {}
-    for code, column, found in kinds.select("code", "column", "findings").iter_rows():
+    for code, column, count in kinds.select("code", "column", "findings").iter_rows():
         of_code = counted.setdefault(code, {})
-        of_code[column] = of_code.get(column, 0) + found
+        of_code[column] = of_code.get(column, 0) + count
     offers = {}
     for check in checks:
-        found = counted.get(check.code, {})
-        columns = _repaired_labels(check, mapping, found=found)
+        of_code = counted.get(check.code, {})
+        columns = _repaired_labels(check, mapping, columns_found=of_code)
         rows = sum(
             rows
-            for column, rows in found.items()
+            for column, rows in of_code.items()
             if columns and (column is None or column in columns)
         )
         if rows:
@@ -59,16 +59,16 @@ def offered(
 
 
 def _repaired_labels(
-    check: Check, mapping: MessageMapping, *, found: Collection[str | None]
+    check: Check, mapping: MessageMapping, *, columns_found: Collection[str | None]
 ) -> frozenset[str]:
-    """Return the columns that the repair of a check would change, of those where it found something."""
+    """Return the columns with findings of a check that its repair would change."""
     repair = check.repair
-    if repair is None or not found:
+    if repair is None or not columns_found:
         return frozenset()
     return frozenset(
         field.label
         for field in mapping.fields
-        if None in found or field.label in found
+        if None in columns_found or field.label in columns_found
         if repair.concerns(field, mapping)
     )
 
@@ -79,15 +79,15 @@ def changes(
 ) -> pl.DataFrame:
     """Return what repairs changed, with the columns of `CHANGE_SCHEMA`."""
     changed = [
-        (after.repairs[-1], one.label, _changed(table.lazy, before, after, pair=(one, other)))
+        (after.repairs[-1], field.label, _changed(table.lazy, before, after, pair=(field, other)))
         for before, after in pairwise(steps)
-        for one, other in _changed_fields(before, after, check=checks[after.repairs[-1]])
+        for field, other in _changed_fields(before, after, check=checks[after.repairs[-1]])
     ]
     renamed = [
-        (after.repairs[-1], one.label, None, [".".join(one.path)], [".".join(other.path)])
+        (after.repairs[-1], field.label, None, [".".join(field.path)], [".".join(other.path)])
         for before, after in pairwise(steps)
-        for one, other in zip(before.fields, after.fields, strict=True)
-        if one.path != other.path
+        for field, other in zip(before.fields, after.fields, strict=True)
+        if field.path != other.path
     ]
     if not changed:
         return pl.DataFrame(renamed, schema=CHANGE_SCHEMA, orient="row")
@@ -114,7 +114,7 @@ def _changed_fields(
 def after_repair(
     rows: pl.DataFrame, before: MessageMapping, after: MessageMapping, *, check: Check, column: str
 ) -> list[str | None]:
-    """Return what a column of input rows is sent as once a check is repaired; empty if it stays."""
+    """Return what a column is sent as after the repair of a check; empty if the repair does not change it."""
     for one, other in _changed_fields(before, after, check=check):
         if one.label == column:
             pairs = _pairs(rows.lazy(), before, after, pair=(one, other)).collect()

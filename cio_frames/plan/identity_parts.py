@@ -1,4 +1,4 @@
-"""Rows on their way to an identity preview: checked once, and read without writing their messages."""
+"""The rows of plans for an identity preview: checked, and read without building whole messages."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -31,7 +31,7 @@ from cio_frames.validation import BLOCKING, check, check_messages
 def identity_parts(
     pipelines: Pipelines, wanted: WantedAttributes
 ) -> Generator[tuple[IdentityColumns, int]]:
-    """Yield what messages say in the order in which they are sent, and the rows read so far."""
+    """Yield the identity columns of messages in the order of sending, and the rows read so far."""
     read = first = 0
     repeats = Repeats() if _have_own_ids(pipelines) else None
     for place, pipeline in enumerate(pipelines.all):
@@ -46,13 +46,13 @@ def identity_parts(
 
 
 def _have_own_ids(pipelines: Pipelines) -> bool:
-    """Whether the ids of any messages are made of something else than what the messages say."""
-    fields = [field for each in pipelines.all for field in each.mapping.fields]
+    """Return whether the ids of any messages are not derived from their contents."""
+    fields = [field for pipeline in pipelines.all for field in pipeline.mapping.fields]
     return any(field.role == "key" or field.argument == "message_id" for field in fields)
 
 
 def _encoding(pipeline: Pipeline, components: pl.DataFrame | None) -> Encoding:
-    """Return what decides which messages the rows become, with the checks that can reject a row."""
+    """Return the encoding of a pipeline with only the checks that can reject a row."""
     encoding = pipeline.encoding(
         table_findings=pipeline.before_send.blocking, components=components
     )
@@ -108,30 +108,30 @@ class _Reader:
         if most is not None and most <= scope.message_bytes:
             return sent
         late = check_messages(sizes(sent, self._mapping), checks=encoding.checks, scope=scope)
-        refused = late.filter(pl.col("severity").is_in(BLOCKING))["row"].implode()
-        return sent.filter(~pl.col(ROW).is_in(refused))
+        rejected = late.filter(pl.col("severity").is_in(BLOCKING))["row"].implode()
+        return sent.filter(~pl.col(ROW).is_in(rejected))
 
     def _messages(self, sent: pl.DataFrame) -> pl.DataFrame:
-        """Return row, lane, what tells the id, and the message where it is needed.
+        """Return row, lane, what the id is derived from, and the message if it is needed.
 
-        The derived id of what sets a state occurs once, and any other as often as what its message says.
+        The derived id of a message that sets a state occurs once, any other as often as its content.
         """
         mapping = self._mapping
         is_needed = is_content_needed(sent, mapping, self.wanted)
-        is_plain = self._is_plain(sent)
-        said = _at(sent, is_needed | is_plain, mapping)
+        keeps_id = self._keeps_derived_id(sent)
+        texts = _contents_of(sent, is_needed | keeps_id, mapping)
         keys = sent.select(ROW, key=order_key(lane_key(mapping)))["key"]  # it may be a constant
         return pl.DataFrame(
-            {"row": sent[ROW], "lane": lanes(keys, self.encoding.components), "said": said}
+            {"row": sent[ROW], "lane": lanes(keys, self.encoding.components), "content": texts}
         ).select(
             "row",
             "lane",
-            pl.when(is_plain).then(self.encoding.namespace + pl.col("said")).alias("message_id"),
-            pl.when(is_needed).then("said").alias("message"),
+            pl.when(keeps_id).then(self.encoding.namespace + pl.col("content")).alias("message_id"),
+            pl.when(is_needed).then("content").alias("message"),
         )
 
-    def _is_plain(self, sent: pl.DataFrame) -> pl.Series:
-        """Return which messages keep the id that is derived of what they say."""
+    def _keeps_derived_id(self, sent: pl.DataFrame) -> pl.Series:
+        """Return which messages keep the id that is derived from their content."""
         call = self._mapping.call
         if call.sets_state or not call.api.envelope:  # forms have no ids
             return pl.repeat(value=False, n=sent.height, dtype=pl.Boolean, eager=True)
@@ -139,10 +139,12 @@ class _Reader:
         return sent.select(pl.col(ROW), subject).select(~sets_state(call)).to_series()
 
 
-def _at(rows: pl.DataFrame, wanted: pl.Series, mapping: MessageMapping) -> pl.Series:
-    """Return what the messages of some rows say, null for the others."""
+def _contents_of(rows: pl.DataFrame, wanted: pl.Series, mapping: MessageMapping) -> pl.Series:
+    """Return the contents of the messages of the wanted rows, null for the others."""
     if wanted.all():
         return contents(rows, mapping)
-    said = pl.Series("said", [None], dtype=pl.String).new_from_index(0, rows.height)
-    some = rows.filter(wanted)
-    return said.scatter(wanted.arg_true(), contents(some, mapping)) if some.height else said
+    texts = pl.Series("content", [None], dtype=pl.String).new_from_index(0, rows.height)
+    selected = rows.filter(wanted)
+    return (
+        texts.scatter(wanted.arg_true(), contents(selected, mapping)) if selected.height else texts
+    )

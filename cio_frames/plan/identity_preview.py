@@ -1,4 +1,4 @@
-"""Who is who: what the rows of plans will have made of a workspace, found from their messages."""
+"""Identity previews: the people of a workspace after the rows of plans, computed from their messages."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -36,13 +36,13 @@ from cio_frames.views.wording import duration, many
 OnConflict = Literal["report", "reject", "refuse"]
 CODE = "identity.conflict"
 ROUNDS = 5
-"""Leaving rows out can bring up new conflicts; more often than this it never did."""
+"""Excluding rows can cause new conflicts; more rounds than this were never needed."""
 
 Sent = TypeVar("Sent")
 """A plan or a back-fill."""
 
 SHOWN_FROM_ROWS = 200_000
-"""Smaller plans are previewed before a display would be seen."""
+"""Smaller plans are previewed too fast for a display."""
 
 
 def identity(
@@ -53,28 +53,28 @@ def identity(
     progress: ShowProgress,
     plan_of: Callable[[Pipelines], Sent],
 ) -> "IdentityPreview[Sent]":
-    """Return who is who after these plans.
+    """Return the identity preview of plans.
 
     Raises:
         IdentityRefusedError: There are conflicts, and `on_conflict` is "refuse".
-        ChoiceError: `on_conflict` is none of the three.
+        ChoiceError: `on_conflict` has another value.
     """
     ChoiceError.require("on_conflict", on_conflict, get_args(OnConflict))
-    found = identity_preview(pipelines, premise, progress=progress)
+    preview = identity_preview(pipelines, premise, progress=progress)
     rounds = 0
-    while on_conflict == "reject" and rounds < ROUNDS and _serious(found).height:
-        pipelines = _without(pipelines, _serious(found))
-        found = identity_preview(pipelines, premise, progress=progress)
+    while on_conflict == "reject" and rounds < ROUNDS and _serious(preview).height:
+        pipelines = _without(pipelines, _serious(preview))
+        preview = identity_preview(pipelines, premise, progress=progress)
         rounds += 1
-    shown = IdentityPreview(found, pipelines, premise, plan_of)
-    serious = _serious(found)
+    shown = IdentityPreview(preview, pipelines, premise, plan_of)
+    serious = _serious(preview)
     if serious.height and on_conflict != "report":
         raise IdentityRefusedError(_findings(serious), preview=shown)
     return shown
 
 
-def _serious(found: Preview) -> pl.DataFrame:
-    return found.conflicts.filter(~pl.col("kind").is_in(sorted(MINOR)))
+def _serious(preview: Preview) -> pl.DataFrame:
+    return preview.conflicts.filter(~pl.col("kind").is_in(sorted(MINOR)))
 
 
 def _findings(serious: pl.DataFrame) -> list[dict[str, str]]:
@@ -94,13 +94,13 @@ def _findings(serious: pl.DataFrame) -> list[dict[str, str]]:
 
 
 def _without(pipelines: Pipelines, serious: pl.DataFrame) -> Pipelines:
-    """Return the plans with the rows that cause conflicts left out, each with its reason."""
+    """Return the plans without the rows that cause conflicts, which are rejected with their reasons."""
     causes = serious.explode("rows", empty_as_null=False).select(
         "sentence", pl.col("rows").struct.unnest()
     )
-    left = list(pipelines.all)
+    remaining = list(pipelines.all)
     for (place,), rows in causes.group_by("plan", maintain_order=True):
-        pipeline = left[int(str(place))]
+        pipeline = remaining[int(str(place))]
         notes = [
             Note(
                 code=CODE,
@@ -111,87 +111,87 @@ def _without(pipelines: Pipelines, serious: pl.DataFrame) -> Pipelines:
             for (sentence,), group in rows.group_by("sentence", maintain_order=True)
         ]
         table = replace(pipeline.table, notes=(*pipeline.table.notes, *notes))
-        left[int(str(place))] = replace(pipeline, table=table)
-    return Pipelines(tuple(left))
+        remaining[int(str(place))] = replace(pipeline, table=table)
+    return Pipelines(tuple(remaining))
 
 
 class IdentityPreview(Generic[Sent]):
-    """Who is who after a plan or a back-fill, before anything is sent."""
+    """The people of a workspace as they would be after a plan or a back-fill."""
 
     def __init__(
         self,
-        found: Preview,
-        pipelines: Pipelines,  # without the rows that `on_conflict="reject"` left out
+        preview: Preview,
+        pipelines: Pipelines,  # without the rows that `on_conflict="reject"` excluded
         premise: Premise,
         plan_of: Callable[[Pipelines], Sent],
     ) -> None:
-        self._found = found
+        self._preview = preview
         self._pipelines = pipelines
         self._premise = premise
         self._plan_of = plan_of
 
     @property
     def plan(self) -> Sent:
-        """The plan or back-fill to send, without the rows that were left out."""
+        """The plan or back-fill to send, without the rows that were excluded."""
         return self._plan_of(self._pipelines)
 
     @property
     def people(self) -> Any:
         """One line per resulting profile, and per visitor who stays anonymous."""
-        return self._native(self._found.people.drop("person"))
+        return self._native(self._preview.people.drop("person"))
 
     @property
     def merges(self) -> Any:
-        """People that become one, for good."""
-        return self._native(self._found.merges)
+        """People that are merged permanently."""
+        return self._native(self._preview.merges)
 
     @property
     def conflicts(self) -> Any:
-        """What does not come out as the rows ask, and what to do about it."""
-        return self._native(self._found.conflicts)
+        """What will not have the effect that rows ask for, and what to do about it."""
+        return self._native(self._preview.conflicts)
 
     @property
     def groups(self) -> Any:
         """Objects, and how many people are related to each."""
-        return self._native(self._found.groups)
+        return self._native(self._preview.groups)
 
     @property
     def relationships(self) -> Any:
         """Which person is related to which object."""
-        return self._native(self._found.relationships)
+        return self._native(self._preview.relationships)
 
     @property
     def attribution(self) -> Any:
-        """What becomes of the events of anonymous visitors."""
-        return self._native(self._found.attribution)
+        """The outcome of the events of anonymous visitors."""
+        return self._native(self._preview.attribution)
 
     @property
     def clusters(self) -> Any:
-        """How many identifiers and rows hang together, largest first."""
-        return self._native(self._found.clusters)
+        """How many identifiers and rows are linked, the largest group first."""
+        return self._native(self._preview.clusters)
 
     @property
     def changes(self) -> Any:
-        """What every row did to whom, in order; plain events are not among it."""
-        return self._native(self._found.changes)
+        """The changes of every row, in order, without ordinary events."""
+        return self._native(self._preview.changes)
 
     @property
     def choices(self) -> Any:
-        """Which side the preview took where Customer.io's documents are silent or disagree."""
+        """What the preview assumes where Customer.io's documentation is silent or contradictory."""
         return self._native(pl.DataFrame(self._premise.settings.choices(), strict=False))
 
     @property
     def summary(self) -> dict[str, Any]:
         """The counts."""
-        return dict(self._found.summary)
+        return dict(self._preview.summary)
 
     def explain(self, who: str) -> Rendered:
-        """Return one person's story in sentences.
+        """Return what the rows do to one person, in sentences.
 
         Args:
             who: An id, e-mail, cio_id or anonymous id.
         """
-        story = Bullets(explain(self._found, who, calls=self._pipelines.calls), numbered=True)
+        story = Bullets(explain(self._preview, who, calls=self._pipelines.calls), numbered=True)
         return Rendered(Document(Heading(who, "what the rows do to this person"), [story]))
 
     def __repr__(self) -> str:
@@ -201,7 +201,7 @@ class IdentityPreview(Generic[Sent]):
         return bundle(self._document())
 
     def _document(self) -> Document:
-        return identity_document(self._found, self._premise, self._pipelines)
+        return identity_document(self._preview, self._premise, self._pipelines)
 
     def _native(self, frame: pl.DataFrame) -> Any:
         return native(frame, library=self._pipelines.library)
@@ -235,35 +235,35 @@ def premise_of(
 def identity_preview(
     pipelines: Pipelines, premise: Premise, *, progress: ShowProgress = False
 ) -> Preview:
-    """Return what the messages of plans will have made of a workspace."""
-    rows = sum(found.rows for found in pipelines.before_send())
+    """Return the preview of a workspace after the messages of plans."""
+    rows = sum(check.rows for check in pipelines.before_send())
     began = monotonic()
     shown = display(progress if rows >= SHOWN_FROM_ROWS or callable(progress) else False)
     state = ProgressState(label="who is who", total=rows, started_s=began, now_s=began)
     shown.show(state)
     with gc_paused():
-        # held by nobody else, so that its memory is free as soon as it is used
-        found = preview(_columns(pipelines, premise, shown, state), premise, calls=pipelines.calls)
-    pipelines.previews.pop(_assumed(premise), None)  # the last one made is the last of them
-    pipelines.previews[_assumed(premise)] = PreviewCounts(
-        creates=found.summary["creates"],
-        people=int(found.summary["people"]),
-        objects=found.groups.height,
-        summary=found.summary,
+        # without a reference here, so that its memory is freed as soon as it was used
+        result = preview(_columns(pipelines, premise, shown, state), premise, calls=pipelines.calls)
+    pipelines.previews.pop(_assumptions(premise), None)  # so that the latest one is the last
+    pipelines.previews[_assumptions(premise)] = PreviewCounts(
+        creates=result.summary["creates"],
+        people=int(result.summary["people"]),
+        objects=result.groups.height,
+        summary=result.summary,
         is_compared=premise.workspace_people is not None,
-        automatic_merges=found.merges.filter(why="auto-merge").height,
-        conflicts={kind: rows for kind, _, rows in kinds(_serious(found))},
-        open=join_settings(EXISTENCE_SETTINGS & found.summary["open"].keys()),
+        automatic_merges=result.merges.filter(why="auto-merge").height,
+        conflicts={kind: rows for kind, _, rows in kinds(_serious(result))},
+        open=join_settings(EXISTENCE_SETTINGS & result.summary["open"].keys()),
     )
     took = f"{many(rows, 'row')} in {duration(monotonic() - began)}: identity preview ready."
     shown.close(Document(Heading(took), ()))
-    return found
+    return result
 
 
 def _columns(
     pipelines: Pipelines, premise: Premise, shown: Display, state: ProgressState
 ) -> IdentityColumns:
-    """Return what all messages say about who is who, and show how far it is read."""
+    """Return the identity columns of all messages, and show the progress."""
     parts: list[IdentityColumns] = []
     with closing(identity_parts(pipelines, _wanted(pipelines, premise))) as read_so_far:
         for part, planned in read_so_far:
@@ -275,30 +275,30 @@ def _columns(
 def preview_counts(
     pipelines: Pipelines, premise: Premise, *, progress: ShowProgress
 ) -> PreviewCounts:
-    """Return what the preview comes to, from the last one that assumed the same if there is one."""
-    assumed = _assumed(premise)
-    if assumed not in pipelines.previews:
+    """Return the counts of a preview, of the last one with the same assumptions if there is one."""
+    assumptions = _assumptions(premise)
+    if assumptions not in pipelines.previews:
         identity_preview(pipelines, premise, progress=progress)
-    return pipelines.previews[assumed]
+    return pipelines.previews[assumptions]
 
 
-def _assumed(premise: Premise) -> tuple[Settings, int, bool, str]:
-    """Return what tells premises apart; the time of a preview changes none of its counts of people."""
-    known = "" if premise.workspace_people is None else fingerprint(read(premise.workspace_people))
-    return premise.settings, premise.largest, premise.apply_all, known
+def _assumptions(premise: Premise) -> tuple[Settings, int, bool, str]:
+    """Return what identifies a premise, without the time, which does not change counts of people."""
+    people = "" if premise.workspace_people is None else fingerprint(read(premise.workspace_people))
+    return premise.settings, premise.largest, premise.apply_all, people
 
 
 def _wanted(pipelines: Pipelines, premise: Premise) -> WantedAttributes:
-    """Return which attributes matter: those with times, and what ends somebody's opt-out.
+    """Return which attributes the preview needs: those with times, and those that end opt-outs.
 
-    An alias may bring in people whom the row does not name.
+    An alias may concern people whom its row does not name.
     """
     dated = any(
-        each.call in ("identify", "group") and each.mapping.find("timestamp")
-        for each in pipelines.all
+        pipeline.call in ("identify", "group") and pipeline.mapping.find("timestamp")
+        for pipeline in pipelines.all
     )
     people = people_opted_out(premise.workspace_people)
-    is_anybody = people and "alias" in pipelines.calls
+    is_for_all = people and "alias" in pipelines.calls
     return WantedAttributes(
-        dated=dated, opted_out=None if is_anybody else folded_identifiers(people)
+        dated=dated, opted_out=None if is_for_all else folded_identifiers(people)
     )

@@ -40,33 +40,37 @@ PICTURES: Final = 3
 BANDS: Final = ((1, 1), (2, 2), (3, 3), (4, 9), (10, 99), (100, None))
 
 
-def identity_document(found: Preview, premise: Premise, pipelines: Pipelines) -> Document:
+def identity_document(preview: Preview, premise: Premise, pipelines: Pipelines) -> Document:
     """Return the report of a preview."""
-    source = " + ".join(f"{each.call} ({each.table.label})" for each in pipelines.all)
-    verdict, _ = _verdict(found)
-    return Document(Heading("Who is who", source, verdict), list(_body(found, premise, pipelines)))
+    source = " + ".join(f"{pipeline.call} ({pipeline.table.label})" for pipeline in pipelines.all)
+    verdict, _ = _verdict(preview)
+    return Document(
+        Heading("Who is who", source, verdict), list(_body(preview, premise, pipelines))
+    )
 
 
-def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[Node]:
+def _body(preview: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[Node]:
     several = len(pipelines.all) > 1
-    yield Paragraph(f"{_verdict(found)[1]} {compared(premise.workspace_people)}", "lead")
-    yield _figures(found.summary)
-    advice = _order(found, pipelines.calls)
+    yield Paragraph(f"{_verdict(preview)[1]} {compared(premise.workspace_people)}", "lead")
+    yield _figures(preview.summary)
+    advice = _order(preview, pipelines.calls)
     if advice:
         yield Section("Order", [Bullets(advice)])
-    conflicts = list(_conflicts(found.conflicts, several=several))
+    conflicts = list(_conflicts(preview.conflicts, several=several))
     if conflicts:
         yield Section("Conflicts", conflicts)
-    if found.merges.height:
+    if preview.merges.height:
         titles = ("kept", "permanently removed", "why", "from rows", "open")
-        table = _table(titles, list(_merges(found.merges, several=several)))
-        yield Section(_title("Merges, which cannot be undone", found.merges, SHOWN_MERGES), [table])
-    clusters = clusters_to_draw(found, most=PICTURES)
+        table = _table(titles, list(_merges(preview.merges, several=several)))
+        yield Section(
+            _title("Merges, which cannot be undone", preview.merges, SHOWN_MERGES), [table]
+        )
+    clusters = clusters_to_draw(preview, most=PICTURES)
     if clusters:
         yield Section("Linked identifiers", [Pictures(clusters)])
-    yield from _visitors_and_objects(found, several=several)
-    yield from _open(found, premise)
-    sizes = list(_sizes(found.cluster_sizes))
+    yield from _visitors_and_objects(preview, several=several)
+    yield from _open(preview, premise)
+    sizes = list(_sizes(preview.cluster_sizes))
     if sizes:
         table = Table(("identifiers", "groups"), sizes)
         yield Fold("Identifiers per person", [table])
@@ -79,48 +83,48 @@ def _body(found: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[No
     yield Fold("Assumptions behind this preview", [table], is_aside=True)
 
 
-def _visitors_and_objects(found: Preview, *, several: bool) -> Iterator[Node]:
-    opens = dict(found.attribution.group_by("outcome").agg(pl.col("open").unique()).iter_rows())
-    fates = [
-        (ATTRIBUTION_REASONS[fate], events, join_settings(opens[fate]) or "")
-        for fate, events in found.summary["anonymous_events"].items()
+def _visitors_and_objects(preview: Preview, *, several: bool) -> Iterator[Node]:
+    opens = dict(preview.attribution.group_by("outcome").agg(pl.col("open").unique()).iter_rows())
+    outcomes = [
+        (ATTRIBUTION_REASONS[outcome], events, join_settings(opens[outcome]) or "")
+        for outcome, events in preview.summary["anonymous_events"].items()
     ]
-    if fates:
-        table = _table(("outcome", "events", "open"), fates, right={1})
+    if outcomes:
+        table = _table(("outcome", "events", "open"), outcomes, right={1})
         yield Section("Events of anonymous visitors", [table])
-    if found.groups.height:
-        groups = list(_objects(found.groups, several=several))
+    if preview.groups.height:
+        groups = list(_objects(preview.groups, several=several))
         table = _table(("object", "people", "from rows", "open"), groups, right={1})
-        yield Section(_title("Objects", found.groups, SHOWN_OBJECTS), [table])
+        yield Section(_title("Objects", preview.groups, SHOWN_OBJECTS), [table])
 
 
-def _warnings(found: Preview) -> Iterator[tuple[str, str]]:
-    """Yield what a reader has to know first, each as a few words and as a sentence."""
-    summary = found.summary
+def _warnings(preview: Preview) -> Iterator[tuple[str, str]]:
+    """Yield what is most important, each in a few words and as a sentence."""
+    summary = preview.summary
     if summary["deletes"]:
         word = many(summary["deletes"], "person", "people")
         yield f"{summary['deletes']:,} deleted", f"{word} would be permanently deleted."
     if summary["suppresses"]:
         word = many(summary["suppresses"], "person", "people")
-        told = f"{word} would be suppressed: deleted, with later calls about them ignored."
-        yield f"{summary['suppresses']:,} suppressed", told
+        sentence = f"{word} would be suppressed: deleted, with later calls about them ignored."
+        yield f"{summary['suppresses']:,} suppressed", sentence
     if summary["opt_outs_ended"]:
         word = many(summary["opt_outs_ended"], "opt-out")
-        told = f"{word} would end: people who have unsubscribed from e-mail or a topic would receive it again."
-        yield word, told
-    serious = [each for each in kinds(found.conflicts) if each[0] not in MINOR]
-    merges = found.merges.height
+        sentence = f"{word} would end: people who have unsubscribed from e-mail or a topic would receive it again."
+        yield word, sentence
+    serious = [kind for kind in kinds(preview.conflicts) if kind[0] not in MINOR]
+    merges = preview.merges.height
     if serious:
         rows = sum(rows for _, _, rows in serious)
-        told = f"{many(rows, 'row')} will not have the effect you asked for."
-        yield many(sum(lines for _, lines, _ in serious), "conflict"), told
+        sentence = f"{many(rows, 'row')} will not have the effect you asked for."
+        yield many(sum(lines for _, lines, _ in serious), "conflict"), sentence
     elif merges:
-        told = f"{many(merges, 'pair')} of profiles would be merged, which cannot be undone."
-        yield many(merges, "merge"), told
+        sentence = f"{many(merges, 'pair')} of profiles would be merged, which cannot be undone."
+        yield many(merges, "merge"), sentence
     if summary["repeated"]:
         word = many(summary["repeated"], "row")
-        told = f"{word} would be dropped because an earlier row has the same message ID."
-        yield f"{summary['repeated']:,} dropped", told
+        sentence = f"{word} would be dropped because an earlier row has the same message ID."
+        yield f"{summary['repeated']:,} dropped", sentence
 
 
 def _table(
@@ -132,47 +136,47 @@ def _table(
     return Table(titles[:-1], [row[:-1] for row in rows], right=right)
 
 
-def _open(found: Preview, premise: Premise) -> Iterator[Node]:
-    """Yield what the open settings mean that something of the preview rests on."""
-    rows = found.summary["open"]
-    taken = [
+def _open(preview: Preview, premise: Premise) -> Iterator[Node]:
+    """Yield the meaning of the open settings that the preview depends on."""
+    rows = preview.summary["open"]
+    assumptions = [
         (row["setting"], str(row["value"]), row["meaning"], rows[row["setting"]])
         for row in premise.settings.choices()
         if row["setting"] in rows
     ]
-    if taken:
-        told = (
+    if assumptions:
+        sentence = (
             "Results marked with one of these settings may differ, because Customer.io's "
             "documentation is contradictory or silent. settings=cio.Workspace(...) changes the assumption."
         )
-        table = Table(("setting", "assumed", "meaning", "rows"), taken, right={3})
-        yield Section("Open", [Paragraph(told), table])
+        table = Table(("setting", "assumed", "meaning", "rows"), assumptions, right={3})
+        yield Section("Open", [Paragraph(sentence), table])
 
 
-def _verdict(found: Preview) -> tuple[Badge, str]:
-    """Return the verdict, which names the open settings and is never clear above one."""
-    badge, told = _outcome(found)
-    rows = found.summary["open"]
+def _verdict(preview: Preview) -> tuple[Badge, str]:
+    """Return the verdict, which names the open settings, and is not "clear" if there are any."""
+    badge, sentence = _outcome(preview)
+    rows = preview.summary["open"]
     if not rows:
-        return badge, told
+        return badge, sentence
     names = ", ".join(f"{setting} ({many(count, 'row')})" for setting, count in rows.items())
     if badge.tone == "good":
         badge = Badge(f"? {many(len(rows), 'open setting')}", "care")
-    return badge, with_open_settings(told, names)
+    return badge, with_open_settings(sentence, names)
 
 
-def _outcome(found: Preview) -> tuple[Badge, str]:
-    """Return what comes out, as a few words and in sentences."""
-    warnings = list(_warnings(found))
+def _outcome(preview: Preview) -> tuple[Badge, str]:
+    """Return the outcome, in a few words and in sentences."""
+    warnings = list(_warnings(preview))
     if warnings:
-        return Badge(f"! {warnings[0][0]}", "care"), " ".join(told for _, told in warnings)
-    created = found.summary["creates"]
-    if not created and not found.summary["updates"]:
+        return Badge(f"! {warnings[0][0]}", "care"), " ".join(sentence for _, sentence in warnings)
+    created = preview.summary["creates"]
+    if not created and not preview.summary["updates"]:
         return Badge("○ no one", "dull"), "No profile is created or changed."
     if created:
-        told = f"{many(created, 'profile')} would be created, and none merged."
-        return Badge("✓ clear", "good"), told
-    if found.conflicts.height or found.summary["visitors"]:
+        sentence = f"{many(created, 'profile')} would be created, and none merged."
+        return Badge("✓ clear", "good"), sentence
+    if preview.conflicts.height or preview.summary["visitors"]:
         return Badge("✓ clear", "good"), "No profile is created, and none is merged."
     return Badge("✓ clear", "good"), "Every row matches an existing profile, and none is merged."
 
@@ -208,26 +212,26 @@ def _present(summary: Mapping[str, Any], **names: str) -> Iterator[tuple[str, in
 
 
 def _title(title: str, rows: pl.DataFrame, shown: int) -> str:
-    """Return a title that says if there are more rows than are shown."""
-    left = rows.height > shown
-    return f"{title}, the first {shown} of {number(rows.height)}" if left else title
+    """Return a title with the number of rows if not all are shown."""
+    is_cut = rows.height > shown
+    return f"{title}, the first {shown} of {number(rows.height)}" if is_cut else title
 
 
 def compared(known: pl.DataFrame | None) -> str:
-    """Say what a preview was compared with."""
+    """Return what a preview was compared with, in a sentence."""
     if known is None:
         return "Compared with an empty workspace. For exact results, pass an export of your people as known=."
     return f"Compared with the {many(known.height, 'person', 'people')} in the export."
 
 
-def _order(found: Preview, calls: Sequence[str]) -> list[str]:
-    problems = plan_order.order_problems(found, calls=calls)
-    chains = plan_order.alias_chains(found).height
-    unlinked = plan_order.unlinked_events(found)
+def _order(preview: Preview, calls: Sequence[str]) -> list[str]:
+    problems = plan_order.order_problems(preview, calls=calls)
+    chains = plan_order.alias_chains(preview).height
+    unlinked = plan_order.unlinked_events(preview)
     lines = plan_order.sentences(problems, chains=chains, unlinked=unlinked)
     if problems:
         lines.append("backfill.advice() proposes a better order.")
-    again = found.summary["created_again"]
+    again = preview.summary["created_again"]
     if again:
         lines.append(
             f"{many(again, 'person is', 'people are')} deleted and created again by a later row. Their "
@@ -242,13 +246,13 @@ def places(rows: Sequence[dict[str, int]], *, several: bool) -> str:
         f"{row['plan']}:{row['row']:,}" if several else f"{row['row']:,}"
         for row in rows[:SHOWN_ROWS]
     ]
-    left = len(rows) - len(shown)
-    return ", ".join(shown) + (f" and {left:,} more" if left > 0 else "")
+    more = len(rows) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _conflicts(conflicts: pl.DataFrame, *, several: bool) -> Iterator[Item]:
-    found = sorted(kinds(conflicts), key=lambda item: item[0] in MINOR)
-    for kind, lines, rows in found:
+    ordered = sorted(kinds(conflicts), key=lambda item: item[0] in MINOR)
+    for kind, lines, rows in ordered:
         group = conflicts.filter(pl.col("kind") == kind).sort("count", descending=True)
         first = group.row(0, named=True)
         examples = [
@@ -290,8 +294,8 @@ def _sizes(sizes: pl.LazyFrame) -> Iterator[tuple[str, int]]:
     counted = sizes.group_by("identifiers").agg(pl.len().alias("clusters")).collect()
     for least, most in BANDS:
         size = pl.col("identifiers")
-        inside = (size >= least) if most is None else size.is_between(least, most)
-        count = int(counted.filter(inside)["clusters"].sum())
+        in_band = (size >= least) if most is None else size.is_between(least, most)
+        count = int(counted.filter(in_band)["clusters"].sum())
         if count:
             name = f"{least} or more" if most is None else str(least)
             yield name if least == most or most is None else f"{least} to {most}", count

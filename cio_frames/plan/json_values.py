@@ -1,4 +1,4 @@
-"""What a verb was asked for and which checks apply, as plain values of JSON, and back."""
+"""The arguments of a verb and its checks as values of JSON, and back."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -14,16 +14,16 @@ from cio_frames.mapping import CallArguments
 CONSTANT: Final = "$constant"
 TIME: Final = "$time"
 DRIFT: Final = "$drift"
-UNKNOWN: Final = "$written"
-"""Keys of values that JSON has no name for: constants, times, limits, and what cannot be read back."""
+UNRESTORABLE: Final = "$written"
+"""Keys of values that JSON cannot represent: constants, times, limits, and what cannot be read back."""
 
 
 class NotRestorableError(Exception):
-    """A value that stands in a file as a reader sees it, and not as it was."""
+    """A value is in a file in a readable form only."""
 
 
 def arguments_values(arguments: CallArguments | None) -> dict[str, Any]:
-    """Return the arguments that were given; an expression stands for itself as text.
+    """Return the arguments that were passed; an expression is written as text.
 
     Examples:
         >>> arguments_values(CallArguments(fields={"user_id": "id", "event": pl.lit("Joined")}))
@@ -32,58 +32,64 @@ def arguments_values(arguments: CallArguments | None) -> dict[str, Any]:
     if arguments is None:
         return {}
     default = CallArguments(fields={})
-    given = {field.name: getattr(arguments, field.name) for field in fields(CallArguments)}
-    found = {
-        name: _plain(value) for name, value in given.items() if value != getattr(default, name)
+    values = {field.name: getattr(arguments, field.name) for field in fields(CallArguments)}
+    changed = {
+        name: _json_value(value)
+        for name, value in values.items()
+        if value != getattr(default, name)
     }
-    named = {name: _plain(value) for name, value in arguments.fields.items() if value is not None}
-    return found | {"fields": named}
+    named = {
+        name: _json_value(value) for name, value in arguments.fields.items() if value is not None
+    }
+    return changed | {"fields": named}
 
 
 def arguments_of(values: Mapping[str, Any]) -> CallArguments:
     """Return the arguments that `arguments_values` wrote.
 
     Raises:
-        NotRestorableError: One is an expression.
+        NotRestorableError: An argument is an expression.
     """
     return CallArguments(**{name: _restored(value) for name, value in values.items()})
 
 
 def checks_values(checks: Checks) -> dict[str, Any]:
-    """Return what is not as usual about the checks.
+    """Return the settings of checks that are not the default.
 
     Examples:
         >>> checks_values(Checks(ignore=["time.naive"]))
         {'ignore': ['time.naive']}
     """
     default = Checks()
-    given = {field.name: getattr(checks, field.name) for field in fields(Checks)}
-    rules = given.pop("rules")
-    found = {
-        name: _plain(value) for name, value in given.items() if value != getattr(default, name)
+    values = {field.name: getattr(checks, field.name) for field in fields(Checks)}
+    rules = values.pop("rules")
+    changed = {
+        name: _json_value(value)
+        for name, value in values.items()
+        if value != getattr(default, name)
     }
     if rules:
-        found["rules"] = [{UNKNOWN: f"{rule.code} ({rule.severity})"} for rule in rules]
-    return found
+        changed["rules"] = [{UNRESTORABLE: f"{rule.code} ({rule.severity})"} for rule in rules]
+    return changed
 
 
 def checks_of(values: Mapping[str, Any]) -> Checks:
     """Return the checks that `checks_values` wrote.
 
     Raises:
-        NotRestorableError: There are rules or values of the user's own among them.
+        NotRestorableError: There are rules of the user among them.
     """
     return Checks(**{name: _restored(value) for name, value in values.items()})
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     match value:
         case pl.Expr():
             return _expression(value)
         case Mapping():
-            return {str(name): _plain(each) for name, each in value.items()}
+            return {str(name): _json_value(item) for name, item in value.items()}
         case list() | tuple():
-            return [_plain(each) for each in value]
+            return [_json_value(item) for item in value]
         case str() | bool() | int() | float() | None:
             return value
         case _:
@@ -91,26 +97,26 @@ def _plain(value: Any) -> Any:
 
 
 def _marked(value: Any) -> Any:
-    """Return a value that JSON has no name for, under a key that says what it is."""
+    """Return a value that JSON cannot represent, under a key that names its type."""
     match value:
         case datetime() | date():
             return {TIME: value.isoformat()}
         case Drift():
-            given = {field.name: getattr(value, field.name) for field in fields(Drift)}
-            return {DRIFT: _plain(given)}
+            values = {field.name: getattr(value, field.name) for field in fields(Drift)}
+            return {DRIFT: _json_value(values)}
         case PathLike():
             return str(value)
         case _:
-            return {UNKNOWN: f"values of a {type(value).__name__}"}
+            return {UNRESTORABLE: f"values of a {type(value).__name__}"}
 
 
 def _expression(expr: pl.Expr) -> dict[str, Any]:
-    """Return a constant as its value. Other expressions could run code where they are read back."""
+    """Return a constant as its value. Reading back other expressions could run code."""
     if expr.meta.is_literal():
-        found = pl.select(expr).item()
-        value = found.to_list() if isinstance(found, pl.Series) else found
-        return {CONSTANT: _plain(value)}
-    return {UNKNOWN: str(expr)}
+        constant = pl.select(expr).item()
+        value = constant.to_list() if isinstance(constant, pl.Series) else constant
+        return {CONSTANT: _json_value(value)}
+    return {UNRESTORABLE: str(expr)}
 
 
 def _restored(value: Any) -> Any:
@@ -124,8 +130,8 @@ def _restored(value: Any) -> Any:
         case {"$written": str(text)}:
             raise NotRestorableError(text)
         case dict():
-            return {name: _restored(each) for name, each in value.items()}
+            return {name: _restored(item) for name, item in value.items()}
         case list():
-            return [_restored(each) for each in value]
+            return [_restored(item) for item in value]
         case _:
             return value

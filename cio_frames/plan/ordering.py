@@ -21,18 +21,18 @@ SPLIT: Final = (
     "with user_id after them."
 )
 ROUNDS: Final = 4
-"""How often a better order is looked for; each look can show what the last one hid."""
+"""How often a better order is tried: each try can show problems that the last one hid."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Advice:
-    """What to do about the order of plans.
+    """Advice on the order of plans.
 
     Attributes:
         calls: The call of each plan, in the given order.
         losses: What the given order loses.
-        order: Positions of the plans in an order that loses nothing; None if there is none.
-        torn: Plans of which a part belongs before another plan, and a part after it.
+        order: Positions of the plans in an order in which nothing is lost; None if there is none.
+        torn: Plans of which a part must be sent before another plan, and a part after it.
         chains: Alias rows to change: plan, row, user_id, and what to write instead.
         strays: Anonymous events of people who were identified long before.
     """
@@ -46,7 +46,7 @@ class Advice:
 
     @property
     def clean(self) -> bool:
-        """Whether the given order loses nothing."""
+        """Whether nothing is lost in the given order."""
         return not self.losses
 
     @property
@@ -85,19 +85,23 @@ def advise(pipelines: Pipelines, premise: Premise, *, progress: ShowProgress = F
     calls = pipelines.calls
     preview = identity_preview(pipelines, premise, progress=progress)
     losses = plan_order.order_problems(preview, calls=calls)
-    wishes, better, left = list(losses), plan_order.advised(len(calls), losses), losses
+    problems, better, remaining = list(losses), plan_order.advised(len(calls), losses), losses
     for _ in range(ROUNDS):
-        if not left or better is None:
+        if not remaining or better is None:
             break
-        again = identity_preview(pipelines.in_order(better), premise, progress=progress)
-        left = plan_order.order_problems(again, calls=[calls[place] for place in better])
-        wishes += [replace(loss, first=better[loss.first], then=better[loss.then]) for loss in left]
-        better = plan_order.advised(len(calls), wishes) if left else better
+        preview_again = identity_preview(pipelines.in_order(better), premise, progress=progress)
+        remaining = plan_order.order_problems(
+            preview_again, calls=[calls[place] for place in better]
+        )
+        problems += [
+            replace(loss, first=better[loss.first], then=better[loss.then]) for loss in remaining
+        ]
+        better = plan_order.advised(len(calls), problems) if remaining else better
     return Advice(
         calls=calls,
         losses=tuple(losses),
-        order=None if left else better,
-        torn=plan_order.must_split(wishes),
+        order=None if remaining else better,
+        torn=plan_order.must_split(problems),
         chains=plan_order.alias_chains(preview),
         strays=plan_order.unlinked_events(preview),
     )
@@ -107,7 +111,7 @@ def in_advised_order(pipelines: Pipelines, premise: Premise) -> Pipelines:
     """Return plans in the advised order.
 
     Raises:
-        MappingError: No order loses nothing.
+        MappingError: Something is lost in every order.
     """
     advice = advise(pipelines, premise)
     if advice.order is None:

@@ -1,4 +1,4 @@
-"""Ids of a back-fill's plans that differ only in how they are written, so that one person becomes two."""
+"""Ids in the plans of a back-fill that differ only in their written form: one person would become two."""
 
 from collections.abc import Sequence
 from contextlib import closing
@@ -15,7 +15,7 @@ from cio_frames.values.patterns import EMAIL
 CODE = "id.other-form"
 EXAMPLES = 3
 MOST_IDS = 1_000_000
-"""More different ids of all plans are compared by a sample of them, the same of each plan."""
+"""With more different ids in all plans, a sample of ids is compared, the same in each plan."""
 
 _IDS = pl.Schema({"value": pl.String, "rows": pl.Int64})
 
@@ -24,9 +24,9 @@ _IDS = pl.Schema({"value": pl.String, "rows": pl.Int64})
 class OtherForm:
     """Ids of one plan that another has in another form."""
 
-    plan: int  # whose ids are nobody
+    plan: int  # whose ids are unknown
     of: int  # the plan that has the people
-    how: str  # in what they differ, one of `identity.known_forms.FORMS`
+    how: str  # the difference, one of `identity.known_forms.FORMS`
     column: str
     ids: int
     rows: int
@@ -40,9 +40,9 @@ class OtherForm:
         pairs = ", ".join(f"{one!r} for {other!r}" for one, other in self.examples)
         return (
             f"{about}{many(self.ids, 'id')} in {many(self.rows, 'row')} of plan {self.plan + 1} "
-            f"{'is' if self.ids == 1 else 'are'} nobody in plan {self.of + 1}, which has the same in "
-            f"another form ({pairs}). They differ in {self.how} only, and Customer.io would make "
-            "other people of them."
+            f"{'is' if self.ids == 1 else 'are'} missing in plan {self.of + 1}, which has the same in "
+            f"another form ({pairs}). They differ in {self.how} only, and Customer.io would create "
+            "separate people for them."
         )
 
     @property
@@ -54,33 +54,33 @@ class OtherForm:
 
 
 class IdCounts:
-    """The different ids of a table with their rows, or of so many ids one where there are too many.
+    """The different ids of a table with their rows, or a sample of them if there are too many.
 
     Attributes:
-        share: How many ids each stands for.
+        share: How many ids each one of the sample stands for.
     """
 
     def __init__(self) -> None:
         self.share: int = 1
-        self._kept = [_IDS.to_frame()]
+        self._parts = [_IDS.to_frame()]
         self._height, self._limit = 0, MOST_IDS
 
     def add(self, counted: pl.DataFrame) -> None:
         """Add the ids of a chunk, as `counted_ids` gives them."""
-        self._kept.append(_sampled(counted, self.share))
-        self._height += self._kept[-1].height
+        self._parts.append(_sampled(counted, self.share))
+        self._height += self._parts[-1].height
         while self._height > self._limit:
-            self._kept = [self.counts(self.share)]
-            self._height = self._kept[0].height
+            self._parts = [self.counts(self.share)]
+            self._height = self._parts[0].height
             if self._height > MOST_IDS:
                 self.share *= 2
-                self._kept = [_sampled(self._kept[0], self.share)]
-                self._height = self._kept[0].height
+                self._parts = [_sampled(self._parts[0], self.share)]
+                self._height = self._parts[0].height
             self._limit = max(MOST_IDS, 2 * self._height)
 
     def counts(self, share: int) -> pl.DataFrame:
-        """Return the ids and their rows; of so many ids one."""
-        joined = pl.concat(self._kept).group_by("value").agg(pl.col("rows").sum())
+        """Return the ids and their rows; one of `share` ids."""
+        joined = pl.concat(self._parts).group_by("value").agg(pl.col("rows").sum())
         return _sampled(joined, share)
 
 
@@ -96,7 +96,7 @@ def counted_ids(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame
 
 
 def read_ids(table: Table, mapping: MessageMapping) -> IdCounts:
-    """Return the ids of a table, in a pass over its columns of ids only."""
+    """Return the ids of a table, reading only the columns with ids."""
     counts = IdCounts()
     if not list(person_ids(mapping)):
         return counts
@@ -114,10 +114,10 @@ def read_ids(table: Table, mapping: MessageMapping) -> IdCounts:
 def other_forms(mappings: Sequence[MessageMapping], counts: Sequence[IdCounts]) -> list[OtherForm]:
     """Return the ids of each plan that only another plan has, in another form, the most first."""
     ids, share = _ids(counts)
-    people = [place for place, each in enumerate(mappings) if each.call.name == "identify"]
-    found = _differing(ids, people=people or [0])
+    people = [place for place, mapping in enumerate(mappings) if mapping.call.name == "identify"]
+    pairs = _differing(ids, people=people or [0])
     columns = [_label(mapping) for mapping in mappings]
-    groups = found.group_by("plan", "of", "how", maintain_order=True).agg(
+    groups = pairs.group_by("plan", "of", "how", maintain_order=True).agg(
         ids=pl.col("value").n_unique(),
         rows=pl.col("rows").sum(),
         examples=pl.concat_list("value", "known").head(EXAMPLES),
@@ -139,52 +139,52 @@ def other_forms(mappings: Sequence[MessageMapping], counts: Sequence[IdCounts]) 
 
 
 def _differing(ids: pl.DataFrame, *, people: Sequence[int]) -> pl.DataFrame:
-    """Return ids that are nobody where people are planned, with the id that is somebody there.
+    """Return ids that the plans of people do not have, with the id that they have in another form.
 
-    Two forms that one plan of people has are two people, whoever else names them.
+    Two forms in one plan of people are two people.
     """
     planned = ids.filter(pl.col("plan").is_in(people))
-    known = planned.group_by(known="value").agg(of=pl.col("plan").min())
-    given = ids.join(known.select(value="known", since="of"), on="value", how="left")
+    first_plans = planned.group_by(known="value").agg(of=pl.col("plan").min())
+    others = ids.join(first_plans.select(value="known", since="of"), on="value", how="left")
     if len(people) == 1:
-        given = given.filter(pl.col("since").is_null())
-    if given.is_empty():  # mostly everybody is known, and no id is looked at closely
-        return given.with_columns(of=pl.lit(None, pl.Int64), known="value", how="value")
-    from cio_frames.identity.known_forms import (
+        others = others.filter(pl.col("since").is_null())
+    if others.is_empty():  # most often: all ids are known
+        return others.with_columns(of=pl.lit(None, pl.Int64), known="value", how="value")
+    from cio_frames.identity.known_forms import (  # for back-fills alone
         FORMS,
         difference_between,
         normalized_forms,
-    )  # for back-fills alone
-
-    plain = planned.select("plan", known="value", plain=normalized_forms("value")[-1])
-    forms = plain.group_by("plan", "plain").agg(forms=pl.len())
-    apart = forms.filter(pl.col("forms") > 1)["plain"].unique()
-    given = given.with_columns(plain=normalized_forms("value")[-1]).filter(
-        pl.col("since").is_null() | ~pl.col("plain").is_in(apart.implode())
     )
-    first = plain.group_by("plain", "known").agg(of=pl.col("plan").min())
-    pairs = given.join(first, on="plain").filter(
+
+    simplified = planned.select("plan", known="value", plain=normalized_forms("value")[-1])
+    forms_per_plan = simplified.group_by("plan", "plain").agg(forms=pl.len())
+    ambiguous = forms_per_plan.filter(pl.col("forms") > 1)["plain"].unique()
+    others = others.with_columns(plain=normalized_forms("value")[-1]).filter(
+        pl.col("since").is_null() | ~pl.col("plain").is_in(ambiguous.implode())
+    )
+    first = simplified.group_by("plain", "known").agg(of=pl.col("plan").min())
+    pairs = others.join(first, on="plain").filter(
         pl.col("value") != pl.col("known"),
         pl.col("plan") != pl.col("of"),
         pl.col("since").is_null() | (pl.col("of") < pl.col("since")),
     )
-    named = pairs.with_columns(how=difference_between("value", "known"))
+    with_difference = pairs.with_columns(how=difference_between("value", "known"))
     same_plan = ids.select("plan", known="value", names_both=pl.lit(value=True))
-    told = named.join(same_plan, on=["plan", "known"], how="left").filter(
+    reported = with_difference.join(same_plan, on=["plan", "known"], how="left").filter(
         (pl.col("how") != FORMS[-1]) | pl.col("names_both").is_null()
     )
-    return told.sort("plan", "value", "of", "known").unique(
+    return reported.sort("plan", "value", "of", "known").unique(
         ["value", "plan"], keep="first", maintain_order=True
     )
 
 
-def _ids(each: Sequence[IdCounts]) -> tuple[pl.DataFrame, int]:
-    """Return the different ids of each plan with their rows, and how many ids each stands for."""
-    share = max(counts.share for counts in each)
+def _ids(counts_by_plan: Sequence[IdCounts]) -> tuple[pl.DataFrame, int]:
+    """Return the different ids of each plan with their rows, and how many ids each one stands for."""
+    share = max(counts.share for counts in counts_by_plan)
     while True:
         parts = [
             counts.counts(share).select("value", pl.lit(place, pl.Int64).alias("plan"), "rows")
-            for place, counts in enumerate(each)
+            for place, counts in enumerate(counts_by_plan)
         ]
         if sum(part.height for part in parts) <= MOST_IDS:
             return pl.concat(parts), share
@@ -192,7 +192,7 @@ def _ids(each: Sequence[IdCounts]) -> tuple[pl.DataFrame, int]:
 
 
 def _sampled(ids: pl.DataFrame, share: int) -> pl.DataFrame:
-    """Return one of so many ids, all forms of one id alike: what can differ is at the ends."""
+    """Return one of `share` ids, with all forms of an id or none: forms differ at the ends only."""
     if share == 1:
         return ids
     middle = pl.col("value").str.strip_chars(" \t\u00a0\u200b\ufeff0.").str.to_lowercase()

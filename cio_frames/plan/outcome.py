@@ -1,4 +1,4 @@
-"""What happens when plans are sent, as one sentence of counts."""
+"""What sending plans does, as one sentence of counts, and what has to be allowed for it."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ RECENT: Final = f"less than {LIMITS['trigger_hours'].value} hours old"
 
 
 def destination(client: Client) -> str:
-    """Return where a client sends, as a sentence names it."""
+    """Return where a client sends, in words."""
     if client.is_local:
         return f"{client.endpoint} on this machine"
     return f"Customer.io {client.region.upper()}"
@@ -37,16 +37,16 @@ def outcome(
     *,
     client: Client | None = None,
 ) -> str:
-    """Return what sending comes to: where, people, objects and events, and what needs a second look.
+    """Return what sending does, in a sentence: where, people, objects, events, and warnings.
 
-    `preview` is what the last identity preview of the same pipelines came to; without one nobody
-    knows who is new. `client` is the last one that the plan was given, if there was one.
+    `preview` has the counts of the last identity preview of the same pipelines; without one it is
+    unknown who is new. `client` is the last one that was passed to the plan, if there was one.
     """
     sent = [pipeline for pipeline in pipelines if pipeline.full_check.valid]
     if not sent:
         return ""
     parts = [*_subjects(sent, preview), *_warnings(sent, preview), *_campaigns(sent)]
-    excluded = sum(each.full_check.rows - each.full_check.valid for each in pipelines)
+    excluded = sum(pipeline.full_check.rows - pipeline.full_check.valid for pipeline in pipelines)
     if excluded:
         parts.insert(1, f"{many(excluded, 'row')} excluded")
     text = "; ".join(parts)
@@ -54,7 +54,7 @@ def outcome(
 
 
 def _subjects(pipelines: Sequence[Pipeline], preview: PreviewCounts | None) -> Iterator[str]:
-    """Yield what each plan sends; the people of a preview are those of all plans."""
+    """Yield what each plan sends; a preview counts the people of all plans together."""
     parts = []
     if preview is not None:
         counts = [(preview.summary[name], word) for name, word in PREVIEWED.items()]
@@ -63,43 +63,45 @@ def _subjects(pipelines: Sequence[Pipeline], preview: PreviewCounts | None) -> I
         people = preview.summary["creates"] + preview.summary["updates"]
         parts.append(f"{many(people, 'person', 'people')}: {compared}{changes or 'none changed'}")
     for pipeline in pipelines:
-        found = pipeline.full_check
-        people = many(found.people, "person", "people")
+        check = pipeline.full_check
+        people = many(check.people, "person", "people")
         if pipeline.call == "identify":
             parts += [] if preview else [f"{people} created or updated"]
         elif pipeline.call == "alias":
-            merges = many(found.valid, "profile")
+            merges = many(check.valid, "profile")
             parts += [] if preview else [f"{merges} merged into others, which cannot be undone"]
         elif pipeline.call == "group":
-            parts.append(f"{many(found.objects, 'object')} created or updated, with {people}")
+            parts.append(f"{many(check.objects, 'object')} created or updated, with {people}")
         else:
-            parts.append(f"{many(found.valid, EVENTS[pipeline.call])} of {people}")
+            parts.append(f"{many(check.valid, EVENTS[pipeline.call])} of {people}")
     yield " and ".join(parts)
 
 
 def _warnings(pipelines: Sequence[Pipeline], preview: PreviewCounts | None) -> Iterator[str]:
-    """Yield what cannot be undone, and what does not happen as asked."""
+    """Yield what cannot be undone, and what Customer.io may ignore."""
     counts = allowance_counts(pipelines)
     yield from deletions(counts)
     yield from opt_outs(counts)
     if preview is not None:
         ignored, certainty = sum(preview.conflicts.values()), "will"
     else:
-        ignored = sum(each.full_check.kinds.affected.get("ignored", 0) for each in pipelines)
+        ignored = sum(
+            pipeline.full_check.kinds.affected.get("ignored", 0) for pipeline in pipelines
+        )
         certainty = "may"
     if ignored:
         yield f"{many(ignored, 'row')} with changes that Customer.io {certainty} ignore"
 
 
 def _campaigns(pipelines: Sequence[Pipeline]) -> Iterator[str]:
-    """Yield how many events can start campaigns, of calls that start any."""
+    """Yield how many events can start campaigns, if there are calls that can."""
     if any(pipeline.call in TRIGGERING for pipeline in pipelines):
         events = allowance_counts(pipelines).campaigns(pipelines[0].clock())
         yield from campaigns(events) if events.total else ("no campaigns",)
 
 
 def allowance_counts(pipelines: Iterable[Pipeline]) -> AllowanceCounts:
-    """Return what rows do that needs an allowance; after the full check only of rows that would be sent."""
+    """Return the counts that need an allowance; after the full check, only of rows that would be sent."""
     return AllowanceCounts.joined(pipeline.before_send.allowances for pipeline in pipelines)
 
 
@@ -128,9 +130,9 @@ def opt_outs(counts: AllowanceCounts) -> Iterator[str]:
 
 
 class Needs(msgspec.Struct, frozen=True, kw_only=True):
-    """What has to be allowed for Customer.io to get these rows: of each kind how many, and what they do."""
+    """What has to be allowed to send rows to Customer.io: how many of each kind, and what they do."""
 
-    counts: dict[str, int]  # without those of which there are none
+    counts: dict[str, int]  # without zeros
     sentences: Mapping[str, str]
 
     @property
@@ -140,7 +142,7 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def needs(pipelines: Sequence[Pipeline], preview: PreviewCounts | None = None) -> Needs:
-    """Return what sending these plans needs now; the merges of identifies are those of the last preview."""
+    """Return what sending these plans needs now; merges by identify are those of the last preview."""
     rows = allowance_counts(pipelines)
     events = rows.campaigns(pipelines[0].clock())
     automatic = 0 if preview is None else preview.automatic_merges
@@ -168,10 +170,10 @@ def allowing(
     *,
     client: Client | None = None,
 ) -> str:
-    """Return what to type to send plans, if something has to be allowed; arguments as for `outcome`."""
-    found = needs(pipelines, preview)
-    is_free = not found.counts or (client is not None and client.is_local)
-    return "" if is_free else f"plan.send(client, {found.argument})"
+    """Return the code that sends plans if something has to be allowed, else ""; arguments as for `outcome`."""
+    needed = needs(pipelines, preview)
+    is_free = not needed.counts or (client is not None and client.is_local)
+    return "" if is_free else f"plan.send(client, {needed.argument})"
 
 
 def _merges(rows: AllowanceCounts, preview: PreviewCounts | None) -> Iterator[str]:
@@ -180,6 +182,6 @@ def _merges(rows: AllowanceCounts, preview: PreviewCounts | None) -> Iterator[st
         yield f"{merging} people, which cannot be undone"
     if preview is not None and preview.automatic_merges:
         people = many(preview.automatic_merges, "person is", "people are")
-        told = f"{people} merged by identify, which cannot be undone"
-        compared = " (counted without the people of the workspace; see plan.identity(known=...))"
-        yield told if preview.is_compared else told + compared
+        sentence = f"{people} merged by identify, which cannot be undone"
+        caveat = " (counted without the people of the workspace; see plan.identity(known=...))"
+        yield sentence if preview.is_compared else sentence + caveat

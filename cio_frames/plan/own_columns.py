@@ -1,4 +1,4 @@
-"""Columns that this package has added to rows that come back: why they were not sent."""
+"""Columns that this package added to the input rows: the reasons why they were not sent."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
@@ -22,47 +22,47 @@ _CODES = frozenset({*(check.code for check in CATALOGUE), *NOTE_TEXTS, "identity
 
 
 def without_own_columns(table: Table, arguments: CallArguments, *, checks: Checks) -> Table:
-    """Return a table without the columns that this package added, unless one of them is asked for."""
-    if arguments.body is not None:  # nothing is sent that nobody named
+    """Return a table without the columns that this package added, except those that arguments name."""
+    if arguments.body is not None:  # only named columns are sent
         return table
-    asked = set(_named(arguments))
+    named = set(_named(arguments))
     codes = _CODES | {check.code for check in checks.rules}
-    names = [name for name in own_columns(table, codes=codes) if name not in asked]
+    names = [name for name in own_columns(table, codes=codes) if name not in named]
     return table.without_reason_columns(names) if names else table
 
 
 def own_columns(table: Table, *, codes: frozenset[str]) -> list[str]:
-    """Return the columns that `plan.rejected` and `run.failed()` add, known by name and content."""
+    """Return the columns that `plan.rejected` and `run.failed()` add, by their names and contents."""
     names = table.schema().names()
     reasons = [name for name in names if name.rstrip("_") == OF_PLANS]
-    ours = {word: [name for name in names if name.rstrip("_") == word] for word in OF_RUNS}
-    if not reasons and not all(ours.values()):
+    by_word = {word: [name for name in names if name.rstrip("_") == word] for word in OF_RUNS}
+    if not reasons and not all(by_word.values()):
         return []
     with frame_errors(table.label):
-        sample = table.lazy.select(*reasons, *chain(*ours.values())).head(SAMPLE_ROWS).collect()
-    found = [name for name in reasons if _are_reasons(sample[name], codes)]
-    return found + (_of_runs(sample, ours) if all(ours.values()) else [])
+        sample = table.lazy.select(*reasons, *chain(*by_word.values())).head(SAMPLE_ROWS).collect()
+    added = [name for name in reasons if _are_reasons(sample[name], codes)]
+    return added + (_of_runs(sample, by_word) if all(by_word.values()) else [])
 
 
-def _of_runs(sample: pl.DataFrame, ours: Mapping[str, Sequence[str]]) -> list[str]:
-    """Return the four columns of `run.failed()`, of several of a name those that were added last."""
-    states = [name for name in ours["state"] if _are_within(sample[name], FAILED)]
+def _of_runs(sample: pl.DataFrame, by_word: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the four columns of `run.failed()`; of several with one name, the last ones."""
+    states = [name for name in by_word["state"] if _are_within(sample[name], FAILED)]
     if not states:
         return []
-    return [states[-1] if word == "state" else max(ours[word], key=len) for word in OF_RUNS]
+    return [states[-1] if word == "state" else max(by_word[word], key=len) for word in OF_RUNS]
 
 
-def _are_within(values: pl.Series, known: Iterable[str]) -> bool:
-    given = values.drop_nulls().cast(pl.String, strict=False)
-    return len(given) > 0 and bool(given.is_in(list(known)).all())
+def _are_within(values: pl.Series, choices: Iterable[str]) -> bool:
+    texts = values.drop_nulls().cast(pl.String, strict=False)
+    return len(texts) > 0 and bool(texts.is_in(list(choices)).all())
 
 
 def _are_reasons(values: pl.Series, codes: frozenset[str]) -> bool:
-    """Return whether each value is codes, at least one of which is known: rules of then may be gone."""
-    given = values.drop_nulls().cast(pl.String, strict=False)
-    is_code = given.str.contains(r"^[\w.-]+\.[\w-]+( [\w.-]+\.[\w-]+)*$")
-    known = given.str.split(" ").explode(empty_as_null=True).is_in(list(codes))
-    return len(given) > 0 and bool(is_code.all()) and bool(known.any())
+    """Return whether all values are codes, and at least one is known: others may be of former rules."""
+    texts = values.drop_nulls().cast(pl.String, strict=False)
+    is_code = texts.str.contains(r"^[\w.-]+\.[\w-]+( [\w.-]+\.[\w-]+)*$")
+    is_known = texts.str.split(" ").explode(empty_as_null=True).is_in(list(codes))
+    return len(texts) > 0 and bool(is_code.all()) and bool(is_known.any())
 
 
 def _named(arguments: CallArguments) -> Iterator[str]:

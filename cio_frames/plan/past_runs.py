@@ -31,12 +31,12 @@ ResumedRun_co = TypeVar("ResumedRun_co", covariant=True)
 
 @runtime_checkable
 class Resumable(Protocol[ResumedRun_co]):
-    """A plan that sends elsewhere than on this machine, and takes up there what a run left."""
+    """A plan that is not sent from this process, and resumes its own runs."""
 
     def resumed(
         self, directory: Path | str, client: Client, *, options: SendOptions
     ) -> ResumedRun_co:
-        """Finish what the run of this directory left."""
+        """Send what the run of this directory has not finished."""
 
 
 @overload
@@ -72,19 +72,18 @@ def resume(
     progress: ShowProgress = "auto",
     wait: bool = True,
 ) -> Run | ResumedRun_co:
-    """Finish what a run left: after a crash, an interrupt or an outage.
+    """Finish a run after a crash, an interrupt or an outage.
 
-    What arrived is not sent again. What is pending is sent; what is in doubt follows a policy by
-    call and age: events, people and groups are sent again within a day of their first attempt,
-    form submissions never.
+    What arrived is not sent again; what is pending is sent. Messages in doubt are sent again within a
+    day of their first attempt, except form submissions, which never are.
 
     Args:
         directory: The run's directory, `audit/<run>`.
         client: Where to send; the same workspace.
         plan: The plan or back-fill the run was made from. Messages are not kept on disk, so it
             is needed in another process than the one that made the run.
-        in_doubt: "resend", "skip" (take as arrived) or "report" (leave in doubt) instead of the
-            policy.
+        in_doubt: "resend", "skip" (count as arrived) or "report" (leave in doubt) for all messages in
+            doubt instead.
         progress: "auto", False, a kind of display, or a function that gets the states.
         wait: Whether to wait for the end.
 
@@ -116,7 +115,7 @@ def reconcile(
     seed: int | None = None,
     progress: ShowProgress = "auto",
 ) -> "Reconciliation":
-    """Compare what a workspace holds now with what a run should have left there, as `run.reconcile` does.
+    """Compare a workspace with what a run should have left there, as `run.reconcile` does.
 
     Args:
         directory: The run's directory, `audit/<run>`.
@@ -141,8 +140,8 @@ def reconcile(
         >>> with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
         ...     run = plan.send(workspace.client(), audit=folder, progress=False)
         ...     export = pl.DataFrame({"id": ["u1", "u2"], "tier": ["pro", "basic"]})
-        ...     found = cio.reconcile(run.audit, export, plan, progress=False)
-        >>> found.differences.select("kind", "id", "name", "expected", "actual").rows()
+        ...     result = cio.reconcile(run.audit, export, plan, progress=False)
+        >>> result.differences.select("kind", "id", "name", "expected", "actual").rows()
         [('other value', 'u2', 'tier', 'free', 'basic')]
     """
     original = _made_from(directory, plan, how="cio.reconcile({!r}, client, plan)")
@@ -163,11 +162,11 @@ def undo(
     settings: Settings | None = None,
     checks: Checks | None = None,
 ) -> "Undo[Backfill]":
-    """Do what `run.undo` does, for the run of a directory. Nothing is sent.
+    """Return the undo of the run of a directory, as `run.undo` does. Nothing is sent.
 
     Args:
         directory: The run's directory, `audit/<run>`.
-        known: The people as they were before the run; those that it has kept without.
+        known: The people as they were before the run; without it, those that the run has kept.
         plan: The plan or back-fill the run was made from. Messages are not kept on disk, so it is
             needed in another process than the one that made the run.
         objects: As for `run.undo`.

@@ -1,4 +1,4 @@
-"""The people whom plans are about, as they are before a run: read from the workspace, kept with the run."""
+"""The people that plans are about, as they are before a run: read from the workspace, kept with the run."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,8 +19,8 @@ from cio_frames.spec import PersonIdType
 from cio_frames.views.displays import ShowProgress
 from cio_frames.workspaces import Client
 
-FEW: Final = 5_000
-"""Up to so many identifiers are read one hundred with each request; for more, all people are exported."""
+MAX_READ_BY_NAME: Final = 5_000
+"""Up to this many identifiers are read, one hundred with each request; beyond, all people are exported."""
 _REFERENCES: Final = ("user", "previous")
 _KINDS: Final[tuple[PersonIdType, ...]] = ("id", "email", "cio_id")
 
@@ -28,34 +28,38 @@ _KINDS: Final[tuple[PersonIdType, ...]] = ("id", "email", "cio_id")
 def people_before(
     pipelines: Pipelines, client: SendingClient, *, progress: ShowProgress
 ) -> pl.DataFrame:
-    """Return the people whom plans name, as the workspace holds them, with the attributes that the plans send.
+    """Return the people that plans name, as they are in the workspace, with the attributes that plans send.
 
     Raises:
         MissingKeyError: The client has no App API key.
         MissingLibraryError: The library of the encryption is missing.
-        WorkspaceReadError: They cannot be read.
+        WorkspaceReadError: The people cannot be read.
     """
     former_people.require_library()
     client.require_reading()
     if not isinstance(client, Client):
-        raise MappingError(
-            "keep_undo=True reads people: pass a client that cio.connect() has made."
-        )
+        raise MappingError("keep_undo=True reads people: pass a client made by cio.connect().")
     named = named_people(pipelines)
-    if named.height > FEW:
-        return among(client.people(attributes=_sent(pipelines), progress=progress), named)
-    each = [
+    if named.height > MAX_READ_BY_NAME:
+        return among(
+            client.people(attributes=_sent_attributes(pipelines), progress=progress), named
+        )
+    people_by_kind = [
         client.attributes(named.filter(pl.col("kind") == kind)["value"].to_list(), id_type=kind)
         for kind in _KINDS
     ]
-    return pl.concat(each).drop("timestamps", "unsubscribed").unique("cio_id", maintain_order=True)
+    return (
+        pl.concat(people_by_kind)
+        .drop("timestamps", "unsubscribed")
+        .unique("cio_id", maintain_order=True)
+    )
 
 
 def kept_people(directory: Path | str) -> pl.DataFrame:
     """Return the people that a run has kept.
 
     Raises:
-        MappingError: It has kept none.
+        MappingError: The run has kept none.
         AuditCorruptError: The file is missing or changed, or the key is another one.
     """
     disk, where = opened(directory)
@@ -77,12 +81,12 @@ def kept_people(directory: Path | str) -> pl.DataFrame:
 
 
 def named_people(pipelines: Pipelines) -> pl.DataFrame:
-    """Return the identifiers that messages name, as kind and value; addresses without their case."""
-    found = []
+    """Return the identifiers that messages name, as kind and value; addresses in lower case."""
+    identifiers = []
     with closing(identity_parts(pipelines, NONE_WANTED)) as parts:
         for columns, _ in parts:
-            found += [each for frame in columns.frames() for each in _of_frame(frame)]
-    return pl.concat(found).drop_nulls().unique(maintain_order=True)
+            identifiers += [part for frame in columns.frames() for part in _identifiers(frame)]
+    return pl.concat(identifiers).drop_nulls().unique(maintain_order=True)
 
 
 def among(people: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
@@ -90,13 +94,13 @@ def among(people: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
     lower = pl.col("email").str.to_lowercase()
     values = {kind: named.filter(pl.col("kind") == kind)["value"].implode() for kind in _KINDS}
     tests = [
-        (lower if kind == "email" else pl.col(kind)).is_in(each).fill_null(value=False)
-        for kind, each in values.items()
+        (lower if kind == "email" else pl.col(kind)).is_in(wanted).fill_null(value=False)
+        for kind, wanted in values.items()
     ]
     return people.filter(pl.any_horizontal(tests))
 
 
-def _of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _identifiers(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
     for name in _REFERENCES:
         if name in frame.columns:
             value = pl.col(name)
@@ -108,21 +112,21 @@ def _of_frame(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
                 .when(is_mail(name)).then(value.str.to_lowercase())
                 .otherwise(value).alias("value"),
             )  # fmt: skip
-    for kind_, name in (("id", "id"), ("email", "email")):
+    for name in ("id", "email"):
         if name in frame.columns:
             value = pl.col(name).str.to_lowercase() if name == "email" else pl.col(name)
-            yield frame.select(pl.lit(kind_).alias("kind"), value.alias("value"))
+            yield frame.select(pl.lit(name).alias("kind"), value.alias("value"))
 
 
-def _sent(pipelines: Pipelines) -> list[str]:
+def _sent_attributes(pipelines: Pipelines) -> list[str]:
     """Return the attributes of people that messages write."""
     names: dict[str, None] = {}
-    for each in pipelines.all:
-        body = each.mapping.call.body
-        if each.call in ("identify", "form"):
+    for pipeline in pipelines.all:
+        body = pipeline.mapping.call.body
+        if pipeline.call in ("identify", "form"):
             names |= {
                 s.path[1]: None
-                for s in each.mapping.fields
+                for s in pipeline.mapping.fields
                 if s.path[:1] == (body,) and len(s.path) > 1
             }
     return [name for name in names if name not in _KINDS]

@@ -425,10 +425,9 @@ class _JointResults:
     previews: dict[Any, "PreviewCounts"] = field(default_factory=dict)
     other_forms: list[OtherForm] | None = None
     client: Client | None = None
-    reviewed: str = ""  # a sentence about the saved plan that is applied
-    workspace_people: dict[Client, pl.DataFrame] = field(
-        default_factory=dict
-    )  # as each client has read them
+    origin: str = ""  # a sentence about the saved plan that is applied, or the run that is undone
+    send_call: str = "plan.send(client, {})"  # the code that sends the plans
+    workspace_people: dict[Client, pl.DataFrame] = field(default_factory=dict)  # by who read them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -487,9 +486,9 @@ class Pipelines:
         return self._results.workspace_people
 
     @property
-    def reviewed(self) -> str:
-        """A sentence about the saved plan that is applied; empty if there is none."""
-        return self._results.reviewed
+    def send_call(self) -> str:
+        """The code that sends the plans, with {} for the allowances."""
+        return self._results.send_call
 
     @property
     def last_preview(self) -> PreviewCounts | None:
@@ -501,9 +500,9 @@ class Pipelines:
         """The last client that was passed to send or to estimate."""
         return self._results.client
 
-    def apply(self, reviewed: str) -> None:
-        """Keep a sentence about the saved plan that is applied, for the record of the run."""
-        self._results.reviewed = reviewed
+    def set_origin(self, origin: str, *, send_call: str) -> None:
+        """Keep what the plans are made from, for the record of the run, and how they are sent."""
+        self._results.origin, self._results.send_call = origin, send_call
 
     def remember_client(self, client: Client) -> None:
         """Keep the client, for the next report."""
@@ -624,14 +623,14 @@ class Pipelines:
                     yield place, call.name, rows.filter(pl.lit(events) | sets_state(call))
 
     def reminders(self) -> tuple[str, ...]:
-        """Return notes for a run: the saved plan that is applied, and the conflicts that were predicted."""
-        applied = (self._results.reviewed,) if self._results.reviewed else ()
+        """Return notes for a run: what the plans are made from, and the conflicts that were predicted."""
+        origin = (self._results.origin,) if self._results.origin else ()
         if self.last_preview is None:
-            return applied
+            return origin
         conflicts = self.last_preview.conflicts
         rows = sum(conflicts.values())
         if not rows:
-            return applied
+            return origin
         kinds = ", ".join(f"{kind} ({count:,})" for kind, count in conflicts.items())
         verb = (
             "will not have the effect it asks" if rows == 1 else "will not have the effect they ask"
@@ -640,7 +639,7 @@ class Pipelines:
             f"The identity preview predicted conflicts: {many(rows, 'row')} {verb} for, although "
             f"Customer.io answers 200: {kinds}."
         )
-        return (*applied, conflicts_note)
+        return (*origin, conflicts_note)
 
     @property
     def other_forms(self) -> list[OtherForm]:

@@ -1,4 +1,4 @@
-"""Plans, and several of them in order: what would be sent, shown and looked at before anything is."""
+"""Plans and back-fills: what would be sent, to be checked, previewed and rehearsed before it is."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ from cio_frames.views.displays import ShowProgress
 from cio_frames.views.document import Document
 from cio_frames.views.render import bundle
 
-if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at and sent without
+if TYPE_CHECKING:  # loaded when they are used: most plans are sent without them
     from cio_frames.plan.corrected import Corrected
     from cio_frames.plan.estimate import Estimate
     from cio_frames.plan.identity_preview import IdentityPreview, OnConflict
@@ -51,7 +51,7 @@ if TYPE_CHECKING:  # loaded when they are asked for: most plans are looked at an
     from cio_frames.run.undo import Undo
 
 LATENCY_S = 0.15
-"""How long a request to Customer.io takes, as far as anybody can say beforehand."""
+"""How long a request to Customer.io is expected to take."""
 
 _CLIENT = (
     "Pass a client: plan.send(cio.connect()) uses the keys in your environment, "
@@ -67,7 +67,7 @@ def require_client(client: object) -> None:
 
 
 def allowed(allow: Mapping[str, int | str] | None) -> dict[str, int] | None:
-    """Return the numbers of `allow=`; None if it was not given."""
+    """Return the numbers in `allow=`; None if it was not passed."""
     if allow is None:
         return None
     from cio_frames.plan.allowances import allowances
@@ -76,7 +76,7 @@ def allowed(allow: Mapping[str, int | str] | None) -> dict[str, int] | None:
 
 
 def _require_allowed(pipelines: Pipelines, client: Client, options: SendOptions) -> None:
-    """Raise if sending does more than is allowed; on this machine it may, unless numbers were given."""
+    """Raise if sending does more than is allowed; on this machine, only if numbers were passed."""
     if options.allow is None and client.is_local:
         return
     from cio_frames.plan.allowances import merge_preview, require_allowed
@@ -86,12 +86,12 @@ def _require_allowed(pipelines: Pipelines, client: Client, options: SendOptions)
 
 
 _INTERNAL = frozenset({"pipeline", "pipelines", "require_sendable"})
-"""What only this package asks of plans; completion does not offer it."""
+"""Members for this package, which completion does not offer."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sendable:
-    """What can be done with a plan, and in the same way with several in order."""
+    """What can be done with a plan or a back-fill."""
 
     pipelines: Pipelines
 
@@ -112,16 +112,16 @@ class Sendable:
         largest: int = LARGEST,
         progress: ShowProgress = "auto",
     ) -> "IdentityPreview[Plan | Backfill]":
-        """Show which people the rows create, update, merge and confuse.
+        """Preview which people the rows create, update and merge, and the conflicts between them.
 
         Args:
             known: An export of the workspace's people: any table with the columns id, email,
                 cio_id and anonymous_id. Without it everybody counts as new. With the column
                 unsubscribed (or attributes, as JSON) the opt-outs that end are counted. A client
-                with an App API key reads them itself, once for this plan; to read them again,
+                with an App API key reads the people itself, once for this plan; to read them again,
                 pass `client.people()`.
-            settings: How the workspace is set up; a new one without.
-            on_conflict: "report" tells only; "reject" leaves out the rows that cause conflicts
+            settings: How the workspace is set up; as a new one if not given.
+            on_conflict: "report" only reports; "reject" excludes the rows that cause conflicts
                 (`.plan` of the result sends the rest); "refuse" raises.
             largest: The most identifiers that one person may have; ten times as many rows.
             progress: As for `send`; shown for large plans only.
@@ -175,8 +175,8 @@ class Sendable:
 
         premise = premise_of(self.pipelines, known, settings=settings, progress=progress)
 
-        def send(client: Client, **chosen: Any) -> Run:
-            options = SendOptions(**chosen)
+        def send(client: Client, **values: Any) -> Run:
+            options = SendOptions(**values)
             return self._sent(client, options, self._prepared(client, options))
 
         return rehearse(self.pipelines, premise, send=send, progress=progress)
@@ -192,13 +192,13 @@ class Sendable:
         price_per_profile: float | None = None,
         progress: ShowProgress = "auto",
     ) -> "Estimate":
-        """Tell what sending will take: requests, bytes, time, new profiles and their price.
+        """Estimate what sending takes: requests, bytes, time, new profiles and their price.
 
         Args:
-            client: Where it would go, for its limits.
+            client: Where the plan would be sent, for its limits.
             known: As for `identity`; without it everybody counts as new.
             settings: As for `identity`.
-            rate: Most requests per second, where there is no client.
+            rate: The most requests per second, if there is no client.
             latency_s: How long Customer.io takes to answer.
             price_per_profile: What a new profile costs.
             progress: As for `send`.
@@ -241,10 +241,10 @@ class Sendable:
 
         Args:
             path: The file, such as "july.cioplan".
-            client: Where it is to be sent; with it, the plan can be applied to that workspace only.
+            client: Where to send; with it, the plan can be applied to that workspace only.
             known: As for `identity`.
             settings: As for `identity`.
-            expires: How long it may be applied; None for ever.
+            expires: How long it may be applied; None for no limit.
 
         Raises:
             SavedPlanError: The file cannot be written.
@@ -279,31 +279,31 @@ class Sendable:
         allow: Mapping[str, int | str] | None = None,
         keep_undo: bool = False,
     ) -> Run:
-        """Check again, send, show progress, and record what became of every row.
+        """Check again, send, show progress, and record the outcome of every row.
 
         Args:
             client: Where to send: `cio.connect(...)` or `cio.sandbox().client()`.
             audit: Directory of the records of all runs.
             progress: "auto", False, a kind of display, or a function that gets the states.
-            wait: Whether to wait for the end; without, `run.wait()` and `run.stop()` do.
+            wait: Whether to wait for the end; otherwise `run.wait()` and `run.stop()` can be called.
             repeat: Whether to send again what an earlier run in `audit` delivered.
             in_doubt: What to do with messages that an earlier run left in doubt: "resend",
-                "skip", "report"; without, it depends on the call and on their age.
+                "skip", "report"; by default it depends on the call and on their age.
             durability: What the record is safe against: a "power" cut, or the end of the
                 "process".
-            pii: What the record keeps of identifiers: keyed hashes ("hmac"), nothing but row
-                numbers and message ids ("ids"), or themselves ("full").
-            allow: The most "campaigns" (events that can start some), "opt_outs" that may end,
-                "deletions" and "merges", as `{"campaigns": 37}`, in figures or in words. None allows
-                nothing to happen in Customer.io, and everything on this machine.
-            keep_undo: Whether to read the people whom the rows name before anything is sent, and to
+            pii: How the record keeps identifiers: as keyed hashes ("hmac"), not at all, only row
+                numbers and message ids ("ids"), or as they are ("full").
+            allow: How many "campaigns" (events that can start some), "opt_outs" that end,
+                "deletions" and "merges" are allowed, as `{"campaigns": 37}`, in figures or in words.
+                None allows none of them in Customer.io, and all of them on this machine.
+            keep_undo: Whether to read the people that the rows name before anything is sent, and to
                 keep them with the record, encrypted, so that `run.undo()` needs no export. It needs
                 an App API key.
 
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
             AllowanceError: More than `allow` would happen; nothing was sent.
-            RunStoppedError: The answers forbid going on; its `run` tells about each row.
+            RunStoppedError: The answers forbid going on; its `run` has the outcome of each row.
 
         Examples:
             >>> import polars as pl, cio_frames as cio, tempfile
@@ -335,7 +335,7 @@ class Sendable:
         allow: Mapping[str, int | str] | None = None,
         keep_undo: bool = False,
     ) -> Run:
-        """Do what `send` does, and let other tasks go on meanwhile.
+        """Send as `send` does, without blocking other tasks.
 
         Args:
             client: Where to send.
@@ -351,7 +351,7 @@ class Sendable:
         Raises:
             PlanRefusedError: Something has to be fixed or allowed first; nothing was sent.
             AllowanceError: More than `allow` would happen; nothing was sent.
-            RunStoppedError: The answers forbid going on; its `run` tells about each row.
+            RunStoppedError: The answers forbid going on; its `run` has the outcome of each row.
         """
         options = SendOptions(
             audit=audit, progress=progress, wait=False, repeat=repeat, in_doubt=in_doubt,
@@ -367,7 +367,7 @@ class Sendable:
     def _prepared(
         self, client: Client, options: SendOptions
     ) -> tuple[Job, RowSelection, ExitStack]:
-        """Return what a run is given to do, which rows it sends, and what keeps others from starting."""
+        """Return the job of a run, the rows that it sends, and a lock that keeps other runs from starting."""
         self.require_sendable()
         require_client(client)
         for pipeline in self.pipelines.all:
@@ -383,9 +383,9 @@ class Sendable:
 
             former = people_before(self.pipelines, client, progress=options.progress)
             job = replace(job, former_people=former)
-        with ExitStack() as held:
-            held.enter_context(starting(job, client=client, directory=options.audit))
-            return job, select_rows(job, client, options, now=now), held.pop_all()
+        with ExitStack() as stack:
+            stack.enter_context(starting(job, client=client, directory=options.audit))
+            return job, select_rows(job, client, options, now=now), stack.pop_all()
 
     def _sent(
         self,
@@ -402,20 +402,20 @@ class Sendable:
         options: SendOptions,
         prepared: tuple[Job, RowSelection, ExitStack],
     ) -> Run:
-        job, selection, held = prepared
-        with held:
+        job, selection, lock = prepared
+        with lock:
             run = new_run(job, client=client, options=options, selection=selection)
         PLANS_BY_RUN[str(run.audit)] = self
         return run
 
 
 PLANS_BY_RUN: WeakValueDictionary[str, Sendable] = WeakValueDictionary()
-"""What the runs of this process were made from, as long as somebody keeps it."""
+"""The plans of the runs of this process, as long as they are referenced."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Plan(TablePlan, Sendable):
-    """What would be sent for one table. Nothing leaves before `send`.
+    """What would be sent for one table. Nothing is sent before `send`.
 
     Attributes:
         checks: Which checks apply.
@@ -423,30 +423,29 @@ class Plan(TablePlan, Sendable):
 
     @property
     def findings(self) -> Any:
-        """Everything the checks found, worst first, as a frame of the user's library.
+        """All findings of the checks, worst first, as a frame of the user's library.
 
         Columns are row, code, severity, column, value, message and hint; row is empty where a
         finding is about the whole table.
         """
-        found = as_texts(self.pipeline.full_check.findings)
+        findings = as_texts(self.pipeline.full_check.findings)
         if self.pipelines.library == "pandas":  # where a missing text would be a NaN
-            found = found.with_columns(pl.col(pl.String).fill_null(""))
-        return self._native(found)
+            findings = findings.with_columns(pl.col(pl.String).fill_null(""))
+        return self._native(findings)
 
     @property
     def rejected(self) -> Any:
         """The rows that would not be sent, all their columns, plus `reasons`."""
-        lost = self.pipeline.full_check.reasons.sort("row")
-        extra = lost.select(pl.col("row").alias(ROW), pl.col("code").alias("reasons"))
-        return self.pipeline.table.pick(lost["row"], extra)
+        reasons = self.pipeline.full_check.reasons.sort("row")
+        extra = reasons.select(pl.col("row").alias(ROW), pl.col("code").alias("reasons"))
+        return self.pipeline.table.pick(reasons["row"], extra)
 
     def corrected(self, rows: "Corrected") -> "Plan":
-        """Return a new plan for rows that were left out and have been corrected since.
+        """Return a new plan for rows that were excluded and have been corrected since.
 
-        The call, its arguments, the checks and the repairs are the same. Each column gets the type
-        that it had, whatever a spreadsheet made of it; columns that the table did not have, and the
-        reasons, are left out. Rows are numbered as in the corrected table, in reports and in the
-        record.
+        The call, its arguments, the checks and the repairs are the same. Each column gets its former
+        type, whatever a spreadsheet has made of it; the reasons and columns that the table did not
+        have are ignored. Reports and the record number the rows as in the corrected table.
 
         Args:
             rows: The corrected rows: a frame, or the path of a CSV or Parquet file such as
@@ -471,7 +470,7 @@ class Plan(TablePlan, Sendable):
 
 
 class Backfill(Sendable):
-    """Several plans in order. Each begins when everything before it has arrived.
+    """Several plans in order. Each starts after everything before it has arrived.
 
     Args:
         plans: The plans; at least one.
@@ -500,22 +499,22 @@ class Backfill(Sendable):
 
     @property
     def findings(self) -> pl.DataFrame:
-        """What the checks found, with `plan`, the position of the plan, in front.
+        """The findings of the checks, after `plan`, the position of the plan.
 
-        `id.other-form` is found of the plans together: ids that another plan has in another form.
+        `id.other-form` is about the plans together: ids that another plan has in another form.
         """
         frames = [
-            as_texts(each.full_check.findings).select(pl.lit(place).alias("plan"), pl.all())
-            for place, each in enumerate(self.pipelines.checked())
+            as_texts(pipeline.full_check.findings).select(pl.lit(place).alias("plan"), pl.all())
+            for place, pipeline in enumerate(self.pipelines.checked())
         ]
         return pl.concat([*frames, findings_of(self.pipelines.other_forms)])
 
     @property
     def summary(self) -> pl.DataFrame:
-        """What the checks found, one line for each code and column, with `plan` in front."""
+        """The findings of the checks, one line for each code and column, after `plan`."""
         frames = [
-            summary(each).select(pl.lit(place).alias("plan"), pl.all())
-            for place, each in enumerate(self.pipelines.checked())
+            summary(pipeline).select(pl.lit(place).alias("plan"), pl.all())
+            for place, pipeline in enumerate(self.pipelines.checked())
         ]
         return pl.concat(frames)
 
@@ -526,7 +525,7 @@ class Backfill(Sendable):
         settings: Settings | None = None,
         progress: ShowProgress = "auto",
     ) -> "Advice":
-        """Tell what the order of the plans loses, and which order loses nothing.
+        """Return what is lost in the order of the plans, and an order in which nothing is.
 
         Args:
             known: As for `identity`.
@@ -540,7 +539,7 @@ class Backfill(Sendable):
         return advise(self.pipelines, premise, progress=progress)
 
     def __repr__(self) -> str:
-        if not hasattr(self, "pipelines"):  # a traceback shows it before it is made
+        if not hasattr(self, "pipelines"):  # in a traceback of its constructor
             return object.__repr__(self)
         return text.render(self._document())
 
@@ -548,13 +547,13 @@ class Backfill(Sendable):
         return bundle(self._document())
 
     def _document(self) -> Document:
-        each = self.pipelines.checked()
-        told = outcome(each, self.pipelines.last_preview, client=self.pipelines.client)
-        views = [replace(plan_view(plan), allowing="") for plan in each]
+        pipelines, preview = self.pipelines.checked(), self.pipelines.last_preview
+        client = self.pipelines.client
+        views = [replace(plan_view(pipeline), allowing="") for pipeline in pipelines]
         return report.backfill(
             with_other_forms(views, self.pipelines.other_forms),
-            outcome=told,
-            allowing=allowing(each, self.pipelines.last_preview, client=self.pipelines.client),
+            outcome=outcome(pipelines, preview, client=client),
+            allowing=allowing(pipelines, preview, client=client),
         )
 
 
@@ -572,7 +571,7 @@ def backfill(
         known: An export of the workspace's people, or a client that reads them, for the advice.
 
     Raises:
-        MappingError: There is no plan, `order` is neither of the two, or no order loses nothing.
+        MappingError: There is no plan, `order` has another value, or something is lost in every order.
 
     Examples:
         >>> import polars as pl, cio_frames as cio

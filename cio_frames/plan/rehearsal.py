@@ -1,4 +1,4 @@
-"""Rehearsal: send everything to a private workspace, and hold it against the preview."""
+"""Rehearsal: send everything to a private workspace, and compare the result with the preview."""
 
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 SHOWN: Final = 20
 COMPARED_ROWS: Final = 10_000
-"""Of so many rows the attributes are compared; of more rows, or people before, those of a part."""
+"""Up to this many rows and earlier people all attributes are compared; beyond, those of a part."""
 _TALLY: Final = pl.Schema({"subject": pl.String, "count": pl.Int64})
 DIFFERENCES: Final = pl.Schema({
     "what": pl.String,
@@ -60,16 +60,16 @@ _FAILURE_KINDS: Final = tuple(sorted(FAILED - {"rejected"}))
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Rehearsal:
-    """What the preview said, held against what a workspace made of the same messages.
+    """The preview, compared with what a workspace made of the same messages.
 
     Attributes:
-        compared: How many there were of each thing, as predicted and as they came.
-        differences: Everything that came another way, one line each; empty if nothing did.
-        without_effect: Why rows change nothing, in whole or in part: each rule with how many rows
-            and the first of its sentences.
-        counts: What became of the rows.
+        compared: How many there are of each thing, as predicted and in the result.
+        differences: Everything that was predicted differently, one line each; empty if nothing was.
+        without_effect: Why rows change nothing, or not all that they should: each rule with its number
+            of rows and its first sentence.
+        counts: The rows in each state.
         label: What was rehearsed.
-        open: The open settings that both rest on, None without one.
+        open: The open settings that both depend on; None if there are none.
     """
 
     compared: pl.DataFrame
@@ -81,12 +81,12 @@ class Rehearsal:
 
     @property
     def as_predicted(self) -> bool:
-        """Whether everything came as predicted, also that rows are without effect."""
+        """Whether everything is as predicted, including the rows without effect."""
         return not self.differences.height
 
     @property
     def identical(self) -> bool:
-        """Whether everything came as predicted, and all that was sent has its effect."""
+        """Whether everything is as predicted, and all rows that were sent have their effect."""
         return self.as_predicted and not self.without_effect.height
 
     def __repr__(self) -> str:
@@ -101,25 +101,26 @@ class Rehearsal:
             f"{number(rows - self.counts['rejected_local'])} of {many(rows, 'row')} were sent in "
             f"{many(requests, 'request')} to a private workspace on this machine."
         )
-        found = many(self.differences.height, "difference")
-        compared = Table(("what", "predicted", "actual"), self.compared.rows(), right={1, 2})
-        if self.identical:
-            came = with_open_settings("Everything arrived as predicted.", self.open)
-            told = Paragraph(f"{sent} {came}", "lead")
-            verdict = Badge("✓ identical", "good")
-            return Document(Heading("Rehearsal", self.label, verdict), (told, compared))
-        lost = [self._lost()] if self.without_effect.height else []
-        if self.as_predicted:
-            came = "Everything arrived as predicted, but Customer.io will ignore some of it."
-            told = Paragraph(f"{sent} {with_open_settings(came, self.open)}", "lead")
-            verdict = Badge("! as predicted: some rows ignored", "care")
-            return Document(Heading("Rehearsal", self.label, verdict), (told, *lost, compared))
-        differ = with_open_settings(f"{found} between the preview and the result.", self.open)
-        told = Paragraph(f"{sent} {differ}", "lead")
-        heading = Heading("Rehearsal", self.label, Badge(f"✕ {found}", "bad"))
-        return Document(heading, (told, *lost, compared, self._differing()))
+        outcome, verdict = self._outcome()
+        body: list[Node] = [Paragraph(f"{sent} {with_open_settings(outcome, self.open)}", "lead")]
+        if self.without_effect.height:
+            body.append(self._ignored())
+        body.append(Table(("what", "predicted", "actual"), self.compared.rows(), right={1, 2}))
+        if not self.as_predicted:
+            body.append(self._differing())
+        return Document(Heading("Rehearsal", self.label, verdict), body)
 
-    def _lost(self) -> Node:
+    def _outcome(self) -> tuple[str, Badge]:
+        if not self.as_predicted:
+            differences = many(self.differences.height, "difference")
+            sentence = f"{differences} between the preview and the result."
+            return sentence, Badge(f"✕ {differences}", "bad")
+        if self.without_effect.height:
+            sentence = "Everything arrived as predicted, but Customer.io will ignore some of it."
+            return sentence, Badge("! as predicted: some rows ignored", "care")
+        return "Everything arrived as predicted.", Badge("✓ identical", "good")
+
+    def _ignored(self) -> Node:
         headers = ("rule", "rows", "first case")
         table = Table(headers, self.without_effect.rows(), right={1})
         return Section("Ignored by Customer.io, entirely or in part", [table])
@@ -134,19 +135,19 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """What is compared, as predicted and as it came: frames of columns `subject` and `count`."""
+    """What is compared, as predicted and in the result: frames of columns `subject` and `count`."""
 
     what: str
     predicted: pl.DataFrame
     actual: pl.DataFrame
 
     def totals(self) -> tuple[str, int, int]:
-        """Return how many there are on either side."""
+        """Return how many there are, as predicted and in the result."""
         return self.what, int(self.predicted["count"].sum()), int(self.actual["count"].sum())
 
     def differences(self) -> pl.DataFrame:
-        """Return the subjects that are not there as often as predicted."""
-        both = _both(self.predicted, self.actual).filter(pl.col("count") != pl.col("other"))
+        """Return the subjects whose counts differ."""
+        both = _joined(self.predicted, self.actual).filter(pl.col("count") != pl.col("other"))
         return both.sort("subject").select(
             pl.lit(self.what).alias("what"), "subject", predicted="count", actual="other"
         )
@@ -156,15 +157,15 @@ class Side:
 def _one_display(
     progress: ShowProgress, *, label: str
 ) -> Generator[Callable[[ProgressState], None]]:
-    """Give what shows the states of preview and run in one display, as those of a rehearsal."""
+    """Provide a function that shows the progress of preview and run in one display."""
     shown, began, is_shown = display(progress), monotonic(), False
 
     def update(state: ProgressState) -> None:
         nonlocal is_shown
-        named = replace(state, label=f"the rehearsal of {label}", record="")
-        if named.phase == "finished":  # what came is still to be compared
-            named = replace(named, phase="finishing")
-        (shown.update if is_shown else shown.show)(named)
+        rehearsal_state = replace(state, label=f"the rehearsal of {label}", record="")
+        if rehearsal_state.phase == "finished":  # the result is still to be compared
+            rehearsal_state = replace(rehearsal_state, phase="finishing")
+        (shown.update if is_shown else shown.show)(rehearsal_state)
         is_shown = True
 
     yield update
@@ -181,10 +182,10 @@ def rehearse(
     send: Callable[..., Run],
     progress: ShowProgress = False,
 ) -> Rehearsal:
-    """Send plans to a private workspace that nobody else sees, and compare.
+    """Send plans to a private workspace, and compare.
 
-    The workspace starts from the people of the premise, has its settings, and its clock stands
-    still, as that of the preview does. No record is left behind.
+    The workspace starts with the people and the settings of the premise, and its clock does not move,
+    like that of the preview. No record is left behind.
 
     Raises:
         PlanRefusedError: Something has to be fixed or allowed first.
@@ -193,8 +194,8 @@ def rehearse(
         preview = identity_preview(pipelines, premise, progress=update)
         predicted, without_effect = _predicted(preview), _without_effect(preview)
         forms, opens = _mapped_forms(pipelines, preview), join_settings(preview.summary["open"])
-        del preview  # what is not compared is not needed while everything is sent
-        counts, actual, attributes = _sent(
+        del preview  # to free its memory while everything is sent
+        counts, actual, attributes = _send(
             pipelines, premise, predicted, forms, send=partial(send, progress=update)
         )
     sides = [Side(what, side, actual[what]) for what, side in predicted.items() if what in actual]
@@ -213,7 +214,7 @@ def rehearse(
     )
 
 
-def _sent(
+def _send(
     pipelines: Pipelines,
     premise: Premise,
     predicted: Mapping[str, pl.DataFrame],
@@ -221,7 +222,7 @@ def _sent(
     *,
     send: Callable[..., Run],
 ) -> tuple[dict[str, int], dict[str, pl.DataFrame], Side]:
-    """Send plans to a private workspace; return the run's counts, what came of it, and the attributes."""
+    """Send plans to a private workspace; return the counts of the run, the result, and the attributes."""
     with (
         sandbox(
             settings=premise.settings, clock=lambda: premise.now, page=False, forms=forms
@@ -234,11 +235,12 @@ def _sent(
         people, failures = _people(before.people), _failures(before.failures)
         run = send(workspace.client(), audit=folder)
         actual = _actual(workspace.outcome(), premise)
-        # Those of the export whom no row is about stay as they were.
-        untouched = _least(_less(actual["people"], predicted["people"]), people)
-        actual["people"] = _less(actual["people"], untouched)
-        actual["failures"] = _less(actual["failures"], failures)
-        actual["rejected rows"] = _places(_refused(run))
+        # People of the export that no row is about stay as they were.
+        untouched = _in_both(_minus(actual["people"], predicted["people"]), people)
+        actual["people"] = _minus(actual["people"], untouched)
+        actual["failures"] = _minus(actual["failures"], failures)
+        rejected = Audit(run.audit).scan().filter(pl.col("state") == "rejected_server")
+        actual["rejected rows"] = _places(rejected.select("plan", "row").collect())
         of_groups = "events of groups"
         if predicted[of_groups].is_empty() and actual[of_groups].is_empty():
             del actual[of_groups]
@@ -248,27 +250,32 @@ def _sent(
 def _attributes(
     pipelines: Pipelines, premise: Premise, workspace: "Sandbox[Any]", run: Run
 ) -> Side:
-    """Return the attributes that people should have, beside those that they have.
+    """Return the attributes that people should have, and those that they have.
 
-    Of many rows a part is compared: what their messages alone make, here and in the workspace.
+    If there are many rows, only a part is compared: what their messages alone make of the people.
     """
     columns = Audit(run.audit).scan().select("run_id", "plan", "row", "state")
     now = pl.lit(premise.now).alias("first_attempt_at")
     rows = collected(columns, run.audit).with_columns(now, now.alias("finished_at"))
-    known, what = premise.workspace_people, "attributes"
+    known_people, what = premise.workspace_people, "attributes"
     messages: list[Arrived] | None = None
-    if rows.height <= COMPARED_ROWS and (known is None or known.height <= COMPARED_ROWS):
-        held = workspace.people
+    if rows.height <= COMPARED_ROWS and (
+        known_people is None or known_people.height <= COMPARED_ROWS
+    ):
+        people = workspace.people
     else:
-        known, every = None, -(-rows.height // COMPARED_ROWS)
-        messages = [each for each in arrived(pipelines, rows, every=every) if _has_id(each)]
-        held = workspace.people_of(_ids(messages, run_id=run.run_id))
+        known_people, step = None, -(-rows.height // COMPARED_ROWS)
+        sample = arrived(pipelines, rows, every=step)
+        messages = [item for item in sample if "messageId" in item.message]  # forms have no ids
+        people = workspace.people_of(_ids(messages, run_id=run.run_id))
         what = f"attributes ({number(len(messages))} rows)"
-    wanted = expected(pipelines, rows, before=known, settings=premise.settings, messages=messages)
-    reconciler = Reconciler(wanted, before=known, window=None)
-    reconciler.exported(held)
+    wanted = expected(
+        pipelines, rows, before=known_people, settings=premise.settings, messages=messages
+    )
+    reconciler = Reconciler(wanted, before=known_people, window=None)
+    reconciler.compare_export(people)
     counts = reconciler.counts.frame().filter(pl.col("what") == "attributes")
-    same = [("as sent", int(counts["as_expected"].sum()))]
+    as_sent = [("as sent", int(counts["as_expected"].sum()))]
     lines = reconciler.differences().select(
         pl.format(
             "{}: {} is {}, not {}", pl.coalesce("id", "email", pl.lit("somebody")),
@@ -278,42 +285,35 @@ def _attributes(
     )  # fmt: skip
     return Side(
         what,
-        _tally(pl.DataFrame([*same, *lines.rows()], schema=_TALLY, orient="row")),
-        _tally(pl.DataFrame(same, schema=_TALLY, orient="row")),
+        _tally(pl.DataFrame([*as_sent, *lines.rows()], schema=_TALLY, orient="row")),
+        _tally(pl.DataFrame(as_sent, schema=_TALLY, orient="row")),
     )
 
 
-def _has_id(each: Arrived) -> bool:
-    """Return whether a message can be found by its id: form submissions have none."""
-    return "messageId" in each.message
-
-
 def _ids(messages: Iterable[Arrived], *, run_id: str) -> set[str]:
-    """Return the ids of messages, and those under which the run may have sent them."""
-    ids = [each.message["messageId"] for each in messages]
-    made = [each for each in ids if each.isascii() and len(each) == ID_CHARACTERS]
-    return {*ids, *(run_ids(pl.Series(made), seed=run_id) if made else ())}
-
-
-def _refused(run: Run) -> pl.DataFrame:
-    """Return the places of the rows that the workspace has refused."""
-    refused = Audit(run.audit).scan().filter(pl.col("state") == "rejected_server")
-    return refused.select("plan", "row").collect()
+    """Return the ids of messages, and the ids under which the run may have sent them."""
+    ids = [item.message["messageId"] for item in messages]
+    derived = [
+        message_id
+        for message_id in ids
+        if message_id.isascii() and len(message_id) == ID_CHARACTERS
+    ]
+    return {*ids, *(run_ids(pl.Series(derived), seed=run_id) if derived else ())}
 
 
 def _mapped_forms(pipelines: Pipelines, preview: Preview) -> dict[str, dict[str, str]]:
-    """Return the forms whose fields are sent under names of their own, as they are mapped."""
-    own = {place: own_names(pipeline.mapping) for place, pipeline in enumerate(pipelines.all)}
+    """Return the mappings of forms whose fields are sent under their own names."""
+    names = {place: own_names(pipeline.mapping) for place, pipeline in enumerate(pipelines.all)}
     forms: dict[str, dict[str, str]] = {}
     submitted = preview.changes.filter(pl.col("rule") == FORM_SUBMITTED.name)
     for place, form_id in submitted.select("plan", "subject").unique().iter_rows():
-        if own[place]:
-            forms.setdefault(form_id, {}).update(own[place])
+        if names[place]:
+            forms.setdefault(form_id, {}).update(names[place])
     return forms
 
 
 def _predicted(preview: Preview) -> dict[str, pl.DataFrame]:
-    """Return how often each thing is there as the preview says."""
+    """Return how often the preview has each thing."""
     changes = preview.changes
     of_groups = changes.filter(pl.col("rule") == EVENT_GROUP.name)
     touched = preview.people.filter("known", ~pl.col("action").is_in(REMOVALS))
@@ -324,7 +324,7 @@ def _predicted(preview: Preview) -> dict[str, pl.DataFrame]:
         "merges": _merges(preview.merges),
         "objects": _objects(preview.groups.filter(pl.col("action") != "delete")),
         "relationships": _relations(preview.relationships),
-        "anonymous events": _visits(unlinked.rename({"outcome": "attribution"})),
+        "anonymous events": _anonymous_events(unlinked.rename({"outcome": "attribution"})),
         "events of groups": _tally(of_groups.select("subject")),
         "opt-outs ended": _all(preview.summary["opt_outs_ended"]),
         "failures": _failures(changes),
@@ -332,32 +332,32 @@ def _predicted(preview: Preview) -> dict[str, pl.DataFrame]:
     }
 
 
-def _actual(came: "Outcome", premise: Premise) -> dict[str, pl.DataFrame]:
-    """Return how often each thing is there in a workspace."""
-    given = (
+def _actual(outcome: "Outcome", premise: Premise) -> dict[str, pl.DataFrame]:
+    """Return how often a workspace has each thing."""
+    exported = (
         set()
         if premise.workspace_people is None
         else set(premise.workspace_people["cio_id"].drop_nulls())
     )
     return {
-        "people": _people(came.people),
-        "total people": _all(came.people.height),
-        "merges": _merges(_as_previewed(came.merges, given=given)),
-        "objects": _objects(came.objects),
-        "relationships": _relations(came.relationships),
-        "anonymous events": _visits(came.unattributed),
-        "events of groups": _tally(came.group_events),
+        "people": _people(outcome.people),
+        "total people": _all(outcome.people.height),
+        "merges": _merges(_as_previewed(outcome.merges, exported=exported)),
+        "objects": _objects(outcome.objects),
+        "relationships": _relations(outcome.relationships),
+        "anonymous events": _anonymous_events(outcome.unattributed),
+        "events of groups": _tally(outcome.group_events),
         "opt-outs ended": _all(
-            count_ended(people_opted_out(premise.workspace_people), came.attributes_of)
+            count_ended(people_opted_out(premise.workspace_people), outcome.attributes_of)
         ),
-        "failures": _failures(came.failures),
+        "failures": _failures(outcome.failures),
     }
 
 
 def _without_effect(preview: Preview) -> pl.DataFrame:
-    """Return why rows change nothing in whole or in part, the most frequent reason first."""
-    lost = preview.changes.filter(pl.col("kind").is_in(sorted(FAILED)))
-    each = lost.group_by(pl.col("rule").cast(pl.String)).agg(
+    """Return why rows change nothing, or not all that they should, the most frequent reason first."""
+    ignored = preview.changes.filter(pl.col("kind").is_in(sorted(FAILED)))
+    by_rule = ignored.group_by(pl.col("rule").cast(pl.String)).agg(
         pl.struct("plan", "row").n_unique().alias("rows"),
         pl.struct("key", "other", "subject").first().alias("first"),
     )
@@ -367,30 +367,34 @@ def _without_effect(preview: Preview) -> pl.DataFrame:
             row["rows"],
             sentence(row["rule"], **row["first"], labels=preview.labels),
         )
-        for row in each.sort("rows", "rule", descending=[True, False]).iter_rows(named=True)
+        for row in by_rule.sort("rows", "rule", descending=[True, False]).iter_rows(named=True)
     ]
     return pl.DataFrame(lines, schema=WITHOUT_EFFECT, orient="row")
 
 
 def _people(people: pl.DataFrame) -> pl.DataFrame:
-    """Return everybody with everything that a preview tells of a person."""
-    visitors = pl.col("anonymous_ids").list.sort().list.join(", ")
-    named = pl.format("{} / {} [{}] {} events", _said("id"), _said("email"), visitors, "events")
-    return _tally(people.select(subject=named))
+    """Return all people, with everything that a preview has of a person."""
+    anonymous_ids = pl.col("anonymous_ids").list.sort().list.join(", ")
+    subject = pl.format(
+        "{} / {} [{}] {} events", _or_none("id"), _or_none("email"), anonymous_ids, "events"
+    )
+    return _tally(people.select(subject=subject))
 
 
 def _merges(rows: pl.DataFrame) -> pl.DataFrame:
     moved = "{} moved, {} later, {} lost"
     counts = ("events_moved", "events_later", "events_lost")
     removed = pl.col("removed").list.join(", ")
-    told = pl.format(f"{{}} into {{}} ({{}}, {moved})", removed, _said("kept"), "why", *counts)
-    return _tally(rows.select(subject=told))
+    subject = pl.format(
+        f"{{}} into {{}} ({{}}, {moved})", removed, _or_none("kept"), "why", *counts
+    )
+    return _tally(rows.select(subject=subject))
 
 
-def _as_previewed(merges: pl.DataFrame, *, given: Collection[str]) -> pl.DataFrame:
-    """Return the merges of a workspace without the cio_ids that no export gave."""
+def _as_previewed(merges: pl.DataFrame, *, exported: Collection[str]) -> pl.DataFrame:
+    """Return the merges of a workspace without cio_ids that are in no export."""
     removed = [
-        [key for key in keys if key != f"cio_{cio_id}" or cio_id in given]
+        [key for key in keys if key != f"cio_{cio_id}" or cio_id in exported]
         for cio_id, keys in merges.select("removed", "removed_keys").iter_rows()
     ]
     return merges.with_columns(
@@ -404,17 +408,17 @@ def _objects(objects: pl.DataFrame) -> pl.DataFrame:
 
 def _relations(rows: pl.DataFrame) -> pl.DataFrame:
     columns = ("object_type_id", "object_id", "id", "email", "anonymous_id")
-    return _tally(rows.select(subject=pl.concat_str(map(_said, columns), separator=" / ")))
+    return _tally(rows.select(subject=pl.concat_str(map(_or_none, columns), separator=" / ")))
 
 
-def _visits(events: pl.DataFrame) -> pl.DataFrame:
-    """Return the events of nobody by visitor, and why they are nobody's."""
-    subject = pl.format("{} ({})", _said("anonymous_id"), "attribution")
+def _anonymous_events(events: pl.DataFrame) -> pl.DataFrame:
+    """Return the anonymous events by anonymous id, and why they belong to no person."""
+    subject = pl.format("{} ({})", _or_none("anonymous_id"), "attribution")
     return _tally(events.select(count=pl.col("events").cast(pl.Int64), subject=subject))
 
 
 def _failures(rules: pl.DataFrame) -> pl.DataFrame:
-    """Return the rules by which things failed, of columns `kind` and `rule`."""
+    """Return the rules by which changes failed, from columns `kind` and `rule`."""
     failed = rules.filter(pl.col("kind").is_in(_FAILURE_KINDS))
     return _tally(failed.select(subject=pl.col("rule").cast(pl.String)))
 
@@ -427,31 +431,31 @@ def _all(count: int) -> pl.DataFrame:
     return pl.DataFrame({"subject": ["all"], "count": [count]}, schema=_TALLY)
 
 
-def _said(name: str) -> pl.Expr:
+def _or_none(name: str) -> pl.Expr:
     return pl.col(name).fill_null("None")
 
 
 def _tally(subjects: pl.DataFrame) -> pl.DataFrame:
-    """Return how often each subject is there; a line without a count is there once."""
+    """Return how often there is each subject; without the column `count`, each line counts once."""
     counted = subjects if "count" in subjects.columns else subjects.with_columns(count=pl.lit(1))
     return (
         counted.group_by("subject").agg(pl.col("count").sum()).select(_TALLY.names()).cast(_TALLY)
     )
 
 
-def _both(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    """Return how often each subject is there in one, and as `other` in the other."""
-    found = one.join(other.rename({"count": "other"}), on="subject", how="full", coalesce=True)
-    return found.with_columns(pl.col("count", "other").fill_null(0))
+def _joined(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return how often there is each subject in one frame, and as `other` in the other."""
+    joined = one.join(other.rename({"count": "other"}), on="subject", how="full", coalesce=True)
+    return joined.with_columns(pl.col("count", "other").fill_null(0))
 
 
-def _less(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    """Return how much more often each subject is there in one."""
-    more = _both(one, other).select("subject", count=pl.col("count") - pl.col("other"))
+def _minus(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return how much more often there is each subject in one frame than in the other."""
+    more = _joined(one, other).select("subject", count=pl.col("count") - pl.col("other"))
     return more.filter(pl.col("count") > 0)
 
 
-def _least(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
-    """Return how often each subject is there in both."""
+def _in_both(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Return how often there is each subject in both frames."""
     shared = one.join(other.rename({"count": "other"}), on="subject")
     return shared.select("subject", count=pl.min_horizontal("count", "other"))

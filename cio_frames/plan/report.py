@@ -1,4 +1,4 @@
-"""A plan as the plain values that its report is drawn from."""
+"""The content of the report of a plan, as the views need it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ from cio_frames.views.report import PlanView, TimelineView
 from cio_frames.views.wording import many
 
 MOST_SAVED = 50_000
-"""Characters of a list of findings up to which a report holds it as a file too."""
+"""The most characters of a list of findings that a report has as a file too."""
 
 WRITES = {
     "pandas": 'to_csv("{}", index=False)',
@@ -36,7 +36,7 @@ WRITES = {
 SAVED = ("severity", "code", "columns", "rows", "message", "repair", "examples")
 
 MOST_ALONE, LISTED = 3, 20
-"""Columns of one code that are told one by one, and that are listed where there are more."""
+"""The most columns of one code that are shown one by one, and that are listed if there are more."""
 
 SHOWN_PAYLOADS = 2
 MOST_BARS = 80
@@ -54,16 +54,16 @@ SUMMARY = pl.Schema({
 def plan_view(
     pipeline: Pipeline, preview: PreviewCounts | None = None, *, client: Client | None = None
 ) -> PlanView:
-    """Return what a plan's report shows; `preview` and `client` are the last ones, as for `outcome`."""
-    found, findings = pipeline.full_check, tuple(_findings(pipeline))
+    """Return the content of a plan's report; `preview` and `client` are the last ones, as for `outcome`."""
+    check, findings = pipeline.full_check, tuple(_findings(pipeline))
     return PlanView(
         call=pipeline.call,
         source=pipeline.table.label,
-        rows=found.rows,
-        valid=found.valid,
-        rejected=found.rows - found.valid,
-        bytes=found.bytes,
-        batches=found.batches,
+        rows=check.rows,
+        valid=check.valid,
+        rejected=check.rows - check.valid,
+        bytes=check.bytes,
+        batches=check.batches,
         mapping=pipeline.mapping.describe(),
         findings=findings,
         payloads=tuple(_payloads(pipeline)),
@@ -78,34 +78,34 @@ def plan_view(
 
 
 def _saved(findings: Sequence[FindingView]) -> str:
-    """Return the findings as the text of a CSV file; what the report does not show is not in it."""
+    """Return the findings that the report shows as the text of a CSV file."""
     text = csv(_summarized(findings).select(SAVED)) if findings else ""
     return text if len(text) <= MOST_SAVED else ""
 
 
 def _saving(pipeline: Pipeline) -> Iterator[tuple[str, str]]:
-    """Yield what to type to save every finding, and the excluded rows."""
+    """Yield the code that saves every finding, and the excluded rows."""
     write = WRITES[pipeline.table.library]
-    found = pipeline.full_check
-    if found.kinds.kinds.height:
+    check = pipeline.full_check
+    if check.kinds.kinds.height:
         yield "Every finding, with its row:", f"plan.findings.{write.format('findings.csv')}"
-    if found.valid < found.rows:
-        told = "The excluded rows, with the reasons:"
-        yield told, f"plan.rejected.{write.format('rejected.csv')}"
+    if check.valid < check.rows:
+        label = "The excluded rows, with the reasons:"
+        yield label, f"plan.rejected.{write.format('rejected.csv')}"
 
 
 def findings_of(forms: Iterable[OtherForm]) -> pl.DataFrame:
-    """Return as findings the ids that another plan of a back-fill has in another form."""
+    """Return findings about ids that another plan of a back-fill has in another form."""
     rows = [
-        (each.plan, None, CODE, "warn", each.column, each.examples[0][0], each.message, each.hint)
-        for each in forms
+        (form.plan, None, CODE, "warn", form.column, form.examples[0][0], form.message, form.hint)
+        for form in forms
     ]
     schema = {"plan": pl.Int32, **dict.fromkeys(FINDING_SCHEMA, pl.String), "row": pl.Int64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def with_other_forms(views: Sequence[PlanView], forms: Sequence[OtherForm]) -> list[PlanView]:
-    """Return the reports of plans with the ids that another of them has in another form."""
+    """Return the reports of plans with findings about ids that another plan has in another form."""
     return [
         replace(
             view,
@@ -125,21 +125,21 @@ def _other_form(form: OtherForm) -> FindingView:
 
 
 def _payloads(pipeline: Pipeline) -> Iterator[str]:
-    """Yield the first messages, with what is sensitive and allowed masked: reports are kept."""
+    """Yield the first messages; allowed sensitive values are masked, since reports are saved."""
     for message in pipeline.messages(SHOWN_PAYLOADS):
         yield (masked(message) or "") if pipeline.checks.allow_sensitive else message
 
 
 def _findings(pipeline: Pipeline) -> Iterator[FindingView]:
     kinds = pipeline.full_check.kinds.kinds
-    for own in kinds.partition_by("severity", "code", maintain_order=True):
-        views = [_finding(pipeline, kind) for kind in own.iter_rows(named=True)]
-        told = views if own.height <= MOST_ALONE else _as_one(pipeline, views, own)
-        yield from (_with_repair(pipeline, view) for view in told)
+    for of_code in kinds.partition_by("severity", "code", maintain_order=True):
+        views = [_finding(pipeline, kind) for kind in of_code.iter_rows(named=True)]
+        shown = views if of_code.height <= MOST_ALONE else _as_one(pipeline, views, of_code)
+        yield from (_with_repair(pipeline, view) for view in shown)
 
 
 def _finding(pipeline: Pipeline, kind: Mapping[str, Any]) -> FindingView:
-    """Return what is found of one kind, a row of `KIND_SCHEMA`."""
+    """Return a finding of one kind, a row of `KIND_SCHEMA`."""
     code, column, first = kind["code"], kind["column"], kind["first"]
     check = _check(pipeline, code)
     is_offered = code in pipeline.offered
@@ -151,8 +151,8 @@ def _finding(pipeline: Pipeline, kind: Mapping[str, Any]) -> FindingView:
         hint=first["hint"],
         consequence=check.texts.consequence_for(pipeline.call) if check else "",
         examples=tuple(
-            Example(row=each["row"], column=column or "", value=each["value"] or "")
-            for each in kind["examples"] or ()
+            Example(row=example["row"], column=column or "", value=example["value"] or "")
+            for example in kind["examples"] or ()
         ),
         fix=_fix(check, hint=first["hint"]) if is_offered else "",
         columns=(column,) if column else (),
@@ -167,7 +167,7 @@ def _check(pipeline: Pipeline, code: str) -> Check | None:
 def _as_one(
     pipeline: Pipeline, views: Sequence[FindingView], kinds: pl.DataFrame
 ) -> Iterator[FindingView]:
-    """Yield one finding for those of many columns; of refusals each needs an answer of its own."""
+    """Yield one finding for those of many columns; refusals stay apart, since each needs a decision."""
     first, check = views[0], _check(pipeline, views[0].code)
     if check is None or first.severity == "refuse":
         yield from views
@@ -194,27 +194,29 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _with_repair(pipeline: Pipeline, view: FindingView) -> FindingView:
-    """Return a finding whose examples have what they would be sent as after the repair."""
+    """Return a finding with examples of what is sent after the repair."""
     if view.code not in pipeline.offered:
         return view
     check, _ = pipeline.offered[view.code]
     values: dict[tuple[str, int], str | None] = {}
-    for column in {each.column for each in view.examples}:
-        own = [each for each in view.examples if each.column == column]
-        rows = [each.row for each in own if HIDDEN not in each.value]  # the rest stays hidden
+    for column in {example.column for example in view.examples}:
+        of_column = [example for example in view.examples if example.column == column]
+        rows = [
+            example.row for example in of_column if HIDDEN not in example.value
+        ]  # the rest stays hidden
         after = pipeline.after_repair(check, column=column, rows=rows)
         values |= {(column, row): value for row, value in after.items()}
     examples = (
-        replace(each, repaired=values[each.column, each.row] or "")
-        if (each.column, each.row) in values
-        else each
-        for each in view.examples
+        replace(example, repaired=values[example.column, example.row] or "")
+        if (example.column, example.row) in values
+        else example
+        for example in view.examples
     )
     return replace(view, examples=tuple(examples))
 
 
 def _sentence(finding: Mapping[str, Any]) -> str:
-    """Return what a finding says, with the evidence where it is about the whole table."""
+    """Return the sentence of a finding, with the evidence if it is about the whole table."""
     message, evidence = str(finding["message"]), finding["value"]
     is_shown = finding["row"] is not None or not evidence or str(evidence).strip(".") in message
     if is_shown:
@@ -230,7 +232,7 @@ def _page(check: Check | None) -> str:
 
 
 def summary(pipeline: Pipeline) -> pl.DataFrame:
-    """Return what was found, a line for each code and column, as `SUMMARY`."""
+    """Return the findings, a line for each code and column, as `SUMMARY`."""
     return _summarized(_findings(pipeline))
 
 
@@ -252,7 +254,7 @@ def _summarized(findings: Iterable[FindingView]) -> pl.DataFrame:
 
 
 def _fix(check: Check | None, *, hint: str) -> str:
-    """Return what to type for a repair, unless the hint says it already."""
+    """Return the code for a repair, unless it is in the hint."""
     if check is None or check.repair is None or "plan.fix(" in hint:
         return ""
     return f'plan.fix("{check.code}")'
@@ -269,15 +271,15 @@ def _notes(pipeline: Pipeline) -> Iterator[str]:
 
 def _changes(pipeline: Pipeline, code: str) -> str:
     """Return what a repair changed, with an example of before and after."""
-    told = [
+    changes = [
         f"{_where(row)}{_shown(row['before'])} became {_shown(row['after'])}"
         for row in pipeline.changed.filter(pl.col("code") == code).iter_rows(named=True)
     ]
-    return f" ({'; '.join(told)})" if told else ""
+    return f" ({'; '.join(changes)})" if changes else ""
 
 
 def _where(change: Mapping[str, Any]) -> str:
-    """Return where values changed; a column that is sent under another name is told by its names."""
+    """Return where values changed; empty for a column that is sent under another name."""
     if change["rows"] is None:
         return ""
     return f"{many(change['rows'], 'row')} of {change['column']}, e.g. "
@@ -288,18 +290,18 @@ def _shown(values: Sequence[str | None]) -> str:
 
 
 def timeline(pipeline: Pipeline) -> TimelineView | None:
-    """Return the rows that would be sent, over time; None if they have no times to speak of."""
+    """Return the rows that would be sent, over time; None if they have no times."""
     counted = pipeline.full_check.hours
     if counted is None:
         return None
-    known = counted.drop_nulls("hour")
-    if known.is_empty():
+    dated = counted.drop_nulls("hour")
+    if dated.is_empty():
         return None
-    hours = known["hour"].to_list()
+    hours = dated["hour"].to_list()
     first, last = min(hours), max(hours)
     width = next((w for w in WIDTHS_H if (last - first) // w < MOST_BARS), WIDTHS_H[-1])
     bars = (last - first) // width + 1
-    placed = known.with_columns(bar=(pl.col("hour") - first) // width)
+    placed = dated.with_columns(bar=(pl.col("hour") - first) // width)
     return TimelineView(
         first=_moment(first),
         last=_moment(last),
@@ -307,7 +309,7 @@ def timeline(pipeline: Pipeline) -> TimelineView | None:
         older=_filled(placed.filter(~pl.col("recent")), bars=bars),
         recent=_filled(placed.filter("recent"), bars=bars),
         hours=LIMITS["trigger_hours"].value if pipeline.call in TRIGGERING else None,
-        unknown=int(counted["rows"].sum()) - int(known["rows"].sum()),
+        unknown=int(counted["rows"].sum()) - int(dated["rows"].sum()),
     )
 
 

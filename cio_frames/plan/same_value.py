@@ -1,4 +1,4 @@
-"""Whether a workspace holds the value that was sent: it keeps texts, and an export has nothing else."""
+"""Whether a workspace has the value that was sent, although it and its exports have texts only."""
 
 import re
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ _CONSENT: Final = "unsubscribed"
 
 
 def text_of(value: Any) -> str | None:
-    """Return a value as an export has it; nothing where it is null or empty, which look alike there.
+    """Return a value as an export has it; None if it is null or empty, which look the same there.
 
     Examples:
         >>> text_of(True), text_of({"a": [1]}), text_of(""), text_of(0)
@@ -27,16 +27,16 @@ def text_of(value: Any) -> str | None:
     return None if value in EMPTY else text(value)
 
 
-def is_same(name: str, sent: Any, held: Any) -> bool:
-    """Return whether an attribute is held as it was sent.
+def is_same(name: str, sent: Any, actual: Any) -> bool:
+    """Return whether an attribute has the value that was sent.
 
-    What cannot be told apart where all values are texts is the same: `1` and `"1"`, `true` and
-    `"true"`, null and an empty text. What was sent as text is compared letter by letter.
+    Values that look the same as texts are equal: `1` and `"1"`, `true` and `"true"`, null and an empty
+    text. What was sent as text is compared character by character.
 
     Args:
         name: The attribute.
-        sent: Its value after Customer.io's conversions, null where it was removed.
-        held: What an export says: a text, or whatever type its column has.
+        sent: Its value after Customer.io's conversions, null if it was removed.
+        actual: Its value in an export: a text, or of the type of its column.
 
     Examples:
         >>> is_same("score", 12.50, "12.5"), is_same("code", "12.50", "12.5")
@@ -45,57 +45,57 @@ def is_same(name: str, sent: Any, held: Any) -> bool:
         (True, True)
     """
     if name == _CONSENT:
-        return _is_true(sent) == _is_true(held)
-    wanted, found = text_of(sent), text_of(held)
-    if wanted == found:
+        return _is_true(sent) == _is_true(actual)
+    sent_text, actual_text = text_of(sent), text_of(actual)
+    if sent_text == actual_text:
         return True
-    if wanted is None or found is None:
+    if sent_text is None or actual_text is None:
         return False
     if name in _TIMES and seconds(sent) is not None:
-        return seconds(sent) == seconds(held)
-    return _means_the_same(sent, held, texts=(wanted, found))
+        return seconds(sent) == seconds(actual)
+    return _means_the_same(sent, actual, texts=(sent_text, actual_text))
 
 
-def _means_the_same(sent: Any, held: Any, *, texts: tuple[str, str]) -> bool:
-    """Return whether two values of which one is no text mean the same."""
-    if isinstance(sent, bool) or isinstance(held, bool):
+def _means_the_same(sent: Any, actual: Any, *, texts: tuple[str, str]) -> bool:
+    """Return whether two values, at least one of which is not a text, mean the same."""
+    if isinstance(sent, bool) or isinstance(actual, bool):
         return texts[0].lower() == texts[1].lower()
-    if _is_number(sent) or _is_number(held):
-        wanted, found = map(_number, texts)
-        return wanted is not None and wanted == found
-    if isinstance(sent, dict | list) or isinstance(held, dict | list):
-        return _alike(*map(_decoded, texts))
+    if _is_number(sent) or _is_number(actual):
+        sent_number, actual_number = map(_number, texts)
+        return sent_number is not None and sent_number == actual_number
+    if isinstance(sent, dict | list) or isinstance(actual, dict | list):
+        return _is_equal(*map(_decoded, texts))
     return False
 
 
 def _is_true(value: Any) -> bool:
-    """Return whether somebody has unsubscribed: any casing of true, or 1 (2.1)."""
-    said = text_of(value)
-    return said is not None and said.strip().lower() in _TRUE
+    """Return whether `unsubscribed` is true: any casing of true, or 1 (2.1)."""
+    value_text = text_of(value)
+    return value_text is not None and value_text.strip().lower() in _TRUE
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _number(said: str) -> float | None:
-    """Return a number as precisely as JavaScript and Go read it."""
-    return float(said) if _NUMBER.fullmatch(said) else None
+def _number(value_text: str) -> float | None:
+    """Return a number with the precision of JavaScript and Go."""
+    return float(value_text) if _NUMBER.fullmatch(value_text) else None
 
 
-def _decoded(said: str) -> Any:
+def _decoded(value_text: str) -> Any:
     try:
-        return msgspec.json.decode(said)
+        return msgspec.json.decode(value_text)
     except msgspec.DecodeError:
-        return said
+        return value_text
 
 
-def _alike(one: Any, other: Any) -> bool:
-    """Return whether two values say the same; a member that is null may as well be missing."""
+def _is_equal(one: Any, other: Any) -> bool:
+    """Return whether two values are equal; a member that is null counts as missing."""
     if isinstance(one, Mapping) and isinstance(other, Mapping):
-        return all(_alike(one.get(key), other.get(key)) for key in one.keys() | other.keys())
+        return all(_is_equal(one.get(key), other.get(key)) for key in one.keys() | other.keys())
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_alike, one, other))
+        return len(one) == len(other) and all(map(_is_equal, one, other))
     if _is_number(one) and _is_number(other):
         return float(one) == float(other)
     return type(one) is type(other) and bool(one == other)

@@ -42,24 +42,24 @@ EXPIRES: Final = timedelta(days=7)
 
 _DIGEST: Final = "sha256"
 _SIGNED_LATER: Final = ("approvals", _DIGEST)
-"""What the hash of a plan is not made of."""
+"""The parts that the hash of a plan does not cover."""
 
 _FINDINGS: Final = ("severity", "code", "columns", "rows", "message")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SavedPlan:
-    """The content of a plan's file. All of it is plain values.
+    """The content of a plan's file: values of JSON.
 
     Attributes:
         created: When the plan was saved, in UTC.
-        expires: Until when it may be applied; None for ever.
+        expires: Until when it may be applied; None for no limit.
         author: User and machine.
         versions: Versions of the packages that decide about messages.
         destination: Region, host and workspaces of the client, if there was one.
         plans: One entry for each table: call, arguments, mapping, repairs, checks, counts, findings
             by code, and the hashes of the table and of its messages.
-        outcome: What sending comes to, in a sentence.
+        outcome: What sending does, in a sentence.
         identity: The counts of the identity preview, and whether it was compared with an export.
         estimate: Requests, bytes, seconds and new profiles.
         allowances: What sending it to Customer.io needs to be allowed, as `allow=` of `plan.send`.
@@ -100,23 +100,23 @@ class SavedPlan:
         return bundle(self.document())
 
     def values(self) -> dict[str, Any]:
-        """Return the content as JSON has it."""
-        each = {field.name: getattr(self, field.name) for field in fields(self)}
-        each["created"] = self.created.isoformat()
-        each["expires"] = None if self.expires is None else self.expires.isoformat()
-        return {"format": FORMAT, **each}
+        """Return the content as values of JSON."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["created"] = self.created.isoformat()
+        values["expires"] = None if self.expires is None else self.expires.isoformat()
+        return {"format": FORMAT, **values}
 
     def write(self, path: Path | str) -> None:
-        """Write the file, for its owner and whoever reads the repository.
+        """Write the file.
 
         Raises:
-            SavedPlanError: It cannot be written.
+            SavedPlanError: The file cannot be written.
         """
         values = self.values()
-        written = json.dumps({**values, _DIGEST: _digest(values)}, indent=1, ensure_ascii=False)
+        content = json.dumps({**values, _DIGEST: _digest(values)}, indent=1, ensure_ascii=False)
         try:
             write_atomic(
-                LocalFileSystem("process"), Path(path).absolute(), written.encode() + b"\n"
+                LocalFileSystem("process"), Path(path).absolute(), content.encode() + b"\n"
             )
         except OSError as error:
             raise SavedPlanError(
@@ -130,10 +130,10 @@ def read_plan(path: Path | str) -> SavedPlan:
     """Return the content of a plan's file.
 
     Args:
-        path: What `plan.save` wrote.
+        path: The file that `plan.save` wrote.
 
     Raises:
-        SavedPlanError: It is missing, no plan, of a newer version, or was changed by hand.
+        SavedPlanError: The file is missing, is not a plan, is of a newer version, or was changed by hand.
 
     Examples:
         >>> import polars as pl, cio_frames as cio, tempfile
@@ -189,12 +189,12 @@ def saved_plan(
     expires: timedelta | None = EXPIRES,
     reading: Mapping[str, Any] | None = None,
 ) -> SavedPlan:
-    """Return everything about plans that a reviewer, and later `apply`, needs to know."""
+    """Return the saved plan: everything that a reviewer, and later `apply`, needs."""
     if client is not None:
         pipelines.remember_client(client)
     premise = premise_of(pipelines, known, settings=settings, progress="auto")
     preview = identity_preview(pipelines, premise)
-    found = estimate(
+    estimated = estimate(
         pipelines, premise, client=client, rate=client.rate if client else None, latency_s=0.1,
         price_per_profile=None, progress=False,
     )  # fmt: skip
@@ -207,9 +207,9 @@ def saved_plan(
         destination=None if client is None else destination_of(client),
         plans=described(pipelines),
         outcome=outcome(pipelines.checked(), pipelines.last_preview, client=client),
-        identity={"is_compared": known is not None, **_plain(preview.summary)},
+        identity={"is_compared": known is not None, **_as_dicts(preview.summary)},
         estimate={
-            name: getattr(found, name)
+            name: getattr(estimated, name)
             for name in ("rows", "requests", "bytes", "compressed_bytes", "seconds", "new_profiles", "objects")
         },
         allowances=needs(pipelines.all, pipelines.last_preview).counts,
@@ -218,7 +218,7 @@ def saved_plan(
 
 
 def destination_of(client: Client) -> dict[str, Any]:
-    """Return where a client sends; no key can be read from it."""
+    """Return where a client sends, without its keys."""
     return {
         "region": client.region, "endpoint": client.endpoint, "strict": client.strict,
         "workspaces": dict(client.workspaces),
@@ -226,17 +226,18 @@ def destination_of(client: Client) -> dict[str, Any]:
 
 
 def described(pipelines: Pipelines) -> list[dict[str, Any]]:
-    """Return what each plan is and comes to."""
+    """Return the entry of each plan."""
     digests = message_digests(pipelines)
     return [
-        _described(each, digest) for each, digest in zip(pipelines.checked(), digests, strict=True)
+        _described(pipeline, digest)
+        for pipeline, digest in zip(pipelines.checked(), digests, strict=True)
     ]
 
 
 def message_digests(pipelines: Pipelines) -> list[str]:
     """Return a hash of the messages of each plan, in the order in which they would be sent."""
     components = pipelines.components
-    found = []
+    digests = []
     for pipeline in pipelines.all:
         hashed = hashlib.sha256()
         with closing(pipeline.encode_chunks(components=components)) as chunks:
@@ -245,12 +246,12 @@ def message_digests(pipelines: Pipelines) -> list[str]:
                     pl.concat_str("path", "message", separator=" ").str.join("\n")
                 ).item()
                 hashed.update((lines or "").encode() + b"\n" * bool(lines))
-        found.append(hashed.hexdigest())
-    return found
+        digests.append(hashed.hexdigest())
+    return digests
 
 
 def _described(pipeline: Pipeline, digest: str) -> dict[str, Any]:
-    lost = pipeline.table.notes
+    notes = pipeline.table.notes
     return {
         "call": pipeline.call,
         "table": pipeline.table.label,
@@ -265,7 +266,7 @@ def _described(pipeline: Pipeline, digest: str) -> dict[str, Any]:
         "catalogue": _catalogue(pipeline),
         "limits": {"message_bytes": pipeline.message_bytes, "batch_bytes": pipeline.batch_bytes},
         "left_out": {
-            note.code: len(note.rows) for note in lost if note.severity in BLOCKING and note.rows
+            note.code: len(note.rows) for note in notes if note.severity in BLOCKING and note.rows
         },
         "counts": pipeline.counts,
         "findings": list(_findings(pipeline)),
@@ -281,20 +282,20 @@ def campaigns(pipeline: Pipeline) -> int:
 
 
 def _findings(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
-    """Yield the findings by code; their sentences can quote values, so the catalogue's stand here."""
+    """Yield the findings by code, with sentences of the catalogue: those of findings can quote values."""
     sentences = {check.code: check.texts.sentence for check in pipeline.applied}
     for row in summary(pipeline).select(_FINDINGS).iter_rows(named=True):
-        told = sentence_about(sentences.get(row["code"], ""), ", ".join(row["columns"]) or None)
-        yield {**row, "message": told}
+        sentence = sentence_about(sentences.get(row["code"], ""), ", ".join(row["columns"]) or None)
+        yield {**row, "message": sentence}
 
 
 def _catalogue(pipeline: Pipeline) -> str:
-    """Return what tells one set of checks from another."""
+    """Return a hash that identifies the checks that apply."""
     listed = "\n".join(f"{check.code} {check.severity}" for check in pipeline.applied)
     return hashlib.sha256(listed.encode()).hexdigest()[:16]
 
 
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def _as_dicts(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: dict(value) if isinstance(value, Mapping) else value for name, value in values.items()
     }
@@ -307,6 +308,6 @@ def _user() -> str:
 
 
 def _digest(values: Mapping[str, Any]) -> str:
-    kept = {name: value for name, value in values.items() if name not in _SIGNED_LATER}
-    written = json.dumps(kept, sort_keys=True, ensure_ascii=False, default=list)
-    return hashlib.sha256(written.encode()).hexdigest()
+    signed = {name: value for name, value in values.items() if name not in _SIGNED_LATER}
+    content = json.dumps(signed, sort_keys=True, ensure_ascii=False, default=list)
+    return hashlib.sha256(content.encode()).hexdigest()

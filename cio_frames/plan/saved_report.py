@@ -1,4 +1,4 @@
-"""The report of a saved plan, for whoever reviews it."""
+"""The report of a saved plan, for its reviewers."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ PEOPLE: Final = (
     "creates", "updates", "merges", "deletes", "suppresses", "conflicts", "opt_outs_ended", "campaign_events",
     "objects", "relationships",
 )  # fmt: skip
-"""Counts of the identity preview that a reviewer sees, where they are not 0."""
+"""Counts of the identity preview that the report shows if they are not 0."""
 
 
 def saved_document(saved: Mapping[str, Any], *, digest: str) -> Document:
@@ -52,12 +52,12 @@ def _body(saved: Mapping[str, Any], digest: str) -> Iterator[Node]:
     )
     if people:
         yield Section("Who is who", [Paragraph(f"Compared with {compared}."), Figures(people)])
-    found = saved["estimate"]
-    told = (
-        f"{many(found['requests'], 'request')}, {size(found['bytes'])} ({size(found['compressed_bytes'])} on the wire), "
-        f"about {duration(found['seconds'])}."
+    estimate = saved["estimate"]
+    sentence = (
+        f"{many(estimate['requests'], 'request')}, {size(estimate['bytes'])} ({size(estimate['compressed_bytes'])} on the wire), "
+        f"about {duration(estimate['seconds'])}."
     )
-    yield Section("Estimate", [Paragraph(told)])
+    yield Section("Estimate", [Paragraph(sentence)])
     for place, plan in enumerate(saved["plans"]):
         title = (f"{place + 1}. {plan['call']}", plan["table"])
         yield Part(title, list(_plan(plan)), "calm")
@@ -119,9 +119,9 @@ def _decisions(plan: Mapping[str, Any]) -> Iterator[str]:
 
 def _shown(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}: {_shown(each)}" for name, each in value.items())
+        return ", ".join(f"{name}: {_shown(item)}" for name, item in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(_shown(each) for each in value)
+        return ", ".join(_shown(item) for item in value)
     return str(value)
 
 

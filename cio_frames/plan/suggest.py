@@ -1,4 +1,4 @@
-"""From a table and what a verb was asked for to a plan."""
+"""Making a plan from a table and the arguments of a verb, and suggesting arguments."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,39 +34,41 @@ def make(
 ) -> Plan:
     """Return the plan for a table.
 
-    Where the verb was asked for without any identifier, a mapping is proposed from the names and
-    the content of the columns, and the report says what was taken.
+    If no argument names an identifier, a mapping is proposed from the names and contents of the
+    columns, and the report says which columns are used.
 
     Raises:
-        MappingError: The verb cannot be done with these columns.
+        MappingError: The columns do not fit the verb.
     """
-    row, checks, given = CALLS[call], checks or Checks(), table
-    table = without_own_columns(given, ask, checks=checks)
-    named = any(ask.fields.get(argument) is not None for argument in WHO)
-    asked = {name: value for name, value in ask.fields.items() if value is not None}
-    taken = [value for value in asked.values() if isinstance(value, str)]
-    proposals = [] if named else propose(_sample(table).drop(taken, strict=False), call=row)
+    row, checks, original = CALLS[call], checks or Checks(), table
+    table = without_own_columns(original, ask, checks=checks)
+    has_identifier = any(ask.fields.get(argument) is not None for argument in WHO)
+    passed = {name: value for name, value in ask.fields.items() if value is not None}
+    used_columns = [value for value in passed.values() if isinstance(value, str)]
+    proposals = (
+        [] if has_identifier else propose(_sample(table).drop(used_columns, strict=False), call=row)
+    )
     with _index_in_errors(table.index):
         mapping = resolve(
             ask,
             call=row,
             schema=table.schema(),
             json_columns=table.json_columns,
-            proposals=[proposal for proposal in proposals if proposal.argument not in asked],
+            proposals=[proposal for proposal in proposals if proposal.argument not in passed],
         )
     if checks.phone_region is not None:
         mapping = replace(mapping, phone_region=supported_region(checks.phone_region))
     return planned(
         Pipeline(
             table=table, mapping=mapping, checks=checks, namespace=namespace, arguments=ask,
-            is_rest=table is not given,
+            is_rest=table is not original,
         )
     )  # fmt: skip
 
 
 @contextmanager
 def _index_in_errors(index: tuple[str, ...]) -> Iterator[None]:
-    """Have errors about missing columns speak of a pandas index that may be what is meant."""
+    """Let errors about missing columns mention the index of a pandas frame, which may be what is meant."""
     try:
         yield
     except ColumnNotFoundError as error:
@@ -114,7 +116,7 @@ def suggest(frame: AnyTable, call: CallName) -> "PandasFrame | pl.DataFrame":
     table, row = read(frame), _call(call)
     sample = _sample(table)
     proposals = propose(sample, call=row)
-    taken = {proposal.column for proposal in proposals}
+    used_columns = {proposal.column for proposal in proposals}
     rows = [
         {
             "argument": proposal.argument,
@@ -122,12 +124,13 @@ def suggest(frame: AnyTable, call: CallName) -> "PandasFrame | pl.DataFrame":
             "confidence": proposal.confidence,
             "reason": proposal.reason,
         }
-        for proposal in (*proposals, *propose_traits(sample, call=row, taken=taken))
+        for proposal in (*proposals, *propose_traits(sample, call=row, taken=used_columns))
     ]
     schema = dict.fromkeys(("argument", "column", "confidence", "reason"), pl.String)
-    found = pl.DataFrame(rows, schema=schema)
-    suggested: pl.DataFrame | PandasFrame = native(found, library=table.library)
-    return suggested
+    proposed: pl.DataFrame | PandasFrame = native(
+        pl.DataFrame(rows, schema=schema), library=table.library
+    )
+    return proposed
 
 
 def _sample(table: Table) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The plan of one table, wherever its rows are: its report, its counts, and the repairs that it offers."""
+"""The plan of one table, on this machine or on Spark: its report, its counts, and its repairs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class TablePlan:
 
     @property
     def pipeline(self) -> Pipeline:
-        """The table on its way to messages."""
+        """The table and the messages that it becomes."""
         return self.pipelines.all[0]
 
     @property
@@ -41,12 +41,12 @@ class TablePlan:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Rows read, rows that would be sent and left out, bytes of the messages, requests."""
+        """Rows read, rows that would be sent or excluded, bytes of the messages, requests."""
         return self.pipeline.counts
 
     @property
     def summary(self) -> Any:
-        """What the checks found, one line for each code and column, worst first.
+        """The findings of the checks, one line for each code and column, worst first.
 
         Columns are severity, code, columns, rows (0 where a finding is about the whole table),
         message, consequence, hint, repair (what to type, if there is one), examples (row and
@@ -117,20 +117,20 @@ class TablePlan:
     def payloads(self, count: int = 5) -> list[dict[str, Any]]:
         """Return the first messages as they go over the wire.
 
-        One thing differs there: where a message sets a state (a person, group, merge or deletion), a
-        run gives it a `messageId` of its own, unless `message_id` names a column. Customer.io ignores
-        ids that it has seen, and would ignore a state that comes back.
+        One thing differs: a run gives each message that sets a state (a person, group, merge or
+        deletion) a `messageId` of its own, unless `message_id` names a column. Customer.io ignores
+        ids that it has seen, and would ignore a return to an earlier state.
 
-        No more of the table is read than that takes. A row that only a look at the whole table
-        rejects, such as one link of a circle of aliases, is among them until the plan was checked
-        (by its report, `counts` or `send`); in a table of one chunk (50,000 rows) it never is.
+        Only as much of the table is read as this takes. A row that only a check of the whole table
+        rejects, such as a link in a circle of aliases, is included until the plan was checked (by its
+        report, `counts` or `send`), unless the table is one chunk (50,000 rows).
         """
         return Payloads(self.pipeline.messages(count), title=f"Messages: {self.call}")
 
     def refusals(self) -> list[dict[str, Any]]:
         """Return one finding of each code that forbids sending.
 
-        Where the report was not asked for, only what could forbid is looked at.
+        Without a report, only the checks that can forbid sending are applied.
         """
         return self.pipeline.before_send.refusals.to_dicts()
 
@@ -141,8 +141,10 @@ class TablePlan:
         return bundle(self._document())
 
     def _document(self) -> Document:
-        known = self.pipelines
-        return report.plan(plan_view(self.pipeline, known.last_preview, client=known.client))
+        pipelines = self.pipelines
+        return report.plan(
+            plan_view(self.pipeline, pipelines.last_preview, client=pipelines.client)
+        )
 
     def _native(self, frame: pl.DataFrame) -> Any:
         return native(frame, library=self.pipelines.library)

@@ -1,4 +1,4 @@
-"""Undo: a back-fill that takes a workspace back to what it was before a run, and what cannot be."""
+"""Undo: a back-fill that restores a workspace to what it was before a run, and what it cannot undo."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
@@ -49,9 +49,9 @@ BackfillOf = Callable[[Pipelines], Any]
 
 PLAN_FILE: Final = "undo.cioplan"
 
-MAIL: Final = "The person had refused it: what was sent until the undo stays sent."
-MEANT: Final = ("id.cio", "column.empty")
-"""Findings about what an undo does on purpose: to name people by cio_id, and to clear whole columns."""
+MAIL_REFUSED: Final = "The person had opted out: mail sent before the undo stays sent."
+INTENDED: Final = ("id.cio", "column.empty")
+"""Findings about what an undo does on purpose: naming people by cio_id, and clearing whole columns."""
 _NAMES: Final = frozenset({*TEXTS, "anonymous_ids"})
 
 
@@ -68,14 +68,14 @@ def undo(
     settings: Settings | None = None,
     checks: Checks | None = None,
 ) -> Undo[Any]:
-    """Return what takes the workspace back to what it was before the run of a directory."""
+    """Return the undo of the run of a directory."""
     record = _record(directory, pipelines)
-    everybody = _people(known, directory)
-    people = _involved(everybody, pipelines, relationships)
+    everyone = _people(known, directory)
+    people = _involved(everyone, pipelines, relationships)
     before, after = (_loaded(people, objects, relationships, settings=settings) for _ in range(2))
     former = Former(
         model=before,
-        exported_cio_ids=frozenset(everybody["cio_id"].drop_nulls()),
+        exported_cio_ids=frozenset(everyone["cio_id"].drop_nulls()),
         exported_attributes=_names(people),
         has_text_values="attributes" not in people.columns,
         has_objects=objects is not None,
@@ -84,21 +84,21 @@ def undo(
     effects = Effects(former, after)
     with gc_paused():
         messages = arrived(pipelines, record.rows)
-        workspace_after(pipelines, record.rows, model=after, messages=messages, tell=effects)
+        workspace_after(pipelines, record.rows, model=after, messages=messages, listener=effects)
         if current is not None:
-            from cio_frames.plan.undo_current import compared
+            from cio_frames.plan.undo_current import with_current
 
-            former = compared(former, after, current, started=record.info.created)
-        made = _Making(
+            former = with_current(former, after, current, started=record.info.created)
+        planner = _Planner(
             pipelines, record, former, after, backfill_of=backfill_of,
             checks=checks or _checks(pipelines), effects=effects,
         )  # fmt: skip
-        return made.undo(is_compared=current is not None, is_kept=known is None)
+        return planner.undo(is_compared=current is not None, is_kept=known is None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Making:
-    """What an undo is made of."""
+class _Planner:
+    """Makes an undo."""
 
     pipelines: Pipelines
     record: "_Record"
@@ -113,17 +113,17 @@ class _Making:
         run_id, clock = self.record.info.run_id, self.pipelines.all[0].clock
         steps = steps_back(self.former, self.after)
         mail = list(_mail(self.former, self.after))
-        found = tables(steps, run_id=run_id)
+        undo_tables = tables(steps, run_id=run_id)
         planned_as = partial(
-            _planned, found, backfill_of=self.backfill_of, clock=clock, run_id=run_id,
+            _planned, undo_tables, backfill_of=self.backfill_of, clock=clock, run_id=run_id,
             checks=replace(
-                self.checks, allow=(*self.checks.allow, *EVENTS), ignore=(*self.checks.ignore, *MEANT)
+                self.checks, allow=(*self.checks.allow, *EVENTS), ignore=(*self.checks.ignore, *INTENDED)
             ),
         )  # fmt: skip
-        plan = planned_as() if found else None
-        now = _applied(plan, self.after, since=self.record.ended)
-        rest = [*remaining_differences(self.former, self.after, steps, now=now), *mail]
-        not_undone = self._not_undone(rest, steps)
+        plan = planned_as() if undo_tables else None
+        undone_at = _applied(plan, self.after, since=self.record.ended)
+        remaining = [*remaining_differences(self.former, self.after, steps, now=undone_at), *mail]
+        not_undone = self._not_undone(remaining, steps)
         return Undo(
             run_id=run_id,
             not_undone=not_undone,
@@ -133,65 +133,69 @@ class _Making:
                     steps, is_compared=is_compared, is_kept=is_kept, in_doubt=self.record.in_doubt
                 )
             ),
-            plans=len(found),
-            rows=sum(each.frame.height for each in found),
+            plans=len(undo_tables),
+            rows=sum(table.frame.height for table in undo_tables),
             _plan=plan,
-            _save=partial(_saved, found, planned_as) if found else None,
+            _save=partial(_saved, undo_tables, planned_as) if undo_tables else None,
         )
 
-    def _not_undone(self, rest: Iterable[Remaining], steps: Steps) -> pl.DataFrame:
-        """Return what stays as the run made it, row by row."""
-        written = [_written(each) for each in self.pipelines.all]
-        found = [
+    def _not_undone(self, remaining: Iterable[Remaining], steps: Steps) -> pl.DataFrame:
+        """Return what is not undone, row by row."""
+        names = [_written(pipeline) for pipeline in self.pipelines.all]
+        parts = [
             self.effects.lasting(deleted=steps.gone),
-            _by_row(rest, self.effects.rows(), names=written),
+            _by_row(remaining, self.effects.rows(), names=names),
         ]
-        return pl.concat(found).unique(maintain_order=True).sort("plan", "row", nulls_last=True)
+        return pl.concat(parts).unique(maintain_order=True).sort("plan", "row", nulls_last=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
-    """What the record of a run says."""
+    """The record of a run, as far as an undo needs it."""
 
     info: run_file.RunInfo
-    rows: pl.DataFrame  # those that have arrived, or may have
-    in_doubt: int  # how many of them may have
+    rows: pl.DataFrame  # that have arrived, or may have
+    in_doubt: int  # how many of them are in doubt
 
     @property
     def ended(self) -> datetime:
-        """When the last of them was answered."""
-        found: datetime | None = self.rows["finished_at"].max()  # type: ignore[assignment]
-        return found or self.info.created
+        """The time of the last response."""
+        last: datetime | None = self.rows["finished_at"].max()  # type: ignore[assignment]
+        return last or self.info.created
 
 
 def _record(directory: Path, pipelines: Pipelines) -> _Record:
-    """Return the record of a run, once it is that of these plans.
+    """Return the record of a run that was made from these plans.
 
-    What is in doubt counts as arrived: to give back what was not changed does no harm.
+    Rows in doubt count as arrived: restoring what was not changed does no harm.
 
     Raises:
-        AuditError: It is not.
+        AuditError: The run was made from other plans.
     """
     require_run(directory)
     disk, where = opened(directory)
     info = run_file.read(disk, where).info
     require_same_plans(pipelines, info)
-    every = Audit(where).messages.filter(pl.col("state").is_in([*ARRIVED, IN_DOUBT]))
-    own = every.filter(pl.col("state") != "skipped_done")  # an earlier run has sent these
+    arrived_rows = Audit(where).messages.filter(pl.col("state").is_in([*ARRIVED, IN_DOUBT]))
+    sent_here = arrived_rows.filter(
+        pl.col("state") != "skipped_done"
+    )  # an earlier run has sent these
     is_in_doubt = pl.col("state") == IN_DOUBT
     state = pl.when(is_in_doubt).then(pl.lit(ARRIVED[0])).otherwise("state")
     return _Record(
-        info=info, rows=own.with_columns(state=state), in_doubt=own.filter(is_in_doubt).height
+        info=info,
+        rows=sent_here.with_columns(state=state),
+        in_doubt=sent_here.filter(is_in_doubt).height,
     )
 
 
 def _people(known: AnyTable | None, directory: Path) -> pl.DataFrame:
-    """Return the people who were there before the run, with their attributes."""
+    """Return the people before the run, with their attributes."""
     if isinstance(known, Client):
         raise MappingError(
             "known= needs the people as they were before the run, and a client reads them as they are "
             "now. Pass an export from before, or send with keep_undo=True the next time; "
-            "current=client tells what was changed since."
+            "current=client shows what was changed since."
         )
     if known is None:
         return normalize_export(kept_people(directory), attributes=True)
@@ -203,23 +207,23 @@ def _people(known: AnyTable | None, directory: Path) -> pl.DataFrame:
 def _involved(
     people: pl.DataFrame, pipelines: Pipelines, relationships: AnyTable | None
 ) -> pl.DataFrame:
-    """Return the people whom messages name, and those with relationships, which an object takes with it."""
-    named = [named_people(pipelines)]
+    """Return the people that messages name, and those with relationships, which go with an object."""
+    identifiers = [named_people(pipelines)]
     if relationships is not None:
         related = read(relationships).lazy.collect()
         kinds = {"person": "cio_id", "id": "id", "email": "email"}
-        named += [
+        identifiers += [
             related.select(kind=pl.lit(kind), value=pl.col(name).cast(pl.String)).drop_nulls()
             for name, kind in kinds.items()
             if name in related.columns
         ]
     lower = pl.col("value").str.to_lowercase()
-    folded = pl.when(pl.col("kind") == "email").then(lower).otherwise("value")
-    return among(people, pl.concat(named).with_columns(value=folded))
+    normalized = pl.when(pl.col("kind") == "email").then(lower).otherwise("value")
+    return among(people, pl.concat(identifiers).with_columns(value=normalized))
 
 
 def _names(people: pl.DataFrame) -> frozenset[str] | None:
-    """Return which attributes an export has, None for all."""
+    """Return the names of the attributes that an export has, None for all."""
     if "attributes" in people.columns:
         return None
     return frozenset(people.columns) - _NAMES
@@ -239,17 +243,17 @@ def _loaded(
 
 
 def _without_identifiers(people: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    """Yield the rows of an export; some have the identifiers among the attributes as well."""
+    """Yield the rows of an export, without identifiers among the attributes."""
     for row in export_rows(people):
         attributes = row.get("attributes")
         if attributes and not attributes.keys().isdisjoint(_NAMES):
-            kept = {name: value for name, value in attributes.items() if name not in _NAMES}
-            row["attributes"] = kept
+            others = {name: value for name, value in attributes.items() if name not in _NAMES}
+            row["attributes"] = others
         yield row
 
 
 def _lines(table: AnyTable | None) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a table of objects or relationships, their attributes as objects."""
+    """Yield the rows of a table of objects or relationships, with decoded attributes."""
     if table is None:
         return
     for row in read(table).lazy.collect().iter_rows(named=True):
@@ -260,27 +264,30 @@ def _lines(table: AnyTable | None) -> Iterator[dict[str, Any]]:
 
 
 def _checks(pipelines: Pipelines) -> Checks:
-    """Return the checks of an undo: what the run was allowed to send may be sent back."""
+    """Return the checks of an undo: sensitive columns that the run was allowed to send are allowed."""
     allowed = {
         name: reason
-        for each in pipelines.all
-        for name, reason in each.checks.allow_sensitive.items()
+        for pipeline in pipelines.all
+        for name, reason in pipeline.checks.allow_sensitive.items()
     }
     return Checks(allow_sensitive=allowed)
 
 
 def _saved(
-    found: Sequence[UndoTable], planned_as: Callable[..., Any], directory: Path, **options: Any
+    undo_tables: Sequence[UndoTable],
+    planned_as: Callable[..., Any],
+    directory: Path,
+    **options: Any,
 ) -> "SavedPlan":
-    """Write the tables of an undo, and the plan of these files."""
-    saved: SavedPlan = planned_as(files=write_tables(found, directory)).save(
+    """Write the tables of an undo, and a saved plan for these files."""
+    saved: SavedPlan = planned_as(files=write_tables(undo_tables, directory)).save(
         directory / PLAN_FILE, **options
     )
     return saved
 
 
 def _planned(
-    found: Sequence[UndoTable],
+    undo_tables: Sequence[UndoTable],
     *,
     backfill_of: BackfillOf,
     checks: Checks,
@@ -288,80 +295,82 @@ def _planned(
     run_id: str,
     files: Iterable[Path] = (),
 ) -> Any:
-    """Return the back-fill of tables, or of the files that hold the same."""
-    frames: list[Any] = [scan(path) for path in files] or [each.frame for each in found]
+    """Return the back-fill of tables, or of files with the same content."""
+    frames: list[Any] = [scan(path) for path in files] or [table.frame for table in undo_tables]
     pipelines = tuple(
-        each.pipeline(checks=checks, frame=frame, clock=clock)
-        for each, frame in zip(found, frames, strict=True)
+        table.pipeline(checks=checks, frame=frame, clock=clock)
+        for table, frame in zip(undo_tables, frames, strict=True)
     )
-    made = backfill_of(Pipelines(pipelines))
-    made.pipelines.apply(f"This run undoes run {run_id}.")
-    return made
+    backfill = backfill_of(Pipelines(pipelines))
+    backfill.pipelines.set_origin(
+        f"This run undoes run {run_id}.", send_call="undo.plan.send(client, {})"
+    )
+    return backfill
 
 
 def _applied(plan: Any, model: Model, *, since: datetime) -> float:
-    """Apply the messages of a back-fill to a workspace; return when."""
+    """Apply the messages of a back-fill to a workspace; return the time at which they were applied."""
     if plan is None:
         return since.timestamp()
     pipelines: Pipelines = plan.pipelines
     now = max(pipelines.all[0].clock(), since)
     for place, pipeline in enumerate(pipelines.all):
         with closing(pipeline.encode_chunks(components=pipelines.components)) as chunks:
-            parts = (each.messages.sort("lane", maintain_order=True) for each in chunks)
-            for said in chain.from_iterable(part["message"] for part in parts):
+            parts = (chunk.messages.sort("lane", maintain_order=True) for chunk in chunks)
+            for message in chain.from_iterable(part["message"] for part in parts):
                 model.apply(
-                    decode_message(said) | {"type": pipelines.calls[place]}, received_at=now
+                    decode_message(message) | {"type": pipelines.calls[place]}, received_at=now
                 )
     return now.timestamp()
 
 
 def _mail(former: Former, model: Model) -> Iterator[Remaining]:
-    """Yield whose refusal of mail the run has ended."""
+    """Yield the people whose opt-out from mail the run has ended."""
     for before, after in pairs(former.model, model):
         if before is not None and after is not None:
             ended = opt_outs_in(before.attributes) - opt_outs_in(after.attributes)
             if ended:
                 name = ", ".join(sorted(ended))
-                yield Remaining("mail", before.cio_id, None, before.label, name, MAIL)
+                yield Remaining("mail", before.cio_id, None, before.label, name, MAIL_REFUSED)
 
 
 def _written(pipeline: Pipeline) -> frozenset[str]:
-    """Return which attributes the messages of a plan write."""
+    """Return the names of the attributes that messages of a plan write."""
     body = pipeline.mapping.call.body
-    paths = [each.path[1:] for each in pipeline.mapping.fields if each.path[:1] == (body,)]
+    paths = [field.path[1:] for field in pipeline.mapping.fields if field.path[:1] == (body,)]
     return frozenset(name for path in paths if path for name in (path[0], ".".join(path)))
 
 
 def _by_row(
-    rest: Iterable[Remaining], touched: pl.DataFrame, *, names: list[frozenset[str]]
+    remaining: Iterable[Remaining], touched: pl.DataFrame, *, names: list[frozenset[str]]
 ) -> pl.DataFrame:
-    """Return what stays, one line for each row that made it so."""
+    """Return what is not undone, one line for each row that caused it."""
     lines = [
-        (*each[:2], None if each.key is None else str(each.key), *each[3:],
-         [place for place, written in enumerate(names) if each.name in written])
-        for each in rest
+        (*item[:2], None if item.key is None else str(item.key), *item[3:],
+         [place for place, written in enumerate(names) if item.name in written])
+        for item in remaining
     ]  # fmt: skip
     texts = dict.fromkeys(("what", "person", "object", "who", "name", "why"), pl.String())
     schema = pl.Schema({**texts, "plans": pl.List(pl.Int32)})
-    left_over = pl.DataFrame(lines, schema=schema, orient="row").with_row_index("number")
+    items = pl.DataFrame(lines, schema=schema, orient="row").with_row_index("number")
     keys = {"person": ["person"], "object": ["object"], "both": ["person", "object"]}
     has_both = pl.col("person").is_not_null() & pl.col("object").is_not_null()
     of_person = pl.when(pl.col("person").is_not_null()).then(pl.lit("person"))
     kind = pl.when(has_both).then(pl.lit("both")).otherwise(of_person.otherwise(pl.lit("object")))
-    found = pl.concat([
-        left_over.filter(kind == name).join(touched.select("plan", "row", *on).unique(), on=on)
+    matched = pl.concat([
+        items.filter(kind == name).join(touched.select("plan", "row", *on).unique(), on=on)
         for name, on in keys.items()
     ])  # fmt: skip
     writes = (pl.col("plans").list.len() == 0) | pl.col("plans").list.contains(pl.col("plan"))
-    found = found.filter(writes)
-    without = left_over.filter(~pl.col("number").is_in(found["number"].implode()))
-    every = pl.concat([found, without], how="diagonal")
-    return every.select(NOT_UNDONE.names()).cast(NOT_UNDONE)
+    matched = matched.filter(writes)
+    unmatched = items.filter(~pl.col("number").is_in(matched["number"].implode()))
+    all_items = pl.concat([matched, unmatched], how="diagonal")
+    return all_items.select(NOT_UNDONE.names()).cast(NOT_UNDONE)
 
 
 def _summary(steps: Steps, not_undone: pl.DataFrame) -> dict[str, int]:
     restored = [values for _, values in (*steps.attributes, *steps.people)]
-    values = [value for each in restored for value in each.values()]
+    values = [value for changes in restored for value in changes.values()]
     return {
         "attributes_restored": sum(value is not None for value in values),
         "attributes_cleared": sum(value is None for value in values),
@@ -378,17 +387,17 @@ def _summary(steps: Steps, not_undone: pl.DataFrame) -> dict[str, int]:
 
 
 def _notes(steps: Steps, *, is_compared: bool, is_kept: bool, in_doubt: int) -> Iterator[str]:
-    """Yield what to know before the undo is sent."""
+    """Yield what to know before the undo is sent, in sentences."""
     if steps.deleted and not is_kept:
         yield (
-            "People are deleted whom `known` does not have. Be sure that it had all people of the "
-            "workspace, and not a part of them."
+            "People who are not in `known` are deleted. Make sure that it has all people of the "
+            "workspace, and not only some of them."
         )
     if not is_compared and (steps.attributes or steps.objects):
         yield (
-            "Changes that others have made since the run are overwritten. Pass current=client, or an "
-            "export of now, to leave them alone."
+            "Changes that others have made since the run are overwritten. Pass current=client, or a "
+            "new export, to keep them."
         )
     if in_doubt:
-        yield "Rows in doubt are undone as if they had arrived, which does no harm if they had not."
-    yield "What campaigns have sent because of the run stays sent."
+        yield "Rows in doubt are undone as if they had arrived, which does no harm if they have not."
+    yield "Messages that campaigns have sent because of the run stay sent."

@@ -1,4 +1,4 @@
-"""What a workspace holds now, so that an undo leaves alone what others have changed since the run."""
+"""The current state of a workspace, so that an undo keeps what others have changed since the run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,14 +20,14 @@ from cio_frames.plan.workspace_people import WorkspacePeople
 from cio_frames.spec import RESERVED_PREFIXES, PersonIdType
 from cio_frames.workspaces import Client
 
-FEW: Final = 5_000
-"""Up to so many people are read one hundred with each request; more are read by an export."""
-BORN: Final = "_created_in_customerio_at"
-STAMPS: Final = "\0timestamps"
-"""Among what is known of somebody: when each attribute was set. No attribute has this name."""
+MAX_READ_BY_NAME: Final = 5_000
+"""Up to this many people are read, one hundred with each request; beyond, all are exported."""
+CREATED_IN_WORKSPACE: Final = "_created_in_customerio_at"
+TIMESTAMPS: Final = "\0timestamps"
+"""A key in the row of a person: when each attribute was set. No attribute has this name."""
 
 OLDER: Final = "`current` says that the profile was created before the run."
-KNOWN: Final = "`known` has the profile, under another identifier."
+IN_KNOWN: Final = "`known` has the profile, under another identifier."
 IN_USE: Final = "Somebody has written to the person since the run."
 
 Row = Mapping[str, Any]
@@ -40,24 +40,24 @@ class Current:
     by: Mapping[tuple[str, str], Row]
 
     def of(self, person: Person) -> Row | None:
-        """Return what is known of somebody: attributes and identifiers."""
+        """Return the attributes and identifiers of a person; None if they are not there."""
         email = None if person.email is None else person.email.lower()
-        cio_id = person.cio_id if person.existed else None  # that of a new person is made up
+        cio_id = person.cio_id if person.existed else None  # the model invents those of new people
         keys = (("cio_id", cio_id), ("id", person.id), ("email", email))
-        found = (self.by.get((kind, value)) for kind, value in keys if value is not None)
-        return next((row for row in found if row is not None), None)
+        rows = (self.by.get((kind, value)) for kind, value in keys if value is not None)
+        return next((row for row in rows if row is not None), None)
 
 
-def compared(
+def with_current(
     former: Former, after: Model, current: WorkspacePeople, *, started: datetime
 ) -> Former:
-    """Return what is known of a workspace, with what it holds now.
+    """Return the former state of a workspace, with its current state added.
 
     Args:
-        former: What is known of it as it was.
-        after: What the run has made of it.
-        current: An export of now, or a client that reads who was changed.
-        started: When the run began.
+        former: The state before the run.
+        after: The state after the run.
+        current: A new export, or a client that reads the people who were changed.
+        started: When the run was started.
     """
     if isinstance(current, Client):
         people = _read(current, former, after)
@@ -66,23 +66,26 @@ def compared(
         with frame_errors(f"{table.label} of people now"):
             people = table.lazy.collect()
     stamps = people["timestamps"].to_list() if "timestamps" in people.columns else []
-    aside = ["timestamps", *(["unsubscribed"] if stamps else [])]  # which is among the attributes
-    exported = normalize_export(people.drop(aside, strict=False), attributes=True)
-    by: dict[tuple[str, str], Row] = {}
+    # With times, `unsubscribed` is among the attributes too.
+    not_attributes = ["timestamps", *(["unsubscribed"] if stamps else [])]
+    exported = normalize_export(people.drop(not_attributes, strict=False), attributes=True)
+    by_identifier: dict[tuple[str, str], Row] = {}
     for number, row in enumerate(export_rows(exported)):
-        held = dict(row.get("attributes") or {})
-        held |= {name: row[name] for name in ("id", "email", "cio_id")}
+        person_now = dict(row.get("attributes") or {})
+        person_now |= {name: row[name] for name in ("id", "email", "cio_id")}
         if row.get("created_at") is not None:
-            held["created_at"] = row["created_at"]
+            person_now["created_at"] = row["created_at"]
         if stamps:
-            held[STAMPS] = msgspec.json.decode(stamps[number] or "{}")
+            person_now[TIMESTAMPS] = msgspec.json.decode(stamps[number] or "{}")
         for kind in ("cio_id", "id", "email"):
             if row[kind] is not None:
-                by[kind, row[kind].lower() if kind == "email" else row[kind]] = held
+                by_identifier[kind, row[kind].lower() if kind == "email" else row[kind]] = (
+                    person_now
+                )
     names = None
     if "attributes" not in exported.columns:
         names = frozenset(exported.columns)
-    now = Current(by=by)
+    now = Current(by=by_identifier)
     return replace(
         former,
         read_current=now.of,
@@ -92,24 +95,24 @@ def compared(
 
 
 def _reasons_to_keep(former: Former, started: datetime) -> Callable[[Person, Row], str | None]:
-    """Return a function that explains why a person whom the run created may not be deleted."""
+    """Return a function that gives the reason why a person whom the run created must not be deleted."""
 
-    def reason_to_keep(person: Person, held: Row) -> str | None:
-        if held["cio_id"] in former.exported_cio_ids:
-            return KNOWN
-        own, stamps = person.attributes.get("created_at"), person.all_stamps()
-        told = [held.get(BORN)]
-        told += [at for name, at in held.get(STAMPS, {}).items() if at != stamps.get(name)]
-        if not is_same_text(own, held.get("created_at")):
-            told.append(held.get("created_at"))
-        times = [at for each in told if (at := seconds(each)) is not None]
+    def reason_to_keep(person: Person, row: Row) -> str | None:
+        if row["cio_id"] in former.exported_cio_ids:
+            return IN_KNOWN
+        created_at, stamps = person.attributes.get("created_at"), person.all_stamps()
+        times_seen = [row.get(CREATED_IN_WORKSPACE)]
+        times_seen += [at for name, at in row.get(TIMESTAMPS, {}).items() if at != stamps.get(name)]
+        if not is_same_text(created_at, row.get("created_at")):
+            times_seen.append(row.get("created_at"))
+        times = [at for time in times_seen if (at := seconds(time)) is not None]
         if any(at < int(started.timestamp()) for at in times):
             return OLDER
         foreign = (
             name
-            for name, value in held.items()
+            for name, value in row.items()
             if name not in ("id", "email", "created_at", "unsubscribed", "anonymous_id")
-            and not name.startswith((*RESERVED_PREFIXES, STAMPS))
+            and not name.startswith((*RESERVED_PREFIXES, TIMESTAMPS))
             and not is_same_text(person.attributes.get(name), value)
         )
         return IN_USE if any(True for _ in foreign) else None
@@ -118,16 +121,16 @@ def _reasons_to_keep(former: Former, started: datetime) -> Callable[[Person, Row
 
 
 def _read(client: Client, former: Former, after: Model) -> pl.DataFrame:
-    """Return the people who differ from before, as they are now."""
+    """Return the people whom the run has changed, as they are now."""
     changed: dict[str, Person] = {}
     names: dict[str, None] = {}
-    for each in of_people(pairs(former.model, after), same=former.same):
-        person = each.after or each.before
+    for difference in of_people(pairs(former.model, after), same=former.same):
+        person = difference.after or difference.before
         assert person is not None  # noqa: S101 - each is about somebody
         changed[person.cio_id] = person
-        if each.what == "attribute":
-            names[str(each.name)] = None
-    if len(changed) > FEW:
+        if difference.what == "attribute":
+            names[str(difference.name)] = None
+    if len(changed) > MAX_READ_BY_NAME:
         return client.people(attributes=list(names))
     keys: dict[PersonIdType, list[str]] = {"cio_id": [], "id": [], "email": []}
     for person in changed.values():

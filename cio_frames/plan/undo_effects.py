@@ -1,4 +1,4 @@
-"""What each message of a run did to whom, and what of it no message undoes."""
+"""The people and objects that each message of a run changed, and the effects that no message undoes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -20,10 +20,10 @@ CAMPAIGN: Final = (
     "Customer.io does not delete events, and messages of campaigns that it started stay sent."
 )
 MERGE: Final = (
-    "A merge is for good: the other profile and which events were whose do not come back."
+    "A merge is permanent: the other profile, and which events belonged to it, cannot be restored."
 )
 HISTORY: Final = (
-    "The person was deleted: events, messages, segments and the cio_id do not come back."
+    "The person was deleted: events, messages, segments and the cio_id cannot be restored."
 )
 LINK: Final = "An anonymous ID stays with the person that it was linked to."
 OBJECTS: Final = "Which objects there were before is not known: pass objects=."
@@ -43,41 +43,41 @@ _BY_RULE: Final[Mapping[str, tuple[str, str]]] = {
     rules.RELATED_ANONYMOUS.name: ("visitor", VISITOR),
     rules.DEVICE_SET.name: ("device", "Which devices there were is in no export."),
     rules.DEVICE_GONE.name: ("device", "Which devices there were is in no export."),
-    rules.CIO_UNKNOWN.name: ("cio_id", "`known` has nobody with this cio_id."),
+    rules.CIO_UNKNOWN.name: ("cio_id", "`known` has no person with this cio_id."),
 }  # fmt: skip
-"""What the rules of a message do that no message undoes: what it is, and why."""
+"""The rules whose effects no message undoes: what the effect is, and why it stays."""
 _OF_OBJECTS: Final = frozenset({"object-created", "object-updated", "object-deleted"})
 _OF_RELATIONS: Final = frozenset({"related", "unrelated"})
 
 
 @dataclass(slots=True)
 class Effects:
-    """What each message did, as columns."""
+    """The effects of messages, as columns."""
 
     former: Former
     model: Model
     touched: dict[str, list[Any]] = field(
         default_factory=lambda: {"plan": [], "row": [], "person": [], "object": []}
     )
-    kept: dict[str, list[Any]] = field(
+    not_undone: dict[str, list[Any]] = field(
         default_factory=lambda: {
             "plan": [], "row": [], "what": [], "who": [], "name": [], "why": [], "person": [],
         }
     )  # fmt: skip
 
     def __call__(self, _: Model, arrived: Arrived, changes: Iterable[Change]) -> None:
-        """Take note of what a message did."""
-        told: set[tuple[str, str]] = set()
+        """Record the effects of a message; a listener of `workspace_after`."""
+        seen: set[tuple[str, str]] = set()
         for change in changes:
             self._touch(arrived, change)
-            found = self._effect(change)
-            if found is not None and found not in told:
-                told.add(found)
-                what, why = found
+            effect = self._effect(change)
+            if effect is not None and effect not in seen:
+                seen.add(effect)
+                what, why = effect
                 values = (
                     arrived.plan, arrived.row, what, change.key, change.subject, why, change.person,
                 )  # fmt: skip
-                for column, value in zip(self.kept.values(), values, strict=True):
+                for column, value in zip(self.not_undone.values(), values, strict=True):
                     column.append(value)
 
     def _touch(self, arrived: Arrived, change: Change) -> None:
@@ -90,27 +90,30 @@ class Effects:
                     column.append(value)
 
     def _effect(self, change: Change) -> tuple[str, str] | None:
-        """Return what a change leaves behind, and why."""
-        rule, known = change.rule, self.former.model.store.people.by_cio
-        found = _BY_RULE.get(rule.name)
-        if found is None:
+        """Return an effect that no message undoes, and why; None if there is none."""
+        rule, people_before = change.rule, self.former.model.store.people.by_cio
+        effect = _BY_RULE.get(rule.name)
+        if effect is None:
             if change.kind in _OF_OBJECTS and not self.former.has_objects:
                 return "object", OBJECTS
             is_unknown = change.kind in _OF_RELATIONS and not self.former.has_relationships
             return ("relationship", RELATIONS) if is_unknown else None
-        if found[0] in ("merge", "history") and not known.keys() & {change.person, change.other}:
-            return None  # of people who were created and go
-        if found[0] == "event" and self.model.store.events and change.kind == "event":
-            return ("event", CAMPAIGN) if self.model.store.events[-1].can_trigger else found
-        return found
+        if effect[0] in ("merge", "history") and not people_before.keys() & {
+            change.person,
+            change.other,
+        }:
+            return None  # the run created these people, who will be deleted
+        if effect[0] == "event" and self.model.store.events and change.kind == "event":
+            return ("event", CAMPAIGN) if self.model.store.events[-1].can_trigger else effect
+        return effect
 
     def rows(self) -> pl.DataFrame:
-        """Return which rows were about whom and what."""
+        """Return the people and objects that rows were about."""
         schema = {"plan": pl.Int32, "row": pl.Int64, "person": pl.String, "object": pl.String}
         return pl.DataFrame(self.touched, schema=schema).unique(maintain_order=True)
 
     def lasting(self, *, deleted: Iterable[str]) -> pl.DataFrame:
-        """Return what rows did that no message undoes."""
-        found = pl.DataFrame(self.kept, schema={**NOT_UNDONE, "person": pl.String})
+        """Return the effects of rows that no message undoes."""
+        frame = pl.DataFrame(self.not_undone, schema={**NOT_UNDONE, "person": pl.String})
         is_gone = (pl.col("what") == "relationship") & pl.col("person").is_in(list(deleted))
-        return found.filter(~is_gone.fill_null(value=False)).drop("person")
+        return frame.filter(~is_gone.fill_null(value=False)).drop("person")

@@ -22,9 +22,9 @@ from cio_frames.spec import CALLS
 EVENTS: Final = ("User Deleted", "Object Deleted", "Relationship Deleted")
 """The events that an undo sends; they act instead of being recorded (reference 3.6)."""
 NOBODY: Final = "undo"
-"""The anonymous id beside the deletion of an object: the specification wants one, and nothing reads it (C24)."""
+"""The anonymous id of the deletion of an object: the specification requires one, and nothing reads it (C24)."""
 MOST_SETS: Final = 20
-"""Up to so many different sets of attributes are cleared by a table each; else each attribute is."""
+"""Up to this many different sets of attributes are cleared by one table each; beyond, one per attribute."""
 
 _EXACT: Final = 2**53
 _KEY: Final = "\0{}"
@@ -49,7 +49,7 @@ class UndoTable(NamedTuple):
     def pipeline(
         self, *, checks: Checks, frame: Any = None, clock: Callable[[], datetime]
     ) -> Pipeline:
-        """Return how it is sent: this frame, or one that holds the same."""
+        """Return the pipeline for this frame, or for one with the same content."""
         table = replace(read(self.frame if frame is None else frame), label=self.label)
         mapping = resolve(self.arguments, call=CALLS[self.call], schema=table.schema())
         return Pipeline(
@@ -58,11 +58,11 @@ class UndoTable(NamedTuple):
 
 
 Row = tuple[tuple[str, ...], Values]
-"""Whom or what a message is about, and its attributes."""
+"""The identifiers that a message is about, and its attributes."""
 
 
 class Layer(NamedTuple):
-    """A frame, its columns but the first ones, and what an empty cell means."""
+    """A frame, its columns after the first ones, and what an empty cell means."""
 
     frame: pl.DataFrame
     names: list[str]
@@ -74,9 +74,9 @@ class _Maker:
     run_id: str
 
     def tables(self, steps: Steps) -> Iterator[UndoTable]:
-        again, attributes, identifiers = (
-            [((who,), values) for who, values in each]
-            for each in (steps.people, steps.attributes, steps.identifiers)
+        recreated, attributes, identifiers = (
+            [((who,), values) for who, values in pairs]
+            for pairs in (steps.people, steps.attributes, steps.identifiers)
         )
         objects = [((key.object_id, key.object_type), values) for key, values in steps.objects]
         related = [
@@ -85,7 +85,7 @@ class _Maker:
         ]
         relations = [(who, key.object_id, int(key.object_type)) for who, key in steps.unrelated]
         deleted = [(key.object_id, int(key.object_type)) for key in steps.deleted_objects]
-        yield from self._states("people to create again", again, ("person",), "identify")
+        yield from self._states("people to create again", recreated, ("person",), "identify")
         yield from self._event(
             "relationships to remove", EVENTS[2], ("person", *_OBJECT), relations
         )
@@ -119,26 +119,30 @@ class _Maker:
         names: Sequence[str],
         call: str,
     ) -> Iterator[UndoTable]:
-        """Yield tables that give values back, then those that clear."""
+        """Yield tables that restore values, then those that clear them."""
         is_related = call == "group" and "person" in names
         for frame, body, nulls in layers(rows, names):
-            own = {name: _free(name, body) for name in (*names, "message_id")}
-            named = frame.rename(dict(zip(frame.columns[: len(names)], own.values(), strict=False)))
-            made = self._with_ids(named, label, name=own["message_id"])
-            fields = {_FIELDS[name]: column for name, column in own.items()}
+            columns_of_keys = {name: _free(name, body) for name in (*names, "message_id")}
+            renamed = frame.rename(
+                dict(zip(frame.columns[: len(names)], columns_of_keys.values(), strict=False))
+            )
+            with_ids = self._with_ids(renamed, label, name=columns_of_keys["message_id"])
+            fields = {_FIELDS[name]: column for name, column in columns_of_keys.items()}
             columns = {name: name for name in body}
-            yield UndoTable(label, call, made, CallArguments(
+            yield UndoTable(label, call, with_ids, CallArguments(
                 fields=fields, body={} if is_related else columns,
                 relationship=columns if is_related else None, nulls=nulls, dots="keep",
             ))  # fmt: skip
 
     def _with_ids(self, frame: pl.DataFrame, label: str, *, name: str) -> pl.DataFrame:
-        """Return rows with message ids that are the same whenever this run is undone in this way.
+        """Return rows with message ids that are the same in each undo of this run with the same content.
 
-        An undo that is sent twice is ignored the second time, also by Customer.io.
+        So an undo that is sent twice is ignored the second time, also by Customer.io.
         """
-        said = frame.select(pl.struct(pl.all()).struct.json_encode().alias("said"))
-        digests = said.select(digest(pl.col("said"), namespace=f"undo {self.run_id}", call=label))
+        contents = frame.select(pl.struct(pl.all()).struct.json_encode().alias("content"))
+        digests = contents.select(
+            digest(pl.col("content"), namespace=f"undo {self.run_id}", call=label)
+        )
         no_times = pl.Series([None], dtype=pl.Int64).new_from_index(0, frame.height)
         ids = ulids(digests.to_series(), times_ms=no_times)
         return frame.with_columns(ids.alias(name))
@@ -150,9 +154,9 @@ def tables(steps: Steps, *, run_id: str) -> list[UndoTable]:
 
 
 def layers(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[Layer]:
-    """Yield frames of rows, each column of one type: first those that give values back, then those that clear.
+    """Yield frames of rows, each column of one type: first those that restore values, then those that clear.
 
-    Their first columns are `keys`. Values of another type than the most frequent one stand in a second
+    Their first columns are `keys`. Values of the second most frequent type of an attribute are in a second
     frame, and so on. Rows without values are sent, too: a relationship may have none.
 
     Examples:
@@ -161,8 +165,10 @@ def layers(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[Layer]:
         [([('u1', 'pro')], 'omit'), ([('u2', 7)], 'omit'), ([('u2', None)], 'send')]
     """
     shapes = _shapes(rows)
-    for number in range(max((len(each) for each in shapes.values()), default=0)):
-        of_layer = {name: each[number] for name, each in shapes.items() if number < len(each)}
+    for number in range(max((len(of_name) for of_name in shapes.values()), default=0)):
+        of_layer = {
+            name: of_name[number] for name, of_name in shapes.items() if number < len(of_name)
+        }
         yield _layer(rows, keys, of_layer)
     bare = [key for key, values in rows if not values]
     if bare:
@@ -172,31 +178,33 @@ def layers(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[Layer]:
 
 def _shapes(rows: Sequence[Row]) -> dict[str, list[str]]:
     """Return the types of each attribute's values, the most frequent first."""
-    found: dict[str, Counter[str]] = {}
+    counters: dict[str, Counter[str]] = {}
     for _, values in rows:
         for name, value in values.items():
             shape = None if value is None else _shape(value)
             if shape is not None:
-                found.setdefault(name, Counter())[shape] += 1
-    return {name: [shape for shape, _ in each.most_common()] for name, each in found.items()}
+                counters.setdefault(name, Counter())[shape] += 1
+    return {
+        name: [shape for shape, _ in counter.most_common()] for name, counter in counters.items()
+    }
 
 
 def _layer(rows: Sequence[Row], keys: Sequence[str], shapes: Mapping[str, str]) -> Layer:
     """Return the values that have these types."""
     columns: dict[str, list[Any]] = {name: [] for name in shapes}
-    kept: list[tuple[str, ...]] = []
+    row_keys: list[tuple[str, ...]] = []
     for key, values in rows:
-        found = {
+        values_of_layer = {
             name: value
             for name, value in values.items()
             if value is not None and name in shapes and _shape(value) == shapes[name]
         }
-        if found:
-            kept.append(key)
+        if values_of_layer:
+            row_keys.append(key)
             for name, column in columns.items():
-                column.append(found.get(name))
+                column.append(values_of_layer.get(name))
     series = [pl.Series(name, column, strict=False) for name, column in columns.items()]
-    return Layer(_keys(kept, keys).hstack(series), list(shapes), "omit")
+    return Layer(_keys(row_keys, keys).hstack(series), list(shapes), "omit")
 
 
 def _cleared(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[Layer]:
@@ -207,15 +215,15 @@ def _cleared(rows: Sequence[Row], keys: Sequence[str]) -> Iterator[Layer]:
         if cleared:
             sets.setdefault(cleared, []).append(key)
     if len(sets) > MOST_SETS:
-        each: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        by_name: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
         for names, members in sets.items():
             for name in names:
-                each.setdefault((name,), []).extend(members)
-        sets = each
+                by_name.setdefault((name,), []).extend(members)
+        sets = by_name
     for names, members in sets.items():
         frame = _keys(members, keys)
-        nothing = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
-        yield Layer(frame.hstack([nothing.alias(name) for name in names]), list(names), "send")
+        nulls = pl.Series([None], dtype=pl.String).new_from_index(0, frame.height)
+        yield Layer(frame.hstack([nulls.alias(name) for name in names]), list(names), "send")
 
 
 def _keys(rows: Sequence[tuple[str, ...]], keys: Sequence[str]) -> pl.DataFrame:
@@ -225,7 +233,7 @@ def _keys(rows: Sequence[tuple[str, ...]], keys: Sequence[str]) -> pl.DataFrame:
 
 
 def _shape(value: Any) -> str | None:
-    """Return the type of a value as a column has it, None where no column holds it as it is.
+    """Return the type of a value in a column, None if no column can hold it unchanged.
 
     Examples:
         >>> _shape({"b": [1, 2], "a": "x"}), _shape([1, "x"]), _shape(2**60)
@@ -234,18 +242,20 @@ def _shape(value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return "whole" if abs(value) <= _EXACT else None
     if isinstance(value, list):
-        inside = {_shape(item) for item in value}
-        return f"[{inside.pop()}]" if len(inside) == 1 and None not in inside else None
+        item_shapes = {_shape(item) for item in value}
+        return (
+            f"[{item_shapes.pop()}]" if len(item_shapes) == 1 and None not in item_shapes else None
+        )
     if isinstance(value, dict):
-        each = {name: _shape(value[name]) for name in sorted(value)}
-        if not each or None in each.values():
+        shapes = {name: _shape(value[name]) for name in sorted(value)}
+        if not shapes or None in shapes.values():
             return None
-        return "{" + ",".join(f"{name}:{shape}" for name, shape in each.items()) + "}"
+        return "{" + ",".join(f"{name}:{shape}" for name, shape in shapes.items()) + "}"
     return _SIMPLE.get(type(value))
 
 
 def _free(name: str, taken: Sequence[str]) -> str:
-    """Return a name of a column that no attribute has."""
+    """Return a name for a column that no attribute has."""
     while name in taken:
         name += "_"
     return name
@@ -260,11 +270,11 @@ def write_tables(tables: Iterable[UndoTable], directory: Path) -> list[Path]:
     paths = []
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for number, each in enumerate(tables):
-            path = directory / f"{number:02d} {each.label}.parquet".replace(" ", "-")
+        for number, table in enumerate(tables):
+            path = directory / f"{number:02d} {table.label}.parquet".replace(" ", "-")
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "wb") as file:
-                each.frame.write_parquet(file)
+                table.frame.write_parquet(file)
             paths.append(path)
     except FileExistsError:
         raise SavedPlanError(

@@ -21,8 +21,11 @@ from cio_frames.workspaces import Client
 WorkspacePeople = AnyTable | Client
 """An export of the workspace's people, or a client that reads them."""
 
+Identifiers = Mapping[IdentifierKind, str | None]
+"""The identifiers of one person."""
+
 KINDS: Final[tuple[IdentifierKind, ...]] = ("cio_id", "id", "email")
-"""Identifiers in the order in which somebody is looked for, the surest first."""
+"""Identifiers in the order in which a person is looked up, the most reliable first."""
 AT_ONCE: Final = 20_000
 ASKED_AT_ONCE: Final = 1_000
 
@@ -31,7 +34,7 @@ ASKED_AT_ONCE: Final = 1_000
 def known_people(
     known: WorkspacePeople, pipelines: Pipelines, *, progress: ShowProgress
 ) -> pl.DataFrame:
-    """Return an export of people as the model takes it; what a client reads is kept with the plans."""
+    """Return an export of people as the model needs it; what a client reads is kept with the plans."""
     if isinstance(known, Client):
         if known not in pipelines.workspace_people:
             pipelines.workspace_people[known] = normalize_export(known.people(progress=progress))
@@ -47,56 +50,56 @@ def people_table(people: AnyTable) -> pl.DataFrame:
 
 
 class Profile(Protocol):
-    """One person as a workspace holds them."""
+    """One person in a workspace."""
 
     def get(self, name: str) -> Any:
-        """Return an attribute or identifier, null where there is none."""
+        """Return an attribute or identifier, null if there is none."""
 
-    def tells(self, name: str) -> bool:
-        """Return whether it would be known if there were such an attribute."""
+    def covers(self, name: str) -> bool:
+        """Return whether the source has this attribute, so that null means there is none."""
 
     def written_at(self, name: str) -> int | None:
-        """Return when an attribute was set, in Unix seconds, if that is known."""
+        """Return when an attribute was set, in Unix seconds, if known."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedPerson:
     """A line of an export."""
 
-    columns: Mapping[str, list[Any]]  # of some lines
-    place: int  # which of them
+    columns: Mapping[str, list[Any]]  # of several lines
+    place: int  # of this person among them
 
     def get(self, name: str) -> Any:
-        """Return an attribute or identifier, null where there is none."""
-        whole = root(name)
-        if whole in self.columns:
-            return _part(self.columns[whole][self.place], name)
+        """Return an attribute or identifier, null if there is none."""
+        attribute = root(name)
+        if attribute in self.columns:
+            return _part(self.columns[attribute][self.place], name)
         if "attributes" not in self.columns:
             return None
-        return _part(self.columns["attributes"][self.place].get(whole), name)
+        return _part(self.columns["attributes"][self.place].get(attribute), name)
 
-    def tells(self, name: str) -> bool:
-        """Return whether the export has such a column, or all attributes."""
+    def covers(self, name: str) -> bool:
+        """Return whether the export has this column, or all attributes."""
         return root(name) in self.columns or "attributes" in self.columns
 
     def written_at(self, name: str) -> int | None:  # noqa: ARG002 - an export has no times
-        """Return nothing: an export does not tell."""
+        """Return None: an export has no times."""
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPerson:
-    """A person as the App API tells of one: all attributes, and when each was set."""
+    """A person from the App API: all attributes, and when each was set."""
 
     attributes: Mapping[str, Any]
     timestamps: Mapping[str, int]
 
     def get(self, name: str) -> Any:
-        """Return an attribute or identifier, null where there is none."""
+        """Return an attribute or identifier, null if there is none."""
         return _part(self.attributes.get(root(name)), name)
 
-    def tells(self, name: str) -> bool:  # noqa: ARG002 - it tells all
-        """Return whether it would be known if there were such an attribute."""
+    def covers(self, name: str) -> bool:  # noqa: ARG002 - it has all
+        """Return whether the source has this attribute, so that null means there is none."""
         return True
 
     def written_at(self, name: str) -> int | None:
@@ -109,75 +112,77 @@ class Export:
 
     def __init__(self, table: pl.DataFrame) -> None:
         self._people = normalize_export(table, attributes=True)
-        there = {name.strip().lower() for name in table.columns}
-        self._told = [
+        names = {name.strip().lower() for name in table.columns}
+        self._columns = [
             name
             for name in self._people.columns
-            if name != "anonymous_ids" and (name not in KINDS or name in there)
+            if name != "anonymous_ids" and (name not in KINDS or name in names)
         ]
 
     @property
     def has_ids(self) -> bool:
-        """Whether it tells the ids of people."""
-        return "id" in self._told
+        """Whether the export has the ids of people."""
+        return "id" in self._columns
 
     def places(self, people: pl.DataFrame) -> pl.Series:
-        """Return in which line each of some people is, null where in none.
+        """Return the line of each person, null if they are in none.
 
         Args:
-            people: Columns cio_id, id and email; each is looked for in turn.
+            people: Columns cio_id, id and email, which are looked up in this order.
         """
-        found = pl.DataFrame({kind: self._places(people[kind], kind) for kind in KINDS})
-        return found.select(pl.coalesce(KINDS)).to_series()
+        places = pl.DataFrame({kind: self._places(people[kind], kind) for kind in KINDS})
+        return places.select(pl.coalesce(KINDS)).to_series()
 
     def _places(self, values: pl.Series, kind: IdentifierKind) -> pl.Series:
         key = pl.col("key").str.to_lowercase() if kind == "email" else pl.col("key")
         lines = self._people.select(key=kind).with_row_index("place").with_columns(key)
         first = lines.drop_nulls("key").unique("key", keep="first", maintain_order=True)
-        asked = values.alias("key").to_frame().with_columns(key)
-        return asked.join(first, on="key", how="left", maintain_order="left")["place"]
+        wanted = values.alias("key").to_frame().with_columns(key)
+        return wanted.join(first, on="key", how="left", maintain_order="left")["place"]
 
     def lines(self, places: pl.Series) -> Iterator[ExportedPerson | None]:
-        """Yield the people in these lines, none for a null."""
+        """Yield the people in these lines, None for a null."""
         for start in range(0, len(places), AT_ONCE):
-            some = places[start : start + AT_ONCE]
-            part = self._people.select(pl.all().gather(some))
-            columns = {name: part[name].to_list() for name in self._told}
+            numbers = places[start : start + AT_ONCE]
+            part = self._people.select(pl.all().gather(numbers))
+            columns = {name: part[name].to_list() for name in self._columns}
             if "attributes" in columns:
-                columns["attributes"] = [_object(said) for said in columns["attributes"]]
-            for place, line in enumerate(some):
+                columns["attributes"] = [_attributes(value) for value in columns["attributes"]]
+            for place, line in enumerate(numbers):
                 yield None if line is None else ExportedPerson(columns, place)
 
 
 def read_people(
     client: Client,
-    people: Sequence[tuple[Person, Mapping[IdentifierKind, str | None]]],
+    people: Sequence[tuple[Person, Identifiers]],
     *,
     kinds: Sequence[IdentifierKind] = KINDS,
-    tell: Callable[[int], object] = lambda _: None,
+    notify: Callable[[int], object] = lambda _: None,
 ) -> dict[Person, ReadPerson]:
-    """Return those of some people who are there, as they are now.
+    """Return the people who are in the workspace, as they are now.
 
     Args:
         client: Reads the workspace.
-        people: Whom, and what they may be called.
-        kinds: The kinds of identifiers by which they are looked for, in turn.
-        tell: Is told how many people have been looked for.
+        people: The people, each with their possible identifiers.
+        kinds: The kinds of identifiers by which they are looked up, in this order.
+        notify: Is called with the number of people that were looked up.
     """
-    found: dict[Person, ReadPerson] = {}
+    profiles: dict[Person, ReadPerson] = {}
     for kind in kinds:
-        left = [(person, names.get(kind)) for person, names in people if person not in found]
-        asked = [(person, name) for person, name in left if name is not None]
-        for start in range(0, len(asked), ASKED_AT_ONCE):
-            part = asked[start : start + ASKED_AT_ONCE]
+        remaining = [
+            (person, names.get(kind)) for person, names in people if person not in profiles
+        ]
+        named = [(person, name) for person, name in remaining if name is not None]
+        for start in range(0, len(named), ASKED_AT_ONCE):
+            part = named[start : start + ASKED_AT_ONCE]
             rows = client.attributes([name for _, name in part], id_type=kind)
             by_name = {_folded(row[kind], kind): row for row in rows.iter_rows(named=True)}
             for person, name in part:
                 row = by_name.get(_folded(name, kind))
                 if row is not None:
-                    found[person] = _read(row)
-            tell(len(part))
-    return found
+                    profiles[person] = _read(row)
+            notify(len(part))
+    return profiles
 
 
 def _read(row: Mapping[str, Any]) -> ReadPerson:
@@ -191,18 +196,18 @@ def _folded(name: str | None, kind: IdentifierKind) -> str | None:
     return name.lower() if name is not None and kind == "email" else name
 
 
-def _object(said: Any) -> Mapping[str, Any]:
-    """Return the attributes that a column holds as JSON, or as a struct."""
-    return msgspec.json.decode(said) if isinstance(said, str) else said or {}
+def _attributes(value: Any) -> Mapping[str, Any]:
+    """Return attributes that are JSON or a struct."""
+    return msgspec.json.decode(value) if isinstance(value, str) else value or {}
 
 
 def root(name: str) -> str:
-    """Return the attribute that a name is a part of: only preferences are set part by part (2.1)."""
+    """Return the attribute that a name is a part of; only preferences are set part by part (2.1)."""
     return name.partition(".")[0] if name.startswith(FLAT_PREFIXES) else name
 
 
 def _part(value: Any, name: str) -> Any:
-    """Return what a value has under a dotted path."""
+    """Return the part of a value under a dotted path."""
     if not name.startswith(FLAT_PREFIXES):
         return value
     node = msgspec.json.decode(value) if isinstance(value, str) and value[:1] == "{" else value

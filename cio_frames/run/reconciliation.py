@@ -65,12 +65,12 @@ class EventSample:
     def sentence(self) -> str:
         """What the sample shows about all events, in a sentence."""
         verb = "is" if self.missing == 1 else "are"
-        missing = f"{number(self.missing)} of {many(self.checked, 'event')} that were looked for {verb} missing"
+        missing = f"{number(self.missing)} of {many(self.checked, 'event')} that were looked up {verb} missing"
         if self.checked == self.of:
-            return f"{missing}. These are all that can be looked for."
+            return f"{missing}. These are all that can be looked up."
         share = 100 * self.at_most / self.of
         return (
-            f"{missing}: at most {share:.2g} % of the {many(self.of, 'event')} that can be looked for "
+            f"{missing}: at most {share:.2g} % of the {many(self.of, 'event')} that can be looked up "
             f"({number(self.at_most)}) are missing, with {CONFIDENCE:.0%} confidence (seed {self.seed})."
         )
 

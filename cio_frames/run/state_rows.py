@@ -32,7 +32,7 @@ _BASES: Final = (1 << 64) - 1 - KIND
 ANYBODY: Final = _BASES
 """The subject of rows whose subjects are unknown: it may be anybody."""
 
-FOLLOWS: Final = {
+UNDONE_BY: Final = {
     ATTRIBUTES: (ATTRIBUTES, GONE),
     GONE: (ATTRIBUTES, GONE, RELATIONS, DEVICES, NAMED),
     RELATIONS: (RELATIONS, GONE),
@@ -84,10 +84,10 @@ class Recorded:
         With `repeat`, nothing counts as done. Rows that are `resumed` (plan, row and message_id) keep
         their recorded ids.
         """
-        takes_away = bool(self.states["call"].is_in(["track", "alias"]).any())
+        can_remove = bool(self.states["call"].is_in(["track", "alias"]).any())
         parts = [
             self._as_recorded(rows, plan=plan, call=call)
-            for plan, call, rows in messages(events=takes_away)
+            for plan, call, rows in messages(events=can_remove)
             if rows.height
         ]
         if not parts:
@@ -95,11 +95,11 @@ class Recorded:
         now = pl.concat(parts)
         earlier = self.states
         removing = now.filter(_has_kind(GONE))["subjects"]
-        if takes_away and len(removing):
+        if can_remove and len(removing):
             people = removing.str.split(" ").explode(empty_as_null=True).str.head(DIGITS).unique()
             named = pl.col("person_key").str.head(DIGITS).is_in(people.implode())
-            is_anybody = pl.col("person_key").is_null() | pl.lit(self.pii == "full")
-            is_about_them = named | is_anybody | pl.lit(UNKNOWN in people)
+            is_unknown = pl.col("person_key").is_null() | pl.lit(self.pii == "full")
+            is_about_them = named | is_unknown | pl.lit(UNKNOWN in people)
             earlier = pl.concat([earlier, self.events.filter(is_about_them).collect()])
             now = now.filter(pl.col("subjects").is_not_null() | is_about_them)
         else:
@@ -496,16 +496,16 @@ def _people(statements: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _undone_by(statements: pl.DataFrame) -> pl.DataFrame:
     """Return the statements that would undo those of rows: place and subject; `writes` is false."""
-    follows = pl.DataFrame(
+    undoing_kinds = pl.DataFrame(
         {
-            "kind": [int(kind) for kind in FOLLOWS],
-            "by": [[int(by) for by in undoing] for undoing in FOLLOWS.values()],
+            "kind": [int(kind) for kind in UNDONE_BY],
+            "by": [[int(by) for by in undoing] for undoing in UNDONE_BY.values()],
         },
         schema={"kind": pl.UInt64, "by": pl.List(pl.UInt64)},
     ).explode("by", empty_as_null=True)
     kinds = statements.select(
         "place", base=pl.col("subject") & _BASES, kind=pl.col("subject") & KIND
     )
-    return kinds.join(follows, on="kind").select(
+    return kinds.join(undoing_kinds, on="kind").select(
         "place", subject=pl.col("base") | pl.col("by"), writes=pl.lit(value=False)
     )

@@ -302,7 +302,7 @@ def test_a_sample_of_events_is_looked_for(workspace, tmp_path):
 
     assert (found.events.checked, found.events.of, found.events.missing) == (12, 30, 0)
     assert found.events.at_most == most_missing(0, checked=12, of=30) == 5
-    assert "0 of 12 events that were looked for are missing: at most 17 % of the 30 events" in said
+    assert "0 of 12 events that were looked up are missing: at most 17 % of the 30 events" in said
     assert "(5) are missing, with 95% confidence (seed 7)" in said
     assert run.reconcile(progress=False).events.at_most == 0
 
@@ -341,11 +341,9 @@ def test_events_that_cannot_be_looked_for_are_counted(workspace, tmp_path):
     counts = read.compared.filter(pl.col("what") == "events").row(0, named=True)
 
     assert (counts["expected"], counts["as_expected"], counts["not_checkable"]) == (45, 20, 25)
-    assert any(note.startswith("25 events cannot be looked for") for note in read.notes)
+    assert any(note.startswith("25 events cannot be looked up") for note in read.notes)
     assert export.events is None
-    assert any(
-        note.startswith("20 events can be looked for with a client") for note in export.notes
-    )
+    assert any(note.startswith("20 events can be looked up with a client") for note in export.notes)
 
 
 @pytest.mark.parametrize(
@@ -383,7 +381,7 @@ def test_what_has_not_arrived_is_not_expected(workspace, tmp_path):
     record = altered(
         run, row0="pending", row1="rejected_server", row2="blocked", row3="skipped_done"
     )
-    found = reconciler.compared(plan.pipelines, record, pl.DataFrame({"id": ["u9"]}))
+    found = reconciler.compare(plan.pipelines, record, pl.DataFrame({"id": ["u9"]}))
 
     assert [each.row for each in arrived(plan.pipelines, record)] == [3, 4]
     assert kinds(found) == [("not there", "u3", None), ("not there", "u4", None)]
@@ -397,7 +395,7 @@ def test_what_is_in_doubt_is_neither_there_nor_not(workspace, tmp_path):
     held = workspace.people
     wrong = pl.DataFrame({"id": ["u1", "u2"], "tier": ["?", "?"], "city": ["?", "?"]})
     record = altered(run, row2="in_doubt", row3="in_doubt")
-    right, other = (reconciler.compared(plan.pipelines, record, each) for each in (held, wrong))
+    right, other = (reconciler.compare(plan.pipelines, record, each) for each in (held, wrong))
 
     assert {kind for kind, *_ in kinds(right)} == {"not checkable"}
     assert kinds(other) == [
@@ -457,13 +455,13 @@ class Refuses(httpx2.AsyncHTTPTransport):
 @pytest.mark.parametrize(
     ("path", "note"),
     [
-        ("customers/attributes", "what somebody wrote after"),
+        ("customers/attributes", "values that were written after"),
         ("activities", "No events were looked"),
     ],
 )
 def test_what_can_be_read_is_compared(workspace, tmp_path, monkeypatch, path, note):
     """Where a key may export people and not more, the report says what that leaves open."""
-    monkeypatch.setattr(reconciler, "FEW", 0)
+    monkeypatch.setattr(reconciler, "MAX_READ_BY_NAME", 0)
     plan = cio.backfill([
         pl.DataFrame({"id": ["u1"], "tier": ["pro"]}).cio.identify(user_id="id"), event_plan(4, 1),
     ])  # fmt: skip
@@ -490,7 +488,7 @@ def test_many_people_are_exported_and_those_who_differ_are_asked_for(
     workspace, tmp_path, monkeypatch
 ):
     """The times of their attributes tell what was written later; progress tells how long it takes."""
-    monkeypatch.setattr(reconciler, "FEW", 0)
+    monkeypatch.setattr(reconciler, "MAX_READ_BY_NAME", 0)
     now, states = datetime.now(UTC), []
     table = pl.DataFrame({"id": ["u1", "u2", "u3"], "tier": ["pro"] * 3})
     run = sent(table.cio.identify(user_id="id"), workspace, tmp_path)

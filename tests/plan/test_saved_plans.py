@@ -315,10 +315,10 @@ def test_a_second_person_approves(path, tmp_path):
             progress=False,
         )
 
-    with pytest.raises(cio.SavedPlanError, match="nobody who may has approved"):
+    with pytest.raises(cio.SavedPlanError, match="no one with an allowed key has approved"):
         applied()
     cio.approve(path, directory=mine, environ={})
-    with pytest.raises(cio.SavedPlanError, match="nobody who may has approved"):
+    with pytest.raises(cio.SavedPlanError, match="no one with an allowed key has approved"):
         applied()
     approved = cio.approve(path, directory=other, environ={})
     assert [each["key"] for each in approved.approvals] == keys
@@ -335,7 +335,7 @@ def test_an_approval_cannot_be_moved_to_another_plan(path, tmp_path):
     for stolen in (list(approvals), [{"key": key, "at": "", "signature": "AAAA"}], [{"key": key}]):
         values = json.loads(path.read_text()) | {"approvals": stolen}
         path.write_text(json.dumps(values))
-        with pytest.raises(cio.SavedPlanError, match="nobody who may has approved"):
+        with pytest.raises(cio.SavedPlanError, match="no one with an allowed key has approved"):
             cio.apply(path, EVENTS, Recorder().client(), approved_by=[key], progress=False)
 
 

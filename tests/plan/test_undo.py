@@ -335,6 +335,14 @@ def test_people_without_a_cio_id_are_named_by_what_they_have(workspace, tmp_path
     assert not differing(before, State(workspace))
 
 
+def test_an_undo_that_deletes_people_says_how_to_allow_it(workspace, tmp_path):
+    """The error names the call that sends the undo; nothing is sent."""
+    before, run = sent(workspace, PEOPLE, tmp_path)
+    client = cio.connect("eu", write_key="key", environ={})
+    with pytest.raises(cio.AllowanceError, match=r"undo\.plan\.send\(client, allow=\{"):
+        undone(run, before).plan.send(client, audit=tmp_path, **SENT)
+
+
 def test_an_undo_is_undone(workspace, tmp_path):
     """The undo of an undo gives back what the run had made, and its own undo what was before."""
     before, run = sent(workspace, PEOPLE, tmp_path)
@@ -490,7 +498,7 @@ def test_a_refusal_of_mail_comes_back(workspace, tmp_path):
 @pytest.mark.parametrize("few", [0, 5_000])
 def test_what_others_have_changed_since_stays(workspace, tmp_path, monkeypatch, asked, few):
     """With current= a value that the run did not write is left alone, and so is a person in use."""
-    monkeypatch.setattr(undo_current, "FEW", few)
+    monkeypatch.setattr(undo_current, "MAX_READ_BY_NAME", few)
     before, run = sent(workspace, PEOPLE, tmp_path)
     since = pl.DataFrame({"id": ["u1", "u3"], "plan": ["vip", "vip"]})
     sent(workspace, since, tmp_path / "since")
@@ -517,7 +525,7 @@ def test_a_profile_that_was_there_before_is_not_deleted(workspace, tmp_path):
     undo = undone_with(run, part, current=current)
     assert undo.is_empty
     assert "before the run" in undo.not_undone["why"].item()
-    assert "Be sure that it had all people" in repr(undone_with(run, part))
+    assert "Make sure that it has all people" in repr(undone_with(run, part))
 
 
 def undone_with(run, known, **options):
@@ -592,7 +600,7 @@ SECRETS = pl.DataFrame({"id": ["u1", "b@example.com", "u3"], "plan": ["changed"]
 @pytest.mark.parametrize("few", [0, 5_000])
 def test_the_former_people_are_kept_encrypted(workspace, tmp_path, monkeypatch, few):
     """Nothing of them stands in the record in clear, and the undo needs no export."""
-    monkeypatch.setattr(people_before, "FEW", few)
+    monkeypatch.setattr(people_before, "MAX_READ_BY_NAME", few)
     workspace.reset()
     workspace.load(
         [{"id": "u1", "email": "ada@example.com", "attributes": '{"plan":"verysecret"}'}]
