@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
-from cio_frames.views.characters import cells
+from cio_frames.views.characters import display_width
 from cio_frames.views.environment import Output, output, output_of, writing_to
 from cio_frames.views.text import write
 
@@ -90,7 +90,7 @@ def printed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 
 def too_long(text: str, columns: int) -> list[str]:
     """Return the lines that are longer than they may be, and could be broken."""
-    long = [line for line in text.splitlines() if cells(line) > columns]
+    long = [line for line in text.splitlines() if display_width(line) > columns]
     return [line for line in long if " " in line.strip() and not line.strip().startswith('"')]
 
 

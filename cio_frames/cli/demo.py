@@ -144,7 +144,7 @@ def _figures(sent: Sent) -> str:
         f"{number(counts['delivered'])} delivered",
         f"{many(counts['requests'], 'request')} in {duration(sent.run.elapsed_s)}",
     )
-    return text.block(f"{text.joined(*figures)}\naudit: {_relative(sent.run.audit)}")
+    return text.block(f"{text.join_parts(*figures)}\naudit: {_relative(sent.run.audit)}")
 
 
 def _blocking(plan: Plan) -> Iterator[tuple[str, list[int], str]]:

@@ -16,6 +16,7 @@ from cio_frames.plan.pipeline import Pipelines
 from cio_frames.views.document import (
     Badge,
     Bullets,
+    ClusterGraphs,
     Document,
     Examples,
     Figures,
@@ -24,7 +25,6 @@ from cio_frames.views.document import (
     Item,
     Node,
     Paragraph,
-    Pictures,
     Quoted,
     Section,
     Strong,
@@ -67,7 +67,7 @@ def _body(preview: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[
         )
     clusters = clusters_to_draw(preview, most=PICTURES)
     if clusters:
-        yield Section("Linked identifiers", [Pictures(clusters)])
+        yield Section("Linked identifiers", [ClusterGraphs(clusters)])
     yield from _visitors_and_objects(preview, several=several)
     yield from _open(preview, premise)
     sizes = list(_sizes(preview.cluster_sizes))
@@ -80,7 +80,7 @@ def _body(preview: Preview, premise: Premise, pipelines: Pipelines) -> Iterator[
         if not row["settled"]
     ]
     table = Table(("setting", "assumed", "meaning"), choices)
-    yield Fold("Assumptions behind this preview", [table], is_aside=True)
+    yield Fold("Assumptions behind this preview", [table], is_html_only=True)
 
 
 def _visitors_and_objects(preview: Preview, *, several: bool) -> Iterator[Node]:

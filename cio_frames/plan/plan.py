@@ -549,11 +549,11 @@ class Backfill(Sendable):
     def _document(self) -> Document:
         pipelines, preview = self.pipelines.checked(), self.pipelines.last_preview
         client = self.pipelines.client
-        views = [replace(plan_view(pipeline), allowing="") for pipeline in pipelines]
+        views = [replace(plan_view(pipeline), allow_line="") for pipeline in pipelines]
         return report.backfill(
             with_other_forms(views, self.pipelines.other_forms),
             outcome=outcome(pipelines, preview, client=client),
-            allowing=allowing(pipelines, preview, client=client),
+            allow_line=allowing(pipelines, preview, client=client),
         )
 
 

@@ -70,9 +70,9 @@ def plan_view(
         notes=tuple(_notes(pipeline)),
         times=timeline(pipeline),
         outcome=outcome([pipeline], preview, client=client),
-        allowing=allowing([pipeline], preview, client=client),
-        saved=_saved(findings),
-        saving=tuple(_saving(pipeline)),
+        allow_line=allowing([pipeline], preview, client=client),
+        findings_csv=_saved(findings),
+        save_steps=tuple(_saving(pipeline)),
         ids_are_final=not pipeline.mapping.call.sets_state,
     )
 

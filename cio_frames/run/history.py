@@ -53,7 +53,7 @@ class Audit(Reader):
     def _told(self, stories: Sequence[tuple[dict[str, Any], str]], *, head: Sequence[str]) -> str:
         from cio_frames.views import history  # sending does not need it
 
-        documents = [history.story(record, told=told) for record, told in stories]
+        documents = [history.explanation(record, text=text) for record, text in stories]
         return Story(super()._told(stories, head=head), documents=documents)
 
     def __str__(self) -> str:

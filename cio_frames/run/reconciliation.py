@@ -170,7 +170,7 @@ class Reconciliation:
             )
             for row in shown.iter_rows(named=True)
         ]  # fmt: skip
-        return Section(title, [Table(headers, lines, whole=".differences")])
+        return Section(title, [Table(headers, lines, all_rows=".differences")])
 
 
 _WORDS: Final[Mapping[str, tuple[str, ...]]] = {

@@ -44,7 +44,7 @@ from cio_frames.sending import (
 )
 from cio_frames.sending.events import ARRIVED
 from cio_frames.views import html, summary, text
-from cio_frames.views.displays import Off, ShowProgress, Told, display
+from cio_frames.views.displays import CallbackDisplay, Off, ShowProgress, display
 from cio_frames.views.document import EMPTY, Document, Paragraph
 from cio_frames.views.progress import Progress
 from cio_frames.views.render import bundle
@@ -81,7 +81,7 @@ class ShownRun(ABC):
         self._control = PaceControl()
         shown = display(progress, run=self if detached else None)
         self._is_shown = not isinstance(shown, Off)
-        self._is_summed_up = not isinstance(shown, Off | Told)
+        self._is_summed_up = not isinstance(shown, Off | CallbackDisplay)
         self._progress = Progress(
             shown, label=label, total=total, record=str(self.audit), plans=plans,
             limit=self._client.rate,
@@ -150,7 +150,7 @@ class ShownRun(ABC):
         """Show the pace that was set."""
         rate = self._control.rate
         slow = f"at most {rate:.3g} requests/s" if rate is not None else ""
-        self._progress.hold(paused=self._control.paused, held=slow)
+        self._progress.set_pace(paused=self._control.paused, requested_rate=slow)
 
     def _note(self) -> str:
         """Return how many rows arrived, and how to finish the run: another program needs the plan."""
@@ -187,7 +187,10 @@ class ShownRun(ABC):
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         if self._progress.is_in_view:
             line = [Paragraph(summary.line(self.view()), "aside")]
-            return {"text/plain": text.drawn(line), "text/html": str(html.drawn(line))}
+            return {
+                "text/plain": text.render_nodes(line),
+                "text/html": str(html.render_nodes(line)),
+            }
         return bundle(self._document())
 
 

@@ -1,1 +1,1 @@
-"""Everything a notebook or a terminal shows: plain values in; HTML, text or a widget out."""
+"""Everything that notebooks and terminals show: plain values in; HTML, text or a widget out."""

@@ -1,12 +1,12 @@
-// Buttons, search and sorting, where a front end runs scripts. Without it a card is whole.
+// Buttons, search and sorting, where a front end runs scripts. A card is complete without them.
 (script => {
   const card = script && script.parentElement;
   if (!card) return;
-  const made = (name, own) => Object.assign(document.createElement(name), own);
+  const create = (name, properties) => Object.assign(document.createElement(name), properties);
   const small = "font:inherit;font-size:12px;margin:0 8px;padding:0 6px;cursor:pointer;color:inherit;background:none;border:1px solid;border-radius:4px;opacity:.75";
 
   for (const code of card.querySelectorAll('code[style*="user-select"]')) {
-    const button = made("button", {type: "button", textContent: "Copy"});
+    const button = create("button", {type: "button", textContent: "Copy"});
     button.style = small;
     button.onclick = async () => {
       getSelection().selectAllChildren(code);
@@ -24,36 +24,36 @@
     const bodies = [...part.querySelectorAll("tbody")];
     const sizes = bodies.map(body => body.rows.length);
     const rows = bodies.flatMap(body => [...body.rows]);
-    const said = `Search ${rows.length} rows`;
-    const search = made("input", {type: "search", placeholder: said, ariaLabel: said});
+    const label = `Search ${rows.length} rows`;
+    const search = create("input", {type: "search", placeholder: label, ariaLabel: label});
     search.style = small;
     search.oninput = () => {
-      const wanted = search.value.toLowerCase();
-      const holds = cell => cell.textContent.toLowerCase().includes(wanted);
-      for (const row of rows) row.hidden = ![...row.cells].some(holds);
+      const query = search.value.toLowerCase();
+      const matches = cell => cell.textContent.toLowerCase().includes(query);
+      for (const row of rows) row.hidden = ![...row.cells].some(matches);
       for (const body of bodies.slice(1)) {
         const page = body.closest("details");
         page.hidden = [...body.rows].every(row => row.hidden);
-        page.open = wanted && !page.hidden;
+        page.open = query && !page.hidden;
       }
     };
     part.prepend(search);
-    const heads = [...part.querySelectorAll("th")];
-    const text = (row, place) => row.cells[place].textContent.replace(/,(?=\d{3})/g, "");
-    for (const head of heads) {
-      const place = head.cellIndex;
-      Object.assign(head, {tabIndex: 0, title: "Sort"});
-      head.style.cursor = "pointer";
-      head.onkeydown = event => event.key === "Enter" && head.click();
-      head.onclick = () => {
-        const up = head.ariaSort !== "ascending";
-        for (const each of heads) {
-          each.ariaSort = each.cellIndex !== place ? "none" : up ? "ascending" : "descending";
+    const headers = [...part.querySelectorAll("th")];
+    const text = (row, column) => row.cells[column].textContent.replace(/,(?=\d{3})/g, "");
+    for (const header of headers) {
+      const column = header.cellIndex;
+      Object.assign(header, {tabIndex: 0, title: "Sort"});
+      header.style.cursor = "pointer";
+      header.onkeydown = event => event.key === "Enter" && header.click();
+      header.onclick = () => {
+        const isAscending = header.ariaSort !== "ascending";
+        for (const other of headers) {
+          other.ariaSort = other.cellIndex !== column ? "none" : isAscending ? "ascending" : "descending";
         }
-        const order = (a, b) => text(a, place).localeCompare(text(b, place), "en", {numeric: true});
-        rows.sort((a, b) => (up ? order(a, b) : order(b, a)));
+        const compare = (a, b) => text(a, column).localeCompare(text(b, column), "en", {numeric: true});
+        rows.sort((a, b) => (isAscending ? compare(a, b) : compare(b, a)));
         let start = 0;
-        bodies.forEach((body, at) => body.append(...rows.slice(start, (start += sizes[at]))));
+        bodies.forEach((body, index) => body.append(...rows.slice(start, (start += sizes[index]))));
       };
     }
   }

@@ -1,7 +1,7 @@
-"""Make characters visible that a reader could not see, or that would act on a screen.
+"""Make invisible characters visible, and characters that control a terminal harmless.
 
-Data may hold escape sequences that steer a terminal, marks that turn the reading direction around,
-and letters without width. Drawn as they are, they would hide what an identifier really contains.
+Data may contain terminal escape sequences, marks that reverse the reading direction, and letters
+without width. Shown unchanged, they would hide what an identifier really contains.
 """
 
 import re
@@ -11,11 +11,11 @@ _HIDDEN = re.compile(
     "["
     "\x00-\x08\x0b-\x1f\x7f-\x9f"  # controls, except tab and line feed
     "\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # formats
-    "\u3164\uffa0"  # letters drawn as nothing
-    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # no characters at all: files and browsers refuse them
+    "\u3164\uffa0"  # letters without a glyph
+    "\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff"  # noncharacters, which files and browsers reject
     "\U000e0000-\U000e007f"  # tags, an invisible copy of ASCII
     "]"
-    "|(?<![^\x00-\x7f])[\u200c\u200d]"  # joiners, unless they join emoji or letters that need them
+    "|(?<![^\x00-\x7f])[\u200c\u200d]"  # joiners, except between emoji or letters that need them
 )
 _LINES = re.compile("[\t\n]")
 _CONTROL_PICTURES = 0x2400
@@ -27,7 +27,7 @@ def visible(text: str, *, pictures: bool = True) -> str:
 
     Args:
         text: Any text, from a cell, a column name, a file name or a server.
-        pictures: Whether there are control pictures; without them, controls have numbers too.
+        pictures: Whether to use control pictures; without them, controls become numbers too.
 
     Returns:
         The text with control pictures for controls and `[U+202E]` for the rest. Tabs and line
@@ -53,40 +53,40 @@ def one_line(text: str, *, pictures: bool = True) -> str:
     return _LINES.sub(_picture if pictures else _number, shown)
 
 
-def cells(text: str) -> int:
-    """Return how many places of a terminal a text fills.
+def display_width(text: str) -> int:
+    """Return how many columns of a terminal a text fills.
 
     Examples:
         >>> cells("Ada"), cells("日本")
         (3, 4)
     """
-    return len(text) if text.isascii() else sum(_cells(character) for character in text)
+    return len(text) if text.isascii() else sum(_character_width(character) for character in text)
 
 
-def shortened(text: str, places: int, *, end: str = "…") -> str:
-    """Return one line of at most so many places.
+def shorten(text: str, columns: int, *, end: str = "…") -> str:
+    """Return the text as one line of at most that many columns.
 
     Examples:
         >>> shortened("sending 日本", 11), shortened("short", 11)
         ('sending 日…', 'short')
     """
     line = one_line(text)
-    if cells(line) <= places:
+    if display_width(line) <= columns:
         return line
-    while line and cells(line + end) > places:
+    while line and display_width(line + end) > columns:
         line = line[:-1]
-    return (line + end)[:places]
+    return (line + end)[:columns]
 
 
-def _cells(character: str) -> int:
-    """Return how many places one character fills."""
+def _character_width(character: str) -> int:
+    """Return how many columns one character fills."""
     if unicodedata.combining(character) or character in "\u200c\u200d\ufe0f":
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def _picture(match: re.Match[str]) -> str:
-    """Return the picture of a control, or the number of another character."""
+    """Return the picture of a control, or the code point of another character."""
     character = match.group()
     if character < " ":
         return chr(_CONTROL_PICTURES + ord(character))
@@ -94,5 +94,5 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def _number(match: re.Match[str]) -> str:
-    """Return the number of one character."""
+    """Return the code point of one character."""
     return f"[U+{ord(match.group()):04X}]"

@@ -1,7 +1,7 @@
-"""Pictures: bars over time, shares and meters.
+"""Charts: bars over time, shares and meters.
 
-A picture cannot know whether it stands on a light or a dark page, so it holds shapes only, in tones
-that stand out from both. Every word and number stands beside it, as text.
+A picture cannot know whether the page is light or dark, so it contains only shapes, in tones that
+are visible on both. Words and numbers are text beside it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,27 +17,27 @@ from cio_frames.views.wording import many, number
 
 SVG = "http://www.w3.org/2000/svg"
 BARS = "▁▂▃▄▅▆▇█"
-PLAIN_BARS = ".:-=+*#@"
+ASCII_BARS = ".:-=+*#@"
 _WIDTH = 1000.0
 _HEIGHT = 100.0
-_LEAST = 3.0
+_MIN_SIZE = 3.0
 _BAR_HEIGHT = 8.0
 _BAR_GAP = 3.0
 
 
-def columns(chart: Chart) -> Markup:
-    """Return upright bars, the layers on top of each other."""
+def column_chart(chart: Chart) -> Markup:
+    """Return vertical bars with stacked layers."""
     highest = max(totals(chart), default=0.0) or 1.0
     step = _WIDTH / max(len(totals(chart)), 1)
     shapes = [_rect(x=0, y=_HEIGHT - 1, width=_WIDTH, height=1, fill=css.LINE)]
-    grounds = [0.0] * len(totals(chart))
+    bottoms = [0.0] * len(totals(chart))
     for layer in chart.layers:
-        for place, value in enumerate(layer.values):
+        for index, value in enumerate(layer.values):
             if value:
-                height = max(value / highest * _HEIGHT, _LEAST)
-                top = max(_HEIGHT - grounds[place] - height, 0.0)
-                shapes.append(_bar(place, step=step, y=top, height=height, tone=layer.tone))
-                grounds[place] += height
+                height = max(value / highest * _HEIGHT, _MIN_SIZE)
+                top = max(_HEIGHT - bottoms[index] - height, 0.0)
+                shapes.append(_bar(index, step=step, y=top, height=height, tone=layer.tone))
+                bottoms[index] += height
     if chart.mark is not None:
         x = chart.mark * _WIDTH
         shapes.append(_rect(x=x, y=0, width=2, height=_HEIGHT, fill=css.TONES["care"]))
@@ -50,15 +50,15 @@ def columns(chart: Chart) -> Markup:
     )
 
 
-def share(value: int, *, most: int, tone: Tone) -> Markup:
-    """Return a lying bar beside a number that is said in words already."""
-    width = max(value / most * _HEIGHT, _LEAST) if most and value else 0.0
+def share(value: int, *, maximum: int, tone: Tone) -> Markup:
+    """Return a horizontal bar for the cell of a number."""
+    width = max(value / maximum * _HEIGHT, _MIN_SIZE) if maximum and value else 0.0
     bar = _rect(x=0, y=0, width=width, height=10, fill=css.TONES[tone])
     return _picture([bar], width=_HEIGHT, height=10, alt=number(value), style=css.SHARE)
 
 
 def bar(parts: Sequence[tuple[str, int, Tone]]) -> Markup | None:
-    """Return a bar whose parts are as long as their counts, with the counts as its description."""
+    """Return a bar with parts in proportion to their counts, which are its description."""
     present = [part for part in parts if part[1]]
     total = sum(count for _, count, _ in present)
     gap = _BAR_GAP if len(present) > 1 else 0.0
@@ -68,42 +68,42 @@ def bar(parts: Sequence[tuple[str, int, Tone]]) -> Markup | None:
         fill = css.TONES[tone]
         shapes.append(_rect(x=start, y=0, width=width - gap, height=_BAR_HEIGHT, fill=fill))
         start += width
-    told = ", ".join(f"{name} {number(count)}" for name, count, _ in present)
-    return _lying(shapes, width=start, alt=told) if present else None
+    alt = ", ".join(f"{name} {number(count)}" for name, count, _ in present)
+    return _wide_bar(shapes, width=start, alt=alt) if present else None
 
 
 def meter(done: float, *, tone: Tone, alt: str) -> Markup:
-    """Return how much of a whole is done, from 0 to 1, in tones that hold on light and dark."""
+    """Return a bar for the share that is done, from 0 to 1."""
     parts = ((_WIDTH, css.LINE), (done * _WIDTH, css.TONES[tone]))
     shapes = [_rect(x=0, y=0, width=width, height=_BAR_HEIGHT, fill=fill) for width, fill in parts]
-    return _lying(shapes, width=_WIDTH, alt=alt)
+    return _wide_bar(shapes, width=_WIDTH, alt=alt)
 
 
 def totals(chart: Chart) -> list[float]:
-    """Return how high the bars of a chart are."""
+    """Return the heights of the bars of a chart."""
     return [sum(values) for values in zip(*(layer.values for layer in chart.layers), strict=True)]
 
 
 def scale(chart: Chart) -> str:
-    """Return what the bars of a chart are, if it says so."""
+    """Return the sentence about the width and height of the bars, if the chart has one."""
     if chart.bar is None:
         return ""
-    most = round(max(totals(chart), default=0.0))
-    return f"Each bar is {_length(chart.bar)}; the tallest is {many(most, 'row')}."
+    tallest = round(max(totals(chart), default=0.0))
+    return f"Each bar is {_length(chart.bar)}; the tallest is {many(tallest, 'row')}."
 
 
-def narrowed(chart: Chart, *, places: int | None) -> Chart:
-    """Return a chart of at most so many bars: neighbours become one."""
+def narrow(chart: Chart, *, max_bars: int | None) -> Chart:
+    """Return a chart with at most `max_bars` bars, by adding neighbours up."""
     count = len(totals(chart))
-    at_once = 1 if places is None else max(-(-count // max(places, 1)), 1)
+    step = 1 if max_bars is None else max(-(-count // max(max_bars, 1)), 1)
     layers = [
         Layer(
-            [sum(layer.values[place : place + at_once]) for place in range(0, count, at_once)],
+            [sum(layer.values[start : start + step]) for start in range(0, count, step)],
             layer.tone,
         )
         for layer in chart.layers
     ]
-    return msgspec.structs.replace(chart, layers=layers, bar=chart.bar and chart.bar * at_once)
+    return msgspec.structs.replace(chart, layers=layers, bar=chart.bar and chart.bar * step)
 
 
 def sparkline(values: Sequence[float], bars: str = BARS) -> str:
@@ -113,14 +113,14 @@ def sparkline(values: Sequence[float], bars: str = BARS) -> str:
         >>> sparkline([0, 1, 4, 8])
         ' ▁▄█'
     """
-    most = max(values, default=0.0) or 1.0
+    maximum = max(values, default=0.0) or 1.0
     return "".join(
-        bars[max(round(value / most * len(bars)) - 1, 0)] if value else " " for value in values
+        bars[max(round(value / maximum * len(bars)) - 1, 0)] if value else " " for value in values
     )
 
 
 def _length(width: timedelta) -> str:
-    """Return a length of time in the largest whole unit."""
+    """Return a duration in the largest unit that divides it."""
     hours = round(width.total_seconds() / 3600)
     for size, noun in ((168, "week"), (24, "day")):
         if hours % size == 0:
@@ -128,22 +128,22 @@ def _length(width: timedelta) -> str:
     return many(hours, "hour")
 
 
-def _bar(place: int, *, step: float, y: float, height: float, tone: Tone) -> Markup:
+def _bar(index: int, *, step: float, y: float, height: float, tone: Tone) -> Markup:
     """Return one bar of a layer."""
     gap = min(step * 0.2, 4.0)
-    x = place * step + gap / 2
+    x = index * step + gap / 2
     return _rect(x=x, y=y, width=step - gap, height=height, fill=css.TONES[tone])
 
 
-def _lying(shapes: Iterable[Markup], *, width: float, alt: str) -> Markup:
-    """Return a bar that is as wide as its place."""
+def _wide_bar(shapes: Iterable[Markup], *, width: float, alt: str) -> Markup:
+    """Return a horizontal bar over the full width."""
     return _picture(shapes, width=width, height=_BAR_HEIGHT, alt=alt, style=css.BAR)
 
 
 def _picture(
     shapes: Iterable[Markup], *, width: float, height: float, alt: str, style: Style
 ) -> Markup:
-    """Return shapes as a picture that fills the place it is given."""
+    """Return shapes as a picture that is stretched to its container."""
     attributes = {
         "xmlns": SVG,
         "viewBox": f"0 0 {width:g} {height:g}",
@@ -156,7 +156,7 @@ def _picture(
 
 def _rect(*, x: float, y: float, width: float, height: float, fill: str) -> Markup:
     """Return one rectangle."""
-    places = {"x": x, "y": y, "width": width, "height": height}
+    numbers = {"x": x, "y": y, "width": width, "height": height}
     return shape(
-        "rect", attributes={**{key: f"{value:.1f}" for key, value in places.items()}, "fill": fill}
+        "rect", attributes={**{key: f"{value:.1f}" for key, value in numbers.items()}, "fill": fill}
     )

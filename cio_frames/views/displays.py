@@ -6,22 +6,23 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Literal, Protocol, TextIO, assert_never
 
 from cio_frames.errors import MissingLibraryError
 from cio_frames.views import html, progress_state, text
-from cio_frames.views.characters import cells
+from cio_frames.views.characters import display_width
 from cio_frames.views.document import EMPTY, Document, Heading
 from cio_frames.views.environment import (
+    Environment,
     Kind,
-    Surroundings,
-    choose,
-    look,
+    detect,
     output_of,
+    pick_display,
     writing_to,
 )
-from cio_frames.views.progress import Display, Leaves
+from cio_frames.views.progress import Display, Persistence
 from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.render import Rendered
 from cio_frames.views.style import Tone
@@ -29,10 +30,10 @@ from cio_frames.views.text import block, paragraph, single_line, write
 from cio_frames.views.wording import CTRL_C, INTERRUPT, STEER
 
 ShowProgress = Literal["auto"] | bool | Kind | Callable[[ProgressState], object]
-"""How progress is shown: as it fits, not at all, in one way, or by a function."""
+"""How progress is shown: automatically, not at all, in one way, or by a function."""
 
 Show = Callable[..., Any]
-"""`IPython.display.display`, or what stands for it: returns a handle with `update`."""
+"""`IPython.display.display` or a substitute: returns a handle with `update`."""
 
 _LINE_EVERY_S = 10.0
 _TERMINAL_COLUMNS = 80
@@ -43,17 +44,17 @@ _LIBRARIES = MappingProxyType(
         "html": ("IPython", '"cio-frames[notebook]"'),
     }
 )
-"""What a kind of display needs, and what to install for it."""
+"""The module that a kind of display needs, and what to install for it."""
 
 
-class Steered(Protocol):
-    """What buttons do to a run."""
+class Steerable(Protocol):
+    """A run that buttons control."""
 
     def stop(self) -> None:
-        """Finish what is under way, start nothing else."""
+        """Finish the requests in flight, start no others."""
 
     def pause(self) -> None:
-        """Let nothing more leave for now."""
+        """Send no more requests for now."""
 
     def go_on(self) -> None:
         """End the pause."""
@@ -63,43 +64,43 @@ class Steered(Protocol):
 
 
 def require(wanted: object) -> None:
-    """Raise if a display cannot be shown; asked before a run begins.
+    """Raise if a display cannot be shown; called before a run begins.
 
     Raises:
         ValueError: There is no such display.
-        MissingLibraryError: The library that draws it is not installed.
+        MissingLibraryError: The library that it needs is not installed.
     """
     if not callable(wanted):
-        _require_library(choose(wanted, look()))
+        _require_library(pick_display(wanted, detect()))
 
 
 def display(
     wanted: ShowProgress = "auto",
     *,
-    run: Steered | None = None,
-    surroundings: Surroundings | None = None,
+    run: Steerable | None = None,
+    environment: Environment | None = None,
     stream: TextIO | None = None,
 ) -> Display:
-    """Return the display that was asked for or that fits.
+    """Return the display of the kind named, or the one that fits the environment.
 
     Args:
         wanted: `"auto"`, `False`, one of the kinds, or a function that is called with the states.
-        run: What buttons steer; only where nobody waits in the cell, so that clicks arrive.
-        surroundings: Where the program runs; looked up if not given.
-        stream: Where a terminal's lines go; standard error if not given.
+        run: The run that buttons control; None while a cell waits for it, as clicks are not handled.
+        environment: Where the program runs; detected if not given.
+        stream: Receives the lines of a terminal; standard error if not given.
 
     Returns:
         A display that has not appeared yet.
     """
     if callable(wanted):
-        return Told(wanted)
+        return CallbackDisplay(wanted)
     stream = stream or sys.stderr
-    kind = choose(wanted, surroundings or look(stream=stream))
+    kind = pick_display(wanted, environment or detect(stream=stream))
     _require_library(kind)
     return _display(kind, run=run, stream=stream)
 
 
-def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
+def _display(kind: Kind, *, run: Steerable | None, stream: TextIO) -> Display:
     """Return a display of one kind, importing what it needs."""
     match kind:
         case "marimo":
@@ -121,7 +122,7 @@ def _display(kind: Kind, *, run: Steered | None, stream: TextIO) -> Display:
         case "terminal":
             return Terminal(stream)
         case "lines":
-            return Lines(stream)
+            return LogLines(stream)
         case "off":
             return Off()
         case never:
@@ -135,34 +136,34 @@ def _require_library(kind: Kind) -> None:
 
 
 def _append(marimo: Any, document: Document) -> None:
-    """Put a finished view under a marimo cell."""
+    """Append a finished view to the output of a marimo cell."""
     marimo.output.append(marimo.Html(str(html.render(document))))
 
 
-class Told:
+class CallbackDisplay:
     """Calls a function with each state."""
 
-    leaves: Leaves = "nothing"
+    persistence: Persistence = "nothing"
 
-    def __init__(self, tell: Callable[[ProgressState], object]) -> None:
-        self._tell = tell
+    def __init__(self, callback: Callable[[ProgressState], object]) -> None:
+        self._callback = callback
 
     def show(self, state: ProgressState) -> None:
-        """Tell the first state."""
-        self._tell(state)
+        """Pass the first state on."""
+        self._callback(state)
 
     def update(self, state: ProgressState) -> None:
-        """Tell a later state."""
-        self._tell(state)
+        """Pass a later state on."""
+        self._callback(state)
 
     def close(self, summary: Document) -> None:
-        """Do nothing: the last state was told, and whoever asked for it has the run."""
+        """Do nothing: the function has received the last state."""
 
 
 class Off:
-    """Shows nothing. A run with it neither draws a summary nor reads its record for one."""
+    """Shows nothing, so a run needs no summary and does not read its record for one."""
 
-    leaves: Leaves = "nothing"
+    persistence: Persistence = "nothing"
 
     def show(self, state: ProgressState) -> None:
         """Do nothing."""
@@ -175,41 +176,41 @@ class Off:
 
 
 class Terminal:
-    """One line that is drawn over itself."""
+    """One line that is overwritten again and again."""
 
-    leaves: Leaves = "text"
+    persistence: Persistence = "text"
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._places = 0
+        self._width = 0
 
     def show(self, state: ProgressState) -> None:
-        """Say how to stop, and draw the line."""
+        """Write how to stop the run, and the line."""
         with writing_to(output_of(self._stream)):
             write(self._stream, paragraph(CTRL_C) + "\n")
         self.update(state)
 
     def update(self, state: ProgressState) -> None:
-        """Draw the line over the last one."""
+        """Overwrite the line."""
         target = output_of(self._stream)
         with writing_to(target):
             line = single_line(
                 progress_state.line(state), (target.columns or _TERMINAL_COLUMNS) - 1
             )
-        blanks = " " * (self._places - cells(line))
-        self._places = cells(line)
+        blanks = " " * (self._width - display_width(line))
+        self._width = display_width(line)
         write(self._stream, f"\r{line}{blanks}")
 
     def close(self, summary: Document) -> None:
-        """Leave the summary in place of the line."""
-        write(self._stream, "\r" + " " * self._places + "\r")
-        _leave(summary, self._stream)
+        """Replace the line by the summary."""
+        write(self._stream, "\r" + " " * self._width + "\r")
+        _write_summary(summary, self._stream)
 
 
-class Lines:
-    """A line now and then, for logs: when the phase changes, a wait begins, and every ten seconds."""
+class LogLines:
+    """Log lines: when the phase changes or a wait begins, and every ten seconds."""
 
-    leaves: Leaves = "text"
+    persistence: Persistence = "text"
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -220,7 +221,7 @@ class Lines:
         self._write(state)
 
     def update(self, state: ProgressState) -> None:
-        """Write a line if enough happened or enough time went by."""
+        """Write a line if the phase changed, a wait began or ten seconds passed."""
         last = self._last
         if (
             last is None
@@ -232,7 +233,7 @@ class Lines:
 
     def close(self, summary: Document) -> None:
         """Write the summary."""
-        _leave(summary, self._stream)
+        _write_summary(summary, self._stream)
 
     def _write(self, state: ProgressState) -> None:
         self._last = state
@@ -241,16 +242,16 @@ class Lines:
             write(self._stream, block(line, indent="") + "\n")
 
 
-def _leave(summary: Document, stream: TextIO) -> None:
-    """Write a summary as it suits the stream."""
+def _write_summary(summary: Document, stream: TextIO) -> None:
+    """Write a summary in the encoding and width of the stream."""
     with writing_to(output_of(stream)):
         write(stream, f"{text.render(summary)}\n")
 
 
 class Html:
-    """Plain HTML in the output of a cell, replaced again and again."""
+    """HTML in the output of a cell, replaced again and again."""
 
-    leaves: Leaves = "output"
+    persistence: Persistence = "output"
 
     def __init__(self, show: Show, *, advice: str = INTERRUPT) -> None:
         self._show = show
@@ -259,34 +260,34 @@ class Html:
 
     def show(self, state: ProgressState) -> None:
         """Show the first state and keep the handle of its output."""
-        self._handle = self._show(self._drawn(state), display_id=True)
+        self._handle = self._show(self._render(state), display_id=True)
 
     def update(self, state: ProgressState) -> None:
         """Replace the output."""
-        self._handle.update(self._drawn(state))
+        self._handle.update(self._render(state))
 
     def close(self, summary: Document) -> None:
         """Replace the output by the summary, which stays in the saved notebook."""
         self._handle.update(Rendered(summary))
 
-    def _drawn(self, state: ProgressState) -> Rendered:
-        """Return a state as something that a notebook can show."""
+    def _render(self, state: ProgressState) -> Rendered:
+        """Return a state in the form that a notebook shows."""
         return Rendered(progress_state.document(state, advice=self._advice))
 
 
 class Bar(Protocol):
-    """marimo's own bar, as far as it is used."""
+    """The part of marimo's progress bar that is used."""
 
     def update(
         self, increment: int = 1, title: str | None = None, subtitle: str | None = None
     ) -> None:
-        """Move on."""
+        """Advance the bar."""
 
 
 class Marimo:
-    """marimo's own bar: it shows neither ipywidgets nor output made on a thread that is not its own."""
+    """marimo's progress bar: marimo shows neither ipywidgets nor output of threads other than its own."""
 
-    leaves: Leaves = "nothing"  # the value of a cell takes the place of what was shown before
+    persistence: Persistence = "nothing"  # the value of a cell replaces what was shown before
 
     def __init__(
         self,
@@ -296,15 +297,15 @@ class Marimo:
         thread: type[threading.Thread] = threading.Thread,
     ) -> None:
         self.thread = thread
-        self._make = bar
+        self._bar_factory = bar
         self._append = append
         self._context: AbstractContextManager[Bar] | None = None
         self._bar: Bar | None = None
-        self._at = 0
+        self._steps = 0
 
     def show(self, state: ProgressState) -> None:
-        """Show the bar, on the cell's own thread."""
-        self._context = self._make(
+        """Show the bar, on the thread of the cell."""
+        self._context = self._bar_factory(
             total=_STEPS,
             title=progress_state.title(state),
             show_rate=False,
@@ -317,13 +318,13 @@ class Marimo:
         """Move the bar."""
         if self._bar is None:
             return
-        at = round((progress_state.share(state) or 0.0) * _STEPS)
+        steps = round((progress_state.share(state) or 0.0) * _STEPS)
         self._bar.update(
-            increment=max(at - self._at, 0),
+            increment=max(steps - self._steps, 0),
             title=progress_state.title(state),
             subtitle=" · ".join(progress_state.details(state)),
         )
-        self._at = max(at, self._at)
+        self._steps = max(steps, self._steps)
 
     def close(self, summary: Document) -> None:
         """Remove the bar and show the summary."""
@@ -334,7 +335,7 @@ class Marimo:
 
 @dataclass(frozen=True)
 class WidgetView:
-    """A widget in an output that can be replaced: shown by itself, one of ipywidgets 7 cannot."""
+    """A widget in an output that can be replaced, which ipywidgets 7 does not do by itself."""
 
     widget: Any
     state: ProgressState
@@ -348,11 +349,11 @@ class WidgetView:
 
 
 class Widget:
-    """An ipywidgets view that gives way to static HTML: a saved notebook cannot show a widget."""
+    """A widget that static HTML replaces in the end: a saved notebook cannot show a widget."""
 
-    leaves: Leaves = "output"
+    persistence: Persistence = "output"
 
-    def __init__(self, show: Show, *, run: Steered | None = None) -> None:
+    def __init__(self, show: Show, *, run: Steerable | None = None) -> None:
         import ipywidgets
 
         self._show = show
@@ -366,10 +367,10 @@ class Widget:
         if run:
             buttons = (
                 self._button(
-                    "Stop", self._stopped, tooltip="Finish the current requests, then stop"
+                    "Stop", self._on_stop, tooltip="Finish the current requests, then stop"
                 ),
-                self._button("Pause", self._paused, tooltip="Send nothing until you resume"),
-                self._button("Slower", self._slowed, tooltip="Halve the requests per second"),
+                self._button("Pause", self._on_pause, tooltip="Send nothing until you resume"),
+                self._button("Slower", self._on_slower, tooltip="Halve the requests per second"),
             )
             self._box.children += (ipywidgets.HBox(buttons),)
         self._box.add_class("cio-progress")
@@ -379,19 +380,23 @@ class Widget:
         """Show the widget and keep the handle of its output."""
         self.update(state)
         self._handle = self._show(WidgetView(self._box, state), display_id=True)
-        if note := progress_state.afterwards(state):  # a reopened notebook cannot draw the widget
+        if note := progress_state.steps_after_closing(
+            state
+        ):  # a reopened notebook cannot show the widget
             heading = Heading("If this notebook is closed before the run ends")
             self._note = self._show(Rendered(Document(heading, note)), display_id=True)
 
     def update(self, state: ProgressState) -> None:
         """Change the widget's values."""
-        self._head.value = str(html.drawn([progress_state.heading(state)]))
-        self._report.value = str(html.drawn(progress_state.report(state, advice=self._advice)))
+        self._head.value = str(html.render_nodes([progress_state.heading(state)]))
+        self._report.value = str(
+            html.render_nodes(progress_state.report(state, advice=self._advice))
+        )
         self._bar.value = progress_state.share(state) or 0.0
         self._bar.bar_style = _BAR_STYLES[progress_state.tone(state)]
 
     def close(self, summary: Document) -> None:
-        """Replace the widget by the summary and let it go."""
+        """Replace the widget by the summary and release it."""
         self._handle.update(Rendered(summary))
         if self._note is not None:
             self._note.update(Rendered(EMPTY))
@@ -399,24 +404,24 @@ class Widget:
             for part in (widget.layout, getattr(widget, "style", widget), widget):
                 part.close()
 
-    def _button(self, name: str, clicked: Callable[[Any], None], *, tooltip: str) -> Any:
-        """Return a button, with a class that a browser finds it by."""
+    def _button(self, name: str, on_click: Callable[[Any], None], *, tooltip: str) -> Any:
+        """Return a button with a CSS class of its own."""
         import ipywidgets
 
         button = ipywidgets.Button(description=name, tooltip=tooltip)
-        button.on_click(clicked)
+        button.on_click(on_click)
         button.add_class(f"cio-{name.lower()}")
         return button
 
-    def _stopped(self, button: Any) -> None:
-        """Ask the run to stop, once."""
+    def _on_stop(self, button: Any) -> None:
+        """Stop the run, once."""
         button.disabled = True
         button.description = "Stopping"
         if self._run:
             self._run.stop()
 
-    def _paused(self, button: Any) -> None:
-        """Ask the run to pause, and the next time to go on."""
+    def _on_pause(self, button: Any) -> None:
+        """Pause the run, or resume it if it is paused."""
         if not self._run:
             return
         if button.description == "Pause":
@@ -426,15 +431,15 @@ class Widget:
             button.description = "Pause"
             self._run.go_on()
 
-    def _slowed(self, _: Any) -> None:
-        """Ask the run for half its rate, each time."""
+    def _on_slower(self, _: Any) -> None:
+        """Halve the rate of the run."""
         if self._run:
             self._run.slow_down()
 
 
 def _all(widget: Any) -> list[Any]:
-    """Return a widget with everything in it, the innermost first."""
-    return [each for child in getattr(widget, "children", ()) for each in _all(child)] + [widget]
+    """Return a widget with its descendants, the innermost first."""
+    return [*chain.from_iterable(map(_all, getattr(widget, "children", ()))), widget]
 
 
 _BAR_STYLES: dict[Tone, str] = {

@@ -1,6 +1,6 @@
-"""What a view is made of, without its looks: `html` and `text` draw every document.
+"""The parts of a view without their appearance: `html`, `text` and `markdown` render documents.
 
-Strings are plain text, from anywhere; nothing in a document is escaped or wrapped yet.
+Strings are plain text from any source; nothing in a document is escaped or wrapped yet.
 """
 
 from collections.abc import Collection, Sequence
@@ -19,7 +19,7 @@ Look = Literal["plain", "lead", "apart", "aside", "strong"]
 
 
 class Badge(msgspec.Struct, frozen=True):
-    """A word on coloured ground; the word alone says it too."""
+    """A word on a coloured background; the word is clear without the colour."""
 
     word: str
     tone: Tone
@@ -32,27 +32,27 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class Code(Span, frozen=True):
-    """Text as it would be typed, or as it stands in the data."""
+    """Text to be typed, or text of the data."""
 
 
 class Command(Code, frozen=True):
-    """Text to be typed, which one click selects where the front end lets it."""
+    """Text to be typed, which one click selects if the front end allows it."""
 
 
 class Strong(Span, frozen=True):
-    """Text that stands out."""
+    """Emphasised text."""
 
 
 class Muted(Span, frozen=True):
-    """A word that stands for a value that is not there."""
+    """A word in place of a missing value."""
 
 
 class Quoted(Span, frozen=True):
-    """Text with words of the data or of a server in it, which may run in another direction."""
+    """Text with words of the data or of a server, which may have another writing direction."""
 
 
 class Saved(Span, frozen=True):
-    """Text that saves a CSV file, where the front end lets it."""
+    """A link that saves a CSV file if the front end allows it."""
 
     name: str
     content: str
@@ -62,7 +62,7 @@ Inline = str | int | Badge | Span
 
 
 class Heading(msgspec.Struct, frozen=True):
-    """What a view is about, in one piece or several, and what was found."""
+    """The title of a view, its subject in one piece or several, and the verdict."""
 
     title: str
     about: str | tuple[str, ...] = ()
@@ -70,21 +70,21 @@ class Heading(msgspec.Struct, frozen=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True):
-    """A sentence or several."""
+    """One or more sentences."""
 
     words: Inline | Sequence[Inline]
     look: Look = "plain"
 
 
 class Notice(msgspec.Struct, frozen=True):
-    """A sentence that must not be missed."""
+    """A highlighted sentence."""
 
     words: Sequence[Inline]
     tone: Tone
 
 
 class Figures(msgspec.Struct, frozen=True):
-    """The numbers that matter most, and a bar whose parts are as long as their counts."""
+    """The most important numbers, and a bar with parts in proportion to their counts."""
 
     pairs: Sequence[tuple[str, str | int]]
     bar: Sequence[tuple[str, int, Tone]] = ()
@@ -97,38 +97,38 @@ class Table(msgspec.Struct, frozen=True):
         headers: Titles of the columns.
         rows: One cell per column, in every row.
         right: Positions of the columns that are aligned to the right; the first has the counts.
-        bars: Tone of bars that are as long as the counts, if they have any.
-        whole: What to type for all rows; with it, a long table is drawn in pages.
+        bars: Tone of the bars for the counts, if there are bars.
+        all_rows: What to type for all rows; with it, a long table is shown in pages.
     """
 
     headers: Sequence[str]
     rows: Sequence[Sequence[Inline]]
     right: Collection[int] = ()
     bars: Tone | None = None
-    whole: str = ""
+    all_rows: str = ""
 
     def rest(self, shown: int) -> str:
-        """Return how many rows are not shown, and where they are."""
-        left = len(self.rows) - shown
-        return f"{many(left, 'more row')} in {self.whole}." if left > 0 else ""
+        """Return the sentence about the rows that are not shown."""
+        count = len(self.rows) - shown
+        return f"{many(count, 'more row')} in {self.all_rows}." if count > 0 else ""
 
 
 class Examples(msgspec.Struct, frozen=True):
-    """A few cases, as a table that a notebook folds."""
+    """A table of examples, which a notebook folds."""
 
     table: Table
     is_open: bool = False
 
 
 class Bullets(msgspec.Struct, frozen=True):
-    """Sentences, each on its own."""
+    """A list of sentences."""
 
     items: Sequence[str]
     numbered: bool = False
 
 
 class Step(msgspec.Struct, frozen=True):
-    """Something to do next: why, and what to type."""
+    """A next step: why, and what to type."""
 
     why: str
     what: str
@@ -141,20 +141,20 @@ class Block(msgspec.Struct, frozen=True):
 
 
 class Messages(msgspec.Struct, frozen=True):
-    """JSON texts as they are sent; a run may give them message ids of its own."""
+    """JSON texts as they are sent, except that a run may use its own message ids."""
 
     texts: Sequence[str]
     ids_are_final: bool = True
 
-    def title(self, how: str = "") -> str:
-        """Return what they are."""
-        how = how or ("exactly as sent" if self.ids_are_final else "as sent, except messageId")
+    def title(self, form: str = "") -> str:
+        """Return the title, with the form in which the messages are shown."""
+        form = form or ("exactly as sent" if self.ids_are_final else "as sent, except messageId")
         count = "message" if len(self.texts) == 1 else many(len(self.texts), "message")
-        return f"First {count}, {how}"
+        return f"First {count}, {form}"
 
 
 class Layer(msgspec.Struct, frozen=True):
-    """One layer of the bars of a chart: a value per bar."""
+    """One layer of a bar chart: a value per bar."""
 
     values: Sequence[float]
     tone: Tone
@@ -164,12 +164,12 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     """Bars over time.
 
     Attributes:
-        layers: The layers from the ground up, all with as many values.
-        first: Where it begins.
-        last: Where it ends.
-        alt: What it says, in words.
-        bar: How long one bar is, if that is said beneath it.
-        mark: Where a line stands across all bars, from 0 to 1.
+        layers: The layers from bottom to top, all with the same number of values.
+        first: The label of the start.
+        last: The label of the end.
+        alt: The content in words.
+        bar: The time that one bar covers, if that is shown below.
+        mark: The position of a vertical line, from 0 to 1.
     """
 
     layers: Sequence[Layer]
@@ -180,14 +180,14 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
     mark: float | None = None
 
 
-class Pictures(msgspec.Struct, frozen=True):
-    """Who hangs together with whom."""
+class ClusterGraphs(msgspec.Struct, frozen=True):
+    """Graphs of linked identifiers."""
 
-    clusters: Sequence[Any]  # of `identity.clusters`, which is loaded where there are some
+    clusters: Sequence[Any]  # of `identity.clusters`, which is not loaded without graphs
 
 
 class Meter(msgspec.Struct, frozen=True):
-    """How much of a whole is done, from 0 to 1, if that is known; and the same in words."""
+    """The share that is done, from 0 to 1, or None if unknown; and the same in words."""
 
     done: float | None
     tone: Tone
@@ -195,16 +195,16 @@ class Meter(msgspec.Struct, frozen=True):
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One of many things that were found.
+    """One finding of a list.
 
     Attributes:
-        badge: What kind of thing it is.
+        badge: Its kind.
         name: Its name.
-        extent: How much it is about.
-        body: What it is, what to do, and the evidence.
-        brief: What it is in a few words, where a notebook folds the rest.
-        share: Its rows, and the most rows that one of the others has, for a bar.
-        page: The page of the documentation that tells more about its name.
+        extent: How many rows it concerns.
+        body: What it is, what to do, and examples.
+        brief: A short form of the body; with it, a notebook folds the body.
+        share: Its rows, and the maximum rows of the list, for a bar.
+        page: The page of the documentation about it.
     """
 
     badge: Badge
@@ -224,23 +224,23 @@ class Section(msgspec.Struct, frozen=True):
 
 
 class Fold(msgspec.Struct, frozen=True):
-    """A titled part that a reader of a notebook opens.
+    """A titled part that notebooks fold.
 
     Attributes:
-        title: What is in it.
-        body: The part.
-        is_open: Whether a notebook shows it at once.
-        is_aside: Whether it is of so little use that text leaves it out.
+        title: Its title.
+        body: Its content.
+        is_open: Whether it is open at first.
+        is_html_only: Whether text leaves it out.
     """
 
     title: str
     body: "Sequence[Node]"
     is_open: bool = False
-    is_aside: bool = False
+    is_html_only: bool = False
 
 
 class Part(msgspec.Struct, frozen=True):
-    """A whole report within a report, with a title of several pieces; a notebook folds it."""
+    """A report within a report, with a title of several pieces; a notebook folds it."""
 
     title: tuple[str, ...]
     body: "Sequence[Node]"
@@ -249,12 +249,12 @@ class Part(msgspec.Struct, frozen=True):
 
 Node = (
     Heading | Paragraph | Notice | Figures | Table | Examples | Bullets | Step | Block | Messages
-    | Chart | Pictures | Meter | Item | Section | Fold | Part
+    | Chart | ClusterGraphs | Meter | Item | Section | Fold | Part
 )  # fmt: skip
 
 
 class Document(msgspec.Struct, frozen=True):
-    """A whole view."""
+    """A complete view."""
 
     heading: Heading
     body: Sequence[Node]
@@ -264,12 +264,12 @@ EMPTY = Document(Heading(""), ())
 
 
 def spans(words: Inline | Sequence[Inline]) -> Sequence[Inline]:
-    """Return words as a sequence, also where there is only one piece of them."""
+    """Return the words as a sequence, even if there is only one."""
     return (words,) if isinstance(words, str | int | Badge | Span) else words
 
 
-def plain(word: Inline) -> str:
-    """Return a piece of text without its looks, a count with its thousands parted."""
+def text_of(word: Inline) -> str:
+    """Return a piece of text without its markup, and a count with thousands separators."""
     match word:
         case int():
             return number(word)

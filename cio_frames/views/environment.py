@@ -1,4 +1,4 @@
-"""Where the program runs, which display fits there, and what its text is written to."""
+"""Where the program runs, which display fits there, and what the output can show."""
 
 import codecs
 import importlib.util
@@ -18,15 +18,15 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
-    """What is known about the place the program runs in.
+class Environment:
+    """Where the program runs.
 
     Attributes:
-        marimo: A cell of a marimo notebook.
-        kernel: A cell of a Jupyter notebook.
+        marimo: In a cell of a marimo notebook.
+        kernel: In a cell of a Jupyter notebook.
         widgets: ipywidgets is installed.
-        vscode: The front end is VS Code, which does not draw every release of ipywidgets.
-        tty: Errors go to a terminal.
+        vscode: The front end is VS Code, which does not show every release of ipywidgets.
+        tty: Standard error is a terminal.
     """
 
     marimo: bool = False
@@ -38,30 +38,30 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """What text is written to.
+    """The properties of a text output.
 
     Attributes:
-        encoding: Which characters it takes.
-        columns: How many places a line has; None where lines may be as long as they are.
+        encoding: Its encoding.
+        columns: The width of a line; None if lines may have any length.
     """
 
     encoding: str = "utf-8"
     columns: int | None = None
 
-    def takes(self, text: str) -> bool:
-        """Return whether it has all characters of a text.
+    def can_encode(self, text: str) -> bool:
+        """Return whether the encoding has all characters of a text.
 
         Examples:
-            >>> Output(encoding="cp437").takes("é"), Output(encoding="cp437").takes("✓")
+            >>> Output(encoding="cp437").can_encode("é"), Output(encoding="cp437").can_encode("✓")
             (True, False)
         """
-        return self.escaped(text) == text
+        return self.escape(text) == text
 
-    def escaped(self, text: str) -> str:
-        r"""Return the text with the number of each character that it does not have.
+    def escape(self, text: str) -> str:
+        r"""Return the text with escapes for the characters that the encoding does not have.
 
         Examples:
-            >>> print(Output(encoding="ascii").escaped("Zoë"))
+            >>> print(Output(encoding="ascii").escape("Zoë"))
             Zo\xeb
         """
         return text.encode(self.encoding, "backslashreplace").decode(self.encoding)
@@ -71,38 +71,38 @@ _OUTPUT: ContextVar[Output | None] = ContextVar("output", default=None)
 
 
 def output() -> Output:
-    """Return what text is made for at the moment: standard output, unless `writing_to` says else."""
+    """Return the output that text is currently made for: standard output, or that of `writing_to`."""
     return _OUTPUT.get() or output_of(sys.stdout)
 
 
 @contextmanager
 def writing_to(target: Output) -> Iterator[None]:
-    """Have text made for another output."""
-    before = _OUTPUT.set(target)
+    """Make text for another output within the block."""
+    token = _OUTPUT.set(target)
     try:
         yield
     finally:
-        _OUTPUT.reset(before)
+        _OUTPUT.reset(token)
 
 
 def output_of(stream: object) -> Output:
-    """Return what is known of a stream; `COLUMNS` of the environment says how long its lines are.
+    """Return the properties of a stream; the variable `COLUMNS` overrides its width.
 
     Args:
-        stream: A text stream, anything that stands for one, or None where there is none.
+        stream: A text stream, a substitute for one, or None.
 
     Examples:
         >>> import io
         >>> output_of(io.TextIOWrapper(io.BytesIO(), encoding="cp437"))
         Output(encoding='cp437', columns=None)
     """
-    columns_asked = variable("COLUMNS") or ""
-    columns = int(columns_asked) if columns_asked.isdecimal() else 0
+    setting = variable("COLUMNS") or ""
+    columns = int(setting) if setting.isdecimal() else 0
     return Output(encoding=_encoding(stream), columns=columns or _terminal_columns(stream))
 
 
 def _encoding(stream: object) -> str:
-    """Return the encoding of a stream; streams without one take every character."""
+    """Return the encoding of a stream, UTF-8 if it has none."""
     name = getattr(stream, "encoding", None)
     try:
         return codecs.lookup(name).name if name else "utf-8"
@@ -111,7 +111,7 @@ def _encoding(stream: object) -> str:
 
 
 def _terminal_columns(stream: Any) -> int | None:
-    """Return the width of a terminal; a kernel's streams are none, whatever it was started from."""
+    """Return the width of a terminal; a kernel's streams are not terminals, even if started from one."""
     if _in_kernel(sys.modules):
         return None
     try:
@@ -120,12 +120,12 @@ def _terminal_columns(stream: Any) -> int | None:
         return None
 
 
-def choose(wanted: object, surroundings: Surroundings) -> Kind:
+def pick_display(wanted: object, environment: Environment) -> Kind:
     """Return the display that fits.
 
     Args:
         wanted: `"auto"` or `True`, `False` or `None`, or one of the kinds.
-        surroundings: Where the program runs.
+        environment: Where the program runs.
 
     Returns:
         The kind of display.
@@ -134,7 +134,7 @@ def choose(wanted: object, surroundings: Surroundings) -> Kind:
         MappingError: `wanted` is something else.
 
     Examples:
-        >>> choose("auto", Surroundings(kernel=True, widgets=True))
+        >>> pick_display("auto", Environment(kernel=True, widgets=True))
         'widget'
     """
     if wanted is None or wanted is False:
@@ -143,30 +143,30 @@ def choose(wanted: object, surroundings: Surroundings) -> Kind:
         return wanted
     if wanted is not True and wanted != "auto":
         raise MappingError(f"progress={wanted!r} is not one of: auto, False, {', '.join(KINDS)}.")
-    if surroundings.marimo:
+    if environment.marimo:
         return "marimo"
-    if surroundings.kernel:
-        return "widget" if surroundings.widgets and not surroundings.vscode else "html"
-    return "terminal" if surroundings.tty else "lines"
+    if environment.kernel:
+        return "widget" if environment.widgets and not environment.vscode else "html"
+    return "terminal" if environment.tty else "lines"
 
 
-def look(
+def detect(
     *,
     modules: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
     stream: TextIO | None = None,
-) -> Surroundings:
-    """Return what can be found out without importing anything heavy.
+) -> Environment:
+    """Detect where the program runs, without importing anything heavy.
 
     Args:
-        modules: What counts as loaded, instead of `sys.modules`: a notebook has loaded its own.
-        environ: What is read instead of the environment.
-        stream: Where progress would be written; standard error if not given.
+        modules: The loaded modules, `sys.modules` if not given.
+        environ: Read instead of the environment.
+        stream: Where progress would be written, standard error if not given.
     """
     loaded = sys.modules if modules is None else modules
     shell = _shell(loaded)
     names = getattr(shell, "user_ns", {})
-    return Surroundings(
+    return Environment(
         marimo=_in_marimo(loaded),
         kernel=_in_kernel(loaded),
         widgets=importlib.util.find_spec("ipywidgets") is not None,
@@ -176,7 +176,7 @@ def look(
 
 
 def execution() -> int | None:
-    """Return the number of the input that IPython is working on, if it runs the program."""
+    """Return the number of the input that IPython executes, None outside IPython."""
     count = getattr(_shell(sys.modules), "execution_count", None)
     return count if isinstance(count, int) else None
 

@@ -1,4 +1,4 @@
-"""What the checks found, worst first: what, how often, what it would do, and what to do."""
+"""The findings of a plan, worst first: what, how often, the consequence, and how to fix it."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -29,7 +29,7 @@ Severity = Literal["refuse", "reject", "warn", "info"]
 class Example:
     """One value that a finding is about, masked already if it is sensitive.
 
-    `repaired` is what it would be sent as after the repair that is offered, if that is known.
+    `repaired` is the value after the proposed fix, if that is known.
     """
 
     row: int
@@ -40,19 +40,19 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingView:
-    """All rows that one check speaks about.
+    """The finding of one check.
 
     Attributes:
         severity: What the finding means for sending.
         code: The check, as `subject.problem`.
         rows: How many rows it concerns; 0 for a finding about the whole table.
-        sentence: What was found.
+        sentence: What is wrong.
         hint: What to do.
         consequence: What would happen in the workspace.
         examples: A few of the values.
         fix: What to type to repair it, if there is a repair.
         columns: The columns it is about.
-        page: Its page in the documentation; none for a check of the user's own.
+        page: Its page in the documentation; empty for a user's check.
     """
 
     severity: Severity
@@ -76,43 +76,45 @@ GROUPS: dict[Severity, tuple[str, Badge]] = {
 _MANY = 4
 _REPAIR = re.compile(r"""(plan\.fix\((?:"[^"]*"|'[^']*')\))""")
 NOW = "time.now"
-"""The finding that events have no time: it stands before all others and in the headline."""
+"""The finding that events have no time: it comes before all others and is in the headline."""
 
 
 def sections(findings: Iterable[FindingView]) -> list[Node]:
-    """Return what every row needs first, then a part per severity, the most frequent findings first."""
+    """Return a section per severity, the most frequent findings first; the time of events precedes."""
     ordered = sorted(findings, key=lambda finding: (-finding.rows, finding.code))
-    first = [_item(each) for each in ordered if each.code == NOW]
-    others = [each for each in ordered if each.code != NOW]
-    groups = ([each for each in others if each.severity == severity] for severity in GROUPS)
-    parts = [_group(found) for found in groups if found]
+    first = [_item(finding) for finding in ordered if finding.code == NOW]
+    others = [finding for finding in ordered if finding.code != NOW]
+    groups = (
+        [finding for finding in others if finding.severity == severity] for severity in GROUPS
+    )
+    parts = [_group(group) for group in groups if group]
     return [Section("Decide first: when did the events happen?", first), *parts] if first else parts
 
 
-def _group(found: Sequence[FindingView]) -> Node:
-    """Return the findings of one severity; many are listed first and read one by one."""
-    severity = found[0].severity
+def _group(findings: Sequence[FindingView]) -> Node:
+    """Return the findings of one severity; if they are many, each is folded."""
+    severity = findings[0].severity
     title, _ = GROUPS[severity]
-    if len(found) < _MANY or severity == "refuse":
-        return Section(title, [_item(finding) for finding in found])
-    most = max(finding.rows for finding in found)
+    if len(findings) < _MANY or severity == "refuse":
+        return Section(title, [_item(finding) for finding in findings])
+    max_rows = max(finding.rows for finding in findings)
     items = [
-        _item(finding, brief=_first_sentence(finding.sentence), most=most) for finding in found
+        _item(finding, brief=_first_sentence(finding.sentence), max_rows=max_rows)
+        for finding in findings
     ]
     if severity == "info":
-        return Fold(f"{title}: {many(len(found), 'finding')}", items)
+        return Fold(f"{title}: {many(len(findings), 'finding')}", items)
     return Section(title, items)
 
 
-def _item(finding: FindingView, *, brief: str = "", most: int = 0) -> Item:
-    """Return one finding: what, how often, what it would do, what to do, and the evidence."""
+def _item(finding: FindingView, *, brief: str = "", max_rows: int = 0) -> Item:
     return Item(
         badge=GROUPS[finding.severity][1],
         name=finding.code,
         extent=many(finding.rows, "row") if finding.rows else "whole table",
         body=list(_body(finding)),
         brief=brief,
-        share=(finding.rows, most),
+        share=(finding.rows, max_rows),
         page=finding.page,
     )
 
@@ -130,19 +132,19 @@ def _first_sentence(text: str) -> str:
 def _body(finding: FindingView) -> Iterable[Node]:
     yield Paragraph((finding.sentence, f" {finding.consequence}" if finding.consequence else ""))
     pieces = enumerate(_REPAIR.split(finding.hint))
-    hint = [Command(piece) if place % 2 else piece for place, piece in pieces]
-    todo: list[Inline] = [Strong("How to fix: "), *hint]
+    hint = [Command(piece) if index % 2 else piece for index, piece in pieces]
+    advice: list[Inline] = [Strong("How to fix: "), *hint]
     if finding.fix:
-        todo += [" To repair it, use ", Command(finding.fix), "."]
+        advice += [" To repair it, use ", Command(finding.fix), "."]
     if finding.hint or finding.fix:
-        yield Paragraph(todo)
+        yield Paragraph(advice)
     if finding.examples:
-        places = 4 if any(item.repaired is not None for item in finding.examples) else 3
+        columns = 4 if any(item.repaired is not None for item in finding.examples) else 3
         rows = [
-            (item.row, item.column, _value(item.value), _repaired(item.repaired))[:places]
+            (item.row, item.column, _value(item.value), _repaired(item.repaired))[:columns]
             for item in finding.examples
         ]
-        table = Table(("row", "column", "value", "after the repair")[:places], rows, right={0})
+        table = Table(("row", "column", "value", "after the repair")[:columns], rows, right={0})
         yield Examples(table, is_open=finding.severity == "refuse")
 
 
@@ -151,7 +153,7 @@ def _value(text: str) -> Inline:
 
 
 def _repaired(text: str | None) -> Inline:
-    """Return what a value becomes, or that it is not known."""
+    """Return the value after the fix, or that it was not computed."""
     if text is None:
         return Muted("not computed")
     return Code(text) if text else Muted("empty cell")

@@ -1,9 +1,9 @@
-"""A picture of who hangs together with whom: identifiers as chips, rows as lines between them."""
+"""Pictures of linked identifiers: a box for each identifier, lines for the rows that link them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from cio_frames.views.characters import cells, one_line, shortened
+from cio_frames.views.characters import display_width, one_line, shorten
 from cio_frames.views.markup import Markup, join, picture, shape
 from cio_frames.views.style import ON_TONE, TONES, Style, Tone
 from cio_frames.views.wording import many
@@ -27,7 +27,7 @@ LINES: Final[Mapping["Outcome", tuple[Tone, str]]] = {
     "apart": ("bad", "6 4"),
 }
 PEOPLE_TONES: Final[tuple[Tone, ...]] = ("calm", "good", "care", "bad", "dull")
-CHIP_WIDTH, CHIP_HEIGHT, STEP_X, STEP_Y, MARGIN, TOP = 220, 26, 310, 38, 10, 40
+BOX_WIDTH, BOX_HEIGHT, STEP_X, STEP_Y, MARGIN, TOP = 220, 26, 310, 38, 10, 40
 LABEL_CELLS: Final = 27
 FONT: Final = "ui-monospace, Menlo, Consolas, monospace"
 IMAGE: Final = Style("display:block;max-width:100%;height:auto;margin:8px 0")
@@ -35,15 +35,15 @@ IMAGE: Final = Style("display:block;max-width:100%;height:auto;margin:8px 0")
 
 def draw(cluster: "Cluster") -> Markup:
     """Return the picture as an image."""
-    places = _places(cluster)
+    positions = _positions(cluster)
     rows = max((sum(node.kind == kind for node in cluster.nodes) for kind in COLUMNS), default=0)
-    width = 2 * STEP_X + CHIP_WIDTH + 2 * MARGIN
+    width = 2 * STEP_X + BOX_WIDTH + 2 * MARGIN
     height = TOP + rows * STEP_Y + MARGIN
     drawing = shape(
         "svg",
         join(_title(kind, number) for number, kind in enumerate(COLUMNS)),
-        join(_line(edge, places) for edge in cluster.edges),
-        join(_chip(node, place) for node, place in zip(cluster.nodes, places, strict=True)),
+        join(_line(edge, positions) for edge in cluster.edges),
+        join(_box(node, position) for node, position in zip(cluster.nodes, positions, strict=True)),
         attributes={
             "xmlns": "http://www.w3.org/2000/svg",
             "viewBox": f"0 0 {width} {height}",
@@ -51,75 +51,81 @@ def draw(cluster: "Cluster") -> Markup:
             "height": f"{height}",
         },
     )
-    return picture(drawing, alt=told(cluster), style=IMAGE)
+    return picture(drawing, alt=description(cluster), style=IMAGE)
 
 
 def caption(cluster: "Cluster") -> str:
-    """Return what the picture is of."""
-    left = f" ({many(cluster.hidden, 'more identifier')} not drawn)" if cluster.hidden else ""
-    return f"{cluster.title}{left}"
+    """Return the caption of the picture."""
+    more = f" ({many(cluster.hidden, 'more identifier')} not drawn)" if cluster.hidden else ""
+    return f"{cluster.title}{more}"
 
 
-def told(cluster: "Cluster") -> str:
-    """Return the picture in words."""
+def description(cluster: "Cluster") -> str:
+    """Return the content of the picture in words."""
     names = [node.name for node in cluster.nodes]
     words = {"one": "linked to", "merged": "merged with", "apart": "not linked to"}
-    ties = [f"{names[e.start]} {words[e.outcome]} {names[e.end]}" for e in cluster.edges]
+    links = [
+        f"{names[edge.start]} {words[edge.outcome]} {names[edge.end]}" for edge in cluster.edges
+    ]
     more = f" and {many(cluster.hidden, 'more identifier')}" if cluster.hidden else ""
-    return one_line(f"{cluster.title}: {'; '.join(ties) or ', '.join(names)}{more}.")
+    return one_line(f"{cluster.title}: {'; '.join(links) or ', '.join(names)}{more}.")
 
 
-def _places(cluster: "Cluster") -> list[tuple[float, float]]:
-    """Return where each node is: a column for each kind, ordered so that few lines cross."""
+def _positions(cluster: "Cluster") -> list[tuple[float, float]]:
+    """Return the position of each node: a column per kind, ordered so that few lines cross."""
     order: dict[int, float] = {}
     middle = [number for number, node in enumerate(cluster.nodes) if node.kind == "id"]
-    order.update({number: float(place) for place, number in enumerate(middle)})
+    order.update({number: float(position) for position, number in enumerate(middle)})
     for kind in ("email", "anonymous"):
-        rest = [number for number, node in enumerate(cluster.nodes) if node.kind == kind]
-        rest.sort(key=lambda number: (_centre(number, cluster.edges, order), number))
-        order.update({number: float(place) for place, number in enumerate(rest)})
+        numbers = [number for number, node in enumerate(cluster.nodes) if node.kind == kind]
+        numbers.sort(key=lambda number: (_mean_position(number, cluster.edges, order), number))
+        order.update({number: float(position) for position, number in enumerate(numbers)})
     return [
         (MARGIN + COLUMNS.index(node.kind) * STEP_X, TOP + order[number] * STEP_Y)
         for number, node in enumerate(cluster.nodes)
     ]
 
 
-def _centre(number: int, edges: "Sequence[Edge]", order: Mapping[int, float]) -> float:
-    """Return the mean place of the neighbours that have one already."""
-    ends = [e.end if e.start == number else e.start for e in edges if number in (e.start, e.end)]
-    places = [order[end] for end in ends if end in order]
-    return sum(places) / len(places) if places else float("inf")
+def _mean_position(number: int, edges: "Sequence[Edge]", order: Mapping[int, float]) -> float:
+    """Return the mean position of the neighbours that have one already."""
+    neighbours = [
+        edge.end if edge.start == number else edge.start
+        for edge in edges
+        if number in (edge.start, edge.end)
+    ]
+    positions = [order[node] for node in neighbours if node in order]
+    return sum(positions) / len(positions) if positions else float("inf")
 
 
 def _title(kind: "Kind", column: int) -> Markup:
     return _text(TITLES[kind], MARGIN + column * STEP_X, TOP - 16, fill="#808080")
 
 
-def _chip(node: "Node", place: tuple[float, float]) -> Markup:
-    x, y = place
+def _box(node: "Node", position: tuple[float, float]) -> Markup:
+    x, y = position
     tone = PEOPLE_TONES[(node.person - 1) % len(PEOPLE_TONES)] if node.person else "dull"
     number = f"{node.person} · " if node.person else "- "
-    label = shortened(one_line(node.name), LABEL_CELLS - cells(number))
-    ground = shape(
+    label = shorten(one_line(node.name), LABEL_CELLS - display_width(number))
+    background = shape(
         "rect",
         attributes={
-            "x": f"{x}", "y": f"{y:.0f}", "width": f"{CHIP_WIDTH}", "height": f"{CHIP_HEIGHT}",
+            "x": f"{x}", "y": f"{y:.0f}", "width": f"{BOX_WIDTH}", "height": f"{BOX_HEIGHT}",
             "rx": "5", "fill": TONES[tone],
         },
     )  # fmt: skip
-    return join([ground, _text(number + label, x + 8, y + 17, fill=ON_TONE)])
+    return join([background, _text(number + label, x + 8, y + 17, fill=ON_TONE)])
 
 
-def _line(edge: "Edge", places: Sequence[tuple[float, float]]) -> Markup:
-    """Return a line from chip to chip; within a column it bows out to the side."""
-    (x1, y1), (x2, y2) = sorted((places[edge.start], places[edge.end]))
+def _line(edge: "Edge", positions: Sequence[tuple[float, float]]) -> Markup:
+    """Return a line from box to box; within a column it curves out to the side."""
+    (x1, y1), (x2, y2) = sorted((positions[edge.start], positions[edge.end]))
     tone, dashes = LINES[edge.outcome]
-    half = CHIP_HEIGHT / 2
+    half = BOX_HEIGHT / 2
     if x1 == x2:
-        side = x1 + CHIP_WIDTH
+        side = x1 + BOX_WIDTH
         path = f"M{side},{y1 + half} C{side + 46},{y1 + half} {side + 46},{y2 + half} {side},{y2 + half}"
     else:
-        path = f"M{x1 + CHIP_WIDTH},{y1 + half} L{x2},{y2 + half}"
+        path = f"M{x1 + BOX_WIDTH},{y1 + half} L{x2},{y2 + half}"
     dashed = {"stroke-dasharray": dashes} if dashes else {}
     return shape(
         "path",

@@ -1,4 +1,4 @@
-"""What was recorded: all runs with their counts, and the story of one row."""
+"""Views of the record: all runs with their counts, and the history of one row."""
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from cio_frames.views.summary import STATES
 from cio_frames.views.wording import many
 
 _RUNS = ("run", "when (UTC)", "to", "end", "rows", "arrived", "not sent", "outcome unknown")
-_LEFT_OUT = ("rejected_local", "rejected_server", "blocked", "pending")
+_NOT_SENT = ("rejected_local", "rejected_server", "blocked", "pending")
 _FACTS = (
     "call", "person_key", "message_id", "payload_hash", "bytes", "lane", "batch", "attempts",
     "http_status", "code", "error",
@@ -31,19 +31,19 @@ _TIMES = {"first sent": "first_attempt_at", "ended": "finished_at"}
 def audit(
     directory: str, runs: Sequence[Mapping[str, Any]], *, totals: Mapping[str, int]
 ) -> Document:
-    """Return all runs, the latest first: what arrived, what did not.
+    """Return all runs with their counts, the latest first.
 
     Args:
-        directory: Where the runs are.
-        runs: Each run with its rows in each state.
-        totals: The rows in each state, each once although several runs have it.
+        directory: The folder of the runs.
+        runs: Each run with its rows by state.
+        totals: The rows by state, each row counted once even if several runs have it.
     """
-    rows, arrived, left_out, unknown = _sums(totals)
-    told = f"{many(len(runs), 'run')}, with a record of every row."
+    rows, arrived, not_sent, unknown = _sums(totals)
+    lead = f"{many(len(runs), 'run')}, with a record of every row."
     if rows < sum(_sums(run)[0] for run in runs):
-        told += " The totals count a row of several runs once, as the last one left it."
-    if left_out or unknown:
-        told += " .failed() lists the rows that did not arrive; .explain(row=...) shows what happened to one."
+        lead += " The totals count a row of several runs once, as the last one left it."
+    if not_sent or unknown:
+        lead += " .failed() lists the rows that did not arrive; .explain(row=...) shows what happened to one."
     lines = [
         (
             run["run_id"],
@@ -57,59 +57,59 @@ def audit(
     return Document(
         Heading("Audit", directory, _verdict(totals)),
         [
-            Paragraph(told, "lead"),
+            Paragraph(lead, "lead"),
             Figures(
                 [
                     ("runs", len(runs)),
                     ("rows", rows),
                     ("arrived", arrived),
-                    ("not sent or refused", left_out),
+                    ("not sent or refused", not_sent),
                     ("outcome unknown", unknown),
                 ],
-                bar=[(shown.label, totals[state], shown.tone) for state, shown in STATES.items()],
+                bar=[(view.label, totals[state], view.tone) for state, view in STATES.items()],
             ),
-            Table(_RUNS, lines, right={4, 5, 6, 7}, whole="cio.audit(...).runs"),
+            Table(_RUNS, lines, right={4, 5, 6, 7}, all_rows="cio.audit(...).runs"),
         ],
     )
 
 
-def story(record: Mapping[str, Any], *, told: str) -> Document:
-    """Return what became of one row, in sentences, and what is known about it.
+def explanation(record: Mapping[str, Any], *, text: str) -> Document:
+    """Return the outcome of one row, in sentences, with its technical details.
 
     Args:
         record: The row of the audit.
-        told: The sentences.
+        text: The sentences.
     """
-    shown = STATES[record["state"]]
+    state = STATES[record["state"]]
     facts = [(name, Code(str(record[name]))) for name in _FACTS if record[name] is not None]
     facts += [
-        (name, Code(_moment(record[column])))
+        (name, Code(_utc_text(record[column])))
         for name, column in _TIMES.items()
         if record[column] is not None
     ]
     return Document(
-        Heading(f"Row {record['row']} · {record['call']}", f"run {record['run_id']}", shown.badge),
-        [Paragraph(Quoted(told)), Fold("Technical details", [Table(("what", "value"), facts)])],
+        Heading(f"Row {record['row']} · {record['call']}", f"run {record['run_id']}", state.badge),
+        [Paragraph(Quoted(text)), Fold("Technical details", [Table(("what", "value"), facts)])],
     )
 
 
 def _verdict(totals: Mapping[str, int]) -> Badge:
-    """Return how things stand."""
-    _, _, left_out, unknown = _sums(totals)
+    """Return the verdict on all runs."""
+    _, _, not_sent, unknown = _sums(totals)
     if unknown:
         return Badge("! outcome of some rows unknown", "care")
     if totals["pending"]:
         return Badge("… some rows not sent yet", "care")
-    return Badge("✓ complete: some rows not sent" if left_out else "✓ complete", "good")
+    return Badge("✓ complete: some rows not sent" if not_sent else "✓ complete", "good")
 
 
 def _sums(counts: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    """Return rows in all, arrived, left out, and not known to have arrived."""
+    """Return the number of rows: all, arrived, not sent, and with unknown outcome."""
     rows = sum(counts[state] for state in STATES)
     arrived = sum(counts[state] for state in ARRIVED)
-    left_out = sum(counts[state] for state in _LEFT_OUT)
-    return rows, arrived, left_out, rows - arrived - left_out
+    not_sent = sum(counts[state] for state in _NOT_SENT)
+    return rows, arrived, not_sent, rows - arrived - not_sent
 
 
-def _moment(at: datetime) -> str:
+def _utc_text(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"

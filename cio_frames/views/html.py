@@ -12,6 +12,7 @@ from cio_frames.views.document import (
     Block,
     Bullets,
     Chart,
+    ClusterGraphs,
     Code,
     Command,
     Document,
@@ -29,7 +30,6 @@ from cio_frames.views.document import (
     Notice,
     Paragraph,
     Part,
-    Pictures,
     Quoted,
     Saved,
     Section,
@@ -37,16 +37,16 @@ from cio_frames.views.document import (
     Step,
     Strong,
     Table,
-    plain,
     spans,
+    text_of,
 )
 from cio_frames.views.markup import Markup, download, frame, join, link, long_table, tag
 from cio_frames.views.style import Style
 from cio_frames.views.wording import many, number
 
-DRAWN_ROWS = 500
-SEARCHED_ROWS = 15
-"""Rows of a table up to which it is read as it is, without search and sorting."""
+MAX_TABLE_ROWS = 500
+MIN_SEARCHABLE_ROWS = 16
+"""Tables with fewer rows have no search and sorting."""
 
 _SHORT_CELL = 26
 _LONG_CELL = 300
@@ -60,15 +60,15 @@ _LOOKS: dict[Look, Style] = {
 
 
 def render(document: Document) -> Markup:
-    """Return a view in its frame; of an empty one nothing."""
+    """Return a view in its frame, or nothing for an empty view."""
     if document is EMPTY:
         return join(())
-    body = drawn((document.heading, *document.body))
+    body = render_nodes((document.heading, *document.body))
     return frame(body, style=css.CARD)
 
 
-def drawn(nodes: Iterable[Node]) -> Markup:
-    """Return parts of a view, one after the other."""
+def render_nodes(nodes: Iterable[Node]) -> Markup:
+    """Return the parts of a view one after the other."""
     return join(map(_node, nodes))
 
 
@@ -80,12 +80,12 @@ def _node(node: Node) -> Markup:
 
 @_node.register
 def _heading(node: Heading) -> Markup:
-    found = [_inline(node.verdict), " "] if node.verdict else []
+    details = [_inline(node.verdict), " "] if node.verdict else []
     if node.about:
         style = css.join(css.MUTED, css.SMALL)
         about = node.about if isinstance(node.about, str) else " · ".join(node.about)
-        found.append(tag("span", about, style=style, attributes={"dir": "auto"}))
-    return tag("div", tag("strong", node.title, style=css.TITLE), " ", *found, style=css.HEAD)
+        details.append(tag("span", about, style=style, attributes={"dir": "auto"}))
+    return tag("div", tag("strong", node.title, style=css.TITLE), " ", *details, style=css.HEAD)
 
 
 @_node.register
@@ -108,19 +108,21 @@ def _figures(node: Figures) -> Markup:
 
 @_node.register
 def _table(node: Table) -> Markup:
-    if not node.whole:
+    if not node.all_rows:
         grid = _grid(node, node.rows)
-        return long_table(grid) if len(node.rows) > SEARCHED_ROWS else grid
-    starts = range(0, min(len(node.rows), DRAWN_ROWS), PAGE_ROWS)
+        return long_table(grid) if len(node.rows) >= MIN_SEARCHABLE_ROWS else grid
+    starts = range(0, min(len(node.rows), MAX_TABLE_ROWS), PAGE_ROWS)
     pages = [_grid(node, node.rows[start : start + PAGE_ROWS]) for start in starts]
-    further = [
+    folded = [
         _fold(f"Rows {number(start + 1)} to {number(min(start + PAGE_ROWS, len(node.rows)))}", page)
         for start, page in zip(starts[1:], pages[1:], strict=True)
     ]
-    rest = node.rest(DRAWN_ROWS)
+    rest = node.rest(MAX_TABLE_ROWS)
     after = [tag("p", rest, style=css.AFTER)] if rest else []
-    found = [*(pages[:1] or [_grid(node, ())]), *further]
-    return join([long_table(*found) if len(node.rows) > SEARCHED_ROWS else join(found), *after])
+    parts = [*(pages[:1] or [_grid(node, ())]), *folded]
+    return join(
+        [long_table(*parts) if len(node.rows) >= MIN_SEARCHABLE_ROWS else join(parts), *after]
+    )
 
 
 @_node.register
@@ -158,21 +160,21 @@ def _chart(node: Chart) -> Markup:
         tag("td", node.last, style=right, attributes={"align": "right"}),
     )
     axis = tag("table", tag("tbody", tag("tr", *ends, style=css.ROW)), style=css.AXIS)
-    said = charts.scale(node)
-    scale = [tag("p", said, style=css.AFTER_CHART)] if said else []
-    return join([charts.columns(node), axis, *scale])
+    text = charts.scale(node)
+    scale = [tag("p", text, style=css.AFTER_CHART)] if text else []
+    return join([charts.column_chart(node), axis, *scale])
 
 
 @_node.register
-def _pictures(node: Pictures) -> Markup:
-    from cio_frames.views import graph  # only previews have pictures
+def _cluster_graphs(node: ClusterGraphs) -> Markup:
+    from cio_frames.views import graph  # only previews have graphs
 
     key = tag("p", graph.KEY, style=css.join(css.PARAGRAPH, css.MUTED, css.SMALL))
-    drawings = (
-        join([tag("p", tag("bdi", graph.caption(each)), style=css.AFTER), graph.draw(each)])
-        for each in node.clusters
+    graphs = (
+        join([tag("p", tag("bdi", graph.caption(cluster)), style=css.AFTER), graph.draw(cluster)])
+        for cluster in node.clusters
     )
-    return join([key, *drawings])
+    return join([key, *graphs])
 
 
 @_node.register
@@ -185,36 +187,36 @@ def _meter(node: Meter) -> Markup:
 @_node.register
 def _item(node: Item) -> Markup:
     style = css.join(css.ITEM, css.edge(node.badge.tone))
-    name, extent = _linked(_inline(Code(node.name)), page=node.page), f" {node.extent}"
+    name, extent = _documented(_inline(Code(node.name)), page=node.page), f" {node.extent}"
     if not node.brief:
         line = tag("div", _inline(node.badge), name, extent)
-        return tag("div", line, drawn(node.body), style=style)
-    rows, most = node.share
-    bar = [charts.share(rows, most=most, tone=node.badge.tone)] if most else []
+        return tag("div", line, render_nodes(node.body), style=style)
+    rows, maximum = node.share
+    bar = [charts.share(rows, maximum=maximum, tone=node.badge.tone)] if maximum else []
     brief = tag("span", node.brief, style=css.MUTED)
     line = tag("span", *bar, name, f"{extent} ", brief)
-    return _fold(line, tag("div", drawn(node.body), style=style), style=css.INNER_FOLD)
+    return _fold(line, tag("div", render_nodes(node.body), style=style), style=css.INNER_FOLD)
 
 
-def _linked(text: str, *, page: str) -> str:
+def _documented(text: str, *, page: str) -> str:
     return link(text, page=page, style=css.LINK) if page else text
 
 
 @_node.register
 def _section(node: Section) -> Markup:
-    # No heading: it must not enter the notebook's contents.
+    # Not a heading, which would appear in the notebook's table of contents.
     title = tag("div", node.title, style=css.SECTION_TITLE)
-    return tag("section", title, drawn(node.body), style=css.SECTION)
+    return tag("section", title, render_nodes(node.body), style=css.SECTION)
 
 
 @_node.register
 def _folded(node: Fold) -> Markup:
-    return _fold(node.title, drawn(node.body), is_open=node.is_open)
+    return _fold(node.title, render_nodes(node.body), is_open=node.is_open)
 
 
 @_node.register
 def _part(node: Part) -> Markup:
-    body = tag("div", drawn(node.body), style=css.join(css.ITEM, css.edge(node.tone)))
+    body = tag("div", render_nodes(node.body), style=css.join(css.ITEM, css.edge(node.tone)))
     return _fold(" · ".join(node.title), body, is_open=node.tone == "bad")
 
 
@@ -223,8 +225,8 @@ def _inlines(words: Inline | Sequence[Inline]) -> list[str]:
 
 
 def _inline(word: Inline) -> str:
-    """Return a piece of a sentence or a cell; plain text stays text, to be escaped."""
-    text = plain(word)
+    """Return a piece of a sentence or a cell; plain text is escaped later."""
+    text = text_of(word)
     match word:
         case Badge(tone=tone):
             return tag("strong", text, style=css.badge(tone))
@@ -248,25 +250,25 @@ _SPANS: dict[type[Span], tuple[str, Style]] = {
 
 
 def _fold(title: str, *children: str, is_open: bool = False, style: Style = css.FOLD) -> Markup:
-    """Return a part that a reader opens with a click or the keyboard."""
+    """Return a part that opens with a click or a key."""
     summary = tag("summary", title, style=css.FOLD_TITLE)
     attributes = {"open": "open"} if is_open else {}
     return tag("details", summary, *children, style=style, attributes=attributes)
 
 
 def _figure(name: str, value: str | int) -> Markup:
-    """Return one number under its name."""
-    head = tag("div", name, style=css.join(css.SMALL, css.MUTED))
-    return tag("div", head, tag("div", plain(value), style=css.FIGURE_VALUE), style=css.FIGURE)
+    """Return a number below its name."""
+    label = tag("div", name, style=css.join(css.SMALL, css.MUTED))
+    return tag("div", label, tag("div", text_of(value), style=css.FIGURE_VALUE), style=css.FIGURE)
 
 
 def _grid(table: Table, rows: Sequence[Sequence[Inline]]) -> Markup:
-    """Return rows that scroll sideways when they are wider than the page."""
+    """Return a table that scrolls horizontally if it is wider than the page."""
     bars = _bars(table, rows)
     head = _row("th", table.headers, [""] * bool(bars), table=table)
-    body = (_row("td", row, bars[place : place + 1], table=table) for place, row in enumerate(rows))
-    drawn_table = tag("table", tag("thead", head), tag("tbody", *body), style=css.TABLE)
-    return tag("div", drawn_table, style=css.SCROLL)
+    body = (_row("td", row, bars[index : index + 1], table=table) for index, row in enumerate(rows))
+    element = tag("table", tag("thead", head), tag("tbody", *body), style=css.TABLE)
+    return tag("div", element, style=css.SCROLL)
 
 
 def _bars(table: Table, rows: Sequence[Sequence[Inline]]) -> list[str]:
@@ -275,20 +277,20 @@ def _bars(table: Table, rows: Sequence[Sequence[Inline]]) -> list[str]:
         return []
     column = min(table.right)
     counts = [count for row in rows if isinstance(count := row[column], int)]
-    return [charts.share(count, most=max(counts), tone=table.bars) for count in counts]
+    return [charts.share(count, maximum=max(counts), tone=table.bars) for count in counts]
 
 
 def _row(name: str, cells: Sequence[Inline], bar: list[str], *, table: Table) -> Markup:
     """Return one row of a table, with a bar beside its count if there is one."""
-    made = [_cell(name, cell, right=place in table.right) for place, cell in enumerate(cells)]
+    elements = [_cell(name, cell, right=column in table.right) for column, cell in enumerate(cells)]
     if bar:
-        made.insert(min(table.right) + 1, tag(name, *bar, style=_CELLS[name]))
-    return tag("tr", *made, style=css.ROW)
+        elements.insert(min(table.right) + 1, tag(name, *bar, style=_CELLS[name]))
+    return tag("tr", *elements, style=css.ROW)
 
 
 def _cell(name: str, value: Inline, *, right: bool) -> Markup:
-    """Return one cell. Alignment is also said as an attribute, for renderers without styles."""
-    style, text = _CELLS[name], plain(value)
+    """Return one cell. Alignment is also an attribute, for renderers without styles."""
+    style, text = _CELLS[name], text_of(value)
     attributes = {"scope": "col"} if name == "th" else {"dir": "auto"}
     if right:
         style, attributes = css.join(style, css.TO_THE_RIGHT), attributes | {"align": "right"}

@@ -1,4 +1,4 @@
-"""Documents as Markdown, for pull requests and tickets: what text shows, with headings and tables."""
+"""Documents as Markdown, for pull requests and tickets."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,6 +9,7 @@ from cio_frames.views.document import (
     Block,
     Bullets,
     Chart,
+    ClusterGraphs,
     Code,
     Document,
     Examples,
@@ -23,20 +24,19 @@ from cio_frames.views.document import (
     Notice,
     Paragraph,
     Part,
-    Pictures,
     Section,
     Step,
     Strong,
     Table,
-    plain,
     spans,
+    text_of,
 )
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~$@])")
 
 
 def render(document: Document) -> str:
-    r"""Return a view as Markdown. Text of the data can neither format nor link anything.
+    r"""Return a view as Markdown. Text of the data cannot format or link anything.
 
     Examples:
         >>> print(render(Document(Heading("Plan", "a|b"), [Paragraph("2 rows")])))
@@ -86,13 +86,13 @@ def _sentence(node: Paragraph | Notice) -> str:
 
 @_node.register
 def _figures(node: Figures) -> str:
-    return "\n".join(f"- {_text(name)}: {_text(plain(value))}" for name, value in node.pairs)
+    return "\n".join(f"- {_text(name)}: {_text(text_of(value))}" for name, value in node.pairs)
 
 
 @_node.register
 def _table(node: Table) -> str:
-    signs = ["---:" if place in node.right else "---" for place in range(len(node.headers))]
-    lines = [[_text(title) or " " for title in node.headers], signs]
+    alignment = ["---:" if column in node.right else "---" for column in range(len(node.headers))]
+    lines = [[_text(title) or " " for title in node.headers], alignment]
     lines += [[_inline(cell) for cell in row] for row in node.rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -129,10 +129,10 @@ def _drawing(node: Chart | Meter) -> str:
 
 
 @_node.register
-def _pictures(node: Pictures) -> str:
-    from cio_frames.views import graph  # only previews have pictures
+def _cluster_graphs(node: ClusterGraphs) -> str:
+    from cio_frames.views import graph  # only previews have graphs
 
-    return "\n".join(f"- {_text(graph.told(cluster))}" for cluster in node.clusters)
+    return "\n".join(f"- {_text(graph.description(cluster))}" for cluster in node.clusters)
 
 
 def _inline(word: Inline) -> str:
@@ -142,7 +142,7 @@ def _inline(word: Inline) -> str:
         case Strong(text=text):
             return f"**{_text(text)}**"
         case _:
-            return _text(plain(word))
+            return _text(text_of(word))
 
 
 def _text(text: str) -> str:
@@ -150,14 +150,18 @@ def _text(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    """Return text as code, within more backticks than it has itself."""
-    shown = one_line(text).replace("|", "\\|")
-    ticks = "`" * (1 + max((len(run) for run in re.findall("`+", shown)), default=0))
-    edge = " " if shown[:1] == "`" or shown[-1:] == "`" else ""
-    return f"{ticks}{edge}{shown}{edge}{ticks}" if shown else ""
+    """Return text as code, within more backticks than it contains."""
+    line = one_line(text).replace("|", "\\|")
+    ticks = "`" * (1 + _longest_backticks(line))
+    edge = " " if line[:1] == "`" or line[-1:] == "`" else ""
+    return f"{ticks}{edge}{line}{edge}{ticks}" if line else ""
 
 
 def _fenced(text: str, *, language: str = "") -> str:
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
+    fence = "`" * max(3, _longest_backticks(text) + 1)
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _longest_backticks(text: str) -> int:
+    """Return the length of the longest run of backticks."""
+    return max((len(run) for run in re.findall("`+", text)), default=0)

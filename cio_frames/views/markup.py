@@ -1,7 +1,7 @@
-"""Elements of HTML and of still drawings. The only place that escapes.
+"""HTML and SVG elements. The only module that escapes.
 
-Text is escaped exactly once, also text that another library marks as safe; markup of this module is
-taken as it is. A string from the data can never become an element or an attribute.
+Text is escaped exactly once, even text that another library marks as safe; only markup of this
+module is not escaped. A string from the data can never become an element or an attribute.
 """
 
 import base64
@@ -22,12 +22,12 @@ DOCUMENTATION = "https://cio-frames.readthedocs.io/"
 _SVG = "data:image/svg+xml;base64,"
 _CSV = "data:text/csv;base64,"
 _ROWS = "cio-rows"
-_HELPED = (f'class="{_ROWS}"', "user-select")
-"""What the script of a card looks for: long tables, and what is to be typed."""
+_SCRIPTED = (f'class="{_ROWS}"', "user-select")
+"""What the script of a card handles: long tables, and text to be typed."""
 
 _NO_ATTRIBUTES: Mapping[str, str] = {}
 _NO_MATH = "mathjax_ignore tex2jax_ignore"
-"""Classes in which front ends leave $ as it is, instead of drawing what is between two of them as a formula."""
+"""CSS classes that stop front ends from rendering text between two $ as a formula."""
 
 
 class Markup(str):
@@ -42,7 +42,7 @@ def tag(
     style: Style = PLAIN,
     attributes: Mapping[str, str] = _NO_ATTRIBUTES,
 ) -> Markup:
-    """Return one element of those that untrusted notebooks keep.
+    """Return one of the elements that untrusted notebooks keep.
 
     Raises:
         ValueError: The element or an attribute is not one that front ends keep.
@@ -55,58 +55,55 @@ def tag(
         raise ValueError(f"<{name}> is not kept by every front end.")
     if not _ATTRIBUTES.issuperset(attributes):
         raise ValueError(f"One of {sorted(attributes)} is not kept by every front end.")
-    declared = {"style": str(style)} if style else {}
-    return _element(name, children, {**declared, **attributes})
+    return _element(name, children, {**_styled(style), **attributes})
 
 
 def frame(*children: str, style: Style = PLAIN) -> Markup:
-    """Return the block around a view, in which no front end draws formulas, with its script if it has use.
+    """Return the block around a view, without formulas, and with the script if it has a use.
 
     Examples:
         >>> print(frame("$1 and $2"))
         <div class="mathjax_ignore tex2jax_ignore">$1 and $2</div>
     """
-    declared = {"style": str(style)} if style else {}
-    helped = [_script()] if any(mark in child for mark in _HELPED for child in children) else []
-    return _element("div", [*children, *helped], {**declared, "class": _NO_MATH})
+    is_scripted = any(mark in child for mark in _SCRIPTED for child in children)
+    script = [_script()] if is_scripted else []
+    return _element("div", [*children, *script], {**_styled(style), "class": _NO_MATH})
 
 
 def long_table(*children: str) -> Markup:
-    """Return the block around a long table, which is searched and sorted where scripts run."""
+    """Return the block around a long table, which scripts make searchable and sortable."""
     return _element("div", children, {"class": _ROWS})
 
 
 @cache
 def _script() -> Markup:
-    """Return the script of cards, the same in all: no word of the data is in it."""
+    """Return the script of cards. It is the same in all cards and contains no data."""
     text = Path(__file__).with_name("card.js").read_text(encoding="utf-8")
     lines = [line.strip() for line in text.splitlines() if not line.startswith("//")]
     return Markup(f"<script>{' '.join(filter(None, lines))}</script>")
 
 
 def link(text: str, *, page: str, style: Style = PLAIN) -> Markup:
-    """Return a link to a page of the documentation, the only place that views link to.
+    """Return a link to a page of the documentation; views link nowhere else.
 
     Examples:
         >>> print(link("id.float", page="checks.html#id-float"))
         <a href="https://cio-frames.readthedocs.io/checks.html#id-float">id.float</a>
     """
-    declared = {"style": str(style)} if style else {}
-    return _element("a", [text], {**declared, "href": DOCUMENTATION + page})
+    return _element("a", [text], {**_styled(style), "href": DOCUMENTATION + page})
 
 
 def download(text: str, *, name: str, content: str, style: Style = PLAIN) -> Markup:
-    """Return a link that saves a CSV file, which lies in the link itself.
+    """Return a link that saves a CSV file, whose content is in the link.
 
-    Notebooks that somebody else ran lose the address: there it is plain text.
+    Untrusted notebooks remove the address and show plain text.
 
     Examples:
         >>> print(download("save", name="a.csv", content="x"))
         <a download="a.csv" href="data:text/csv;base64,eA==">save</a>
     """
-    declared = {"style": str(style)} if style else {}
     data = base64.b64encode(content.encode()).decode()
-    return _element("a", [text], {**declared, "download": name, "href": _CSV + data})
+    return _element("a", [text], {**_styled(style), "download": name, "href": _CSV + data})
 
 
 def join(children: Iterable[str]) -> Markup:
@@ -120,10 +117,10 @@ def join(children: Iterable[str]) -> Markup:
 
 
 def shape(name: str, *children: str, attributes: Mapping[str, str]) -> Markup:
-    """Return one element of a drawing, for `picture`.
+    """Return one SVG element, for `picture`.
 
     Raises:
-        ValueError: The element is not part of a still drawing.
+        ValueError: The element is not allowed.
     """
     if name not in _DRAWING:
         raise ValueError(f"<{name}> is not part of a still drawing.")
@@ -131,7 +128,7 @@ def shape(name: str, *children: str, attributes: Mapping[str, str]) -> Markup:
 
 
 def picture(drawing: Markup, *, alt: str, style: Style = PLAIN) -> Markup:
-    """Return a drawing as an image, which no front end removes and no script can run in."""
+    """Return an SVG as an image, which no front end removes and in which no script runs."""
     data = base64.b64encode(drawing.encode()).decode()
     attributes = _attributes({"style": str(style), "alt": alt, "src": _SVG + data})
     return Markup(f"<img{attributes}>")
@@ -141,14 +138,18 @@ def _element(name: str, children: Iterable[str], attributes: Mapping[str, str]) 
     return Markup(f"<{name}{_attributes(attributes)}>{join(children)}</{name}>")
 
 
+def _styled(style: Style) -> dict[str, str]:
+    return {"style": str(style)} if style else {}
+
+
 def _attributes(attributes: Mapping[str, str]) -> str:
     return "".join(f' {key}="{_escaped(value)}"' for key, value in attributes.items())
 
 
 def _escaped(text: str) -> str:
-    """Return markup as it is, and anything else as text. The one escape function."""
+    """Return markup unchanged, and anything else escaped. The only escape function."""
     if type(text) is Markup:
         return str(text)
-    from markupsafe import escape  # the first drawing loads it
+    from markupsafe import escape  # loaded on first use
 
     return str(escape(visible(str(text))))

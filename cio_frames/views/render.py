@@ -1,4 +1,4 @@
-"""What notebooks and `print` ask of a view."""
+"""A document as a value that notebooks and `print` can show."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from cio_frames.views.document import Document
 
 
 def bundle(document: Document) -> dict[str, str]:
-    """Return what `_repr_mimebundle_` should: the HTML for notebooks, the text for the rest.
+    """Return the value of `_repr_mimebundle_`: HTML for notebooks, text for everything else.
 
     Examples:
         >>> from cio_frames.views.document import Heading
@@ -19,7 +19,7 @@ def bundle(document: Document) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Rendered:
-    """A document that shows itself. A notebook shows the HTML, everything else the text."""
+    """A document that a notebook shows as HTML and everything else as text."""
 
     document: Document
 
@@ -30,7 +30,7 @@ class Rendered:
 
     @property
     def text(self) -> str:
-        """The text, for the output of the moment."""
+        """The text, for the current output."""
         return text.render(self.document)
 
     def __repr__(self) -> str:

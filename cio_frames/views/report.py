@@ -1,4 +1,4 @@
-"""The report of a plan: what would be sent, what would not, why, and what to do, worst first."""
+"""The report of a plan: what would be sent, what would not, why, and how to fix it, worst first."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from cio_frames.views.style import Tone
 from cio_frames.views.wording import many, number, percent, size
 
 OPEN_MESSAGES = 2
-DRAWN_MESSAGES = 50
+MAX_MESSAGES = 50
 _MAPPING = ("field", "comes from", "how", "why")
 _PLANS = ("", "call", "from", "rows", "excluded", "requests", "verdict")
 
@@ -41,12 +41,12 @@ class TimelineView:
     """Rows over time.
 
     Attributes:
-        first: The earliest moment.
-        last: The latest moment.
-        width: How long one bar is.
-        older: Rows per bar that can start nothing any more, or all rows of a call that never can.
+        first: The earliest time.
+        last: The latest time.
+        width: The time that one bar covers.
+        older: Rows per bar that cannot start campaigns.
         recent: Rows per bar that can start campaigns.
-        hours: How old an event may be to start campaigns; None if the call never can.
+        hours: The maximum age of an event that starts campaigns; None if the call never does.
         unknown: Rows without a time.
     """
 
@@ -61,26 +61,26 @@ class TimelineView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanView:
-    """What the report of a plan shows.
+    """The content of the report of a plan.
 
     Attributes:
         call: Name of the call.
-        source: What the rows come from.
+        source: Where the rows come from.
         rows: Rows read.
         valid: Rows that would be sent.
         rejected: Rows that will be excluded.
         bytes: Size of all messages.
-        batches: How many requests they make.
+        batches: How many requests they need.
         mapping: Where each field comes from: field, column, how and reason.
-        findings: What the checks found, in any order.
+        findings: The findings, in any order.
         payloads: The first messages as JSON text.
-        notes: Conversions and choices that were made on the way, one sentence each.
-        times: When the rows happened, if they say so.
-        outcome: What sending comes to, in a sentence of counts.
-        allowing: What to type to send it to Customer.io, if something of it has to be allowed.
-        saved: The findings as they are shown, as the text of a CSV file.
-        saving: How all of them and the excluded rows are saved: why, and what to type.
-        ids_are_final: Whether messages keep their ids, whichever run sends them.
+        notes: Conversions and choices that were made, one sentence each.
+        times: The times of the rows, if they have any.
+        outcome: A sentence with the counts of what sending would do.
+        allow_line: What to type to send it to Customer.io, if something must be allowed.
+        findings_csv: The findings shown, as the text of a CSV file.
+        save_steps: How to save all findings and the excluded rows: why, and what to type.
+        ids_are_final: Whether the messages have the same ids in every run.
     """
 
     call: str
@@ -96,9 +96,9 @@ class PlanView:
     notes: tuple[str, ...] = ()
     times: TimelineView | None = None
     outcome: str = ""
-    allowing: str = ""
-    saved: str = ""
-    saving: tuple[tuple[str, str], ...] = ()
+    allow_line: str = ""
+    findings_csv: str = ""
+    save_steps: tuple[tuple[str, str], ...] = ()
     ids_are_final: bool = True
 
 
@@ -107,32 +107,32 @@ def plan(view: PlanView, *, words: Callable[[str], str] = str) -> Document:
 
     Args:
         view: The plan.
-        words: Puts advice in the words of where it is shown.
+        words: Adapts advice to where it is shown.
     """
     heading = Heading(f"Plan: {view.call}", view.source, verdict(view)[0])
     return Document(heading, list(_body(view, words)))
 
 
-def backfill(views: Sequence[PlanView], *, outcome: str = "", allowing: str = "") -> Document:
-    """Return the report of plans that are sent in order: the whole first, then each plan."""
-    badge, sentence = _whole_verdict(views)
+def backfill(views: Sequence[PlanView], *, outcome: str = "", allow_line: str = "") -> Document:
+    """Return the report of plans that are sent in order: all together first, then each plan."""
+    badge, sentence = _overall_verdict(views)
     rows = [
-        (place, view.call, view.source, view.rows, view.rejected, view.batches, verdict(view)[0])
-        for place, view in enumerate(views, 1)
+        (index, view.call, view.source, view.rows, view.rejected, view.batches, verdict(view)[0])
+        for index, view in enumerate(views, 1)
     ]
     parts = [
         Part(
-            (f"Plan {place} of {len(views)}: {view.call}", view.source),
+            (f"Plan {index} of {len(views)}: {view.call}", view.source),
             list(_body(view, str)),
             verdict(view)[0].tone,
         )
-        for place, view in enumerate(views, 1)
+        for index, view in enumerate(views, 1)
     ]
     return Document(
         Heading("Back-fill", f"{many(len(views), 'plan')}, in order", badge),
         [
             Paragraph(_lead(outcome, badge, sentence), "lead"),
-            *_allowing(allowing, badge),
+            *_allow_step(allow_line, badge),
             _figures(views),
             Table(_PLANS, rows, right={0, 3, 4, 5}),
             Paragraph(_volume(views), "apart"),
@@ -142,7 +142,7 @@ def backfill(views: Sequence[PlanView], *, outcome: str = "", allowing: str = ""
 
 
 def verdict(view: PlanView) -> tuple[Badge, str]:
-    """Return the verdict, and a sentence that says what to do."""
+    """Return the verdict, and a sentence about what to do."""
     badge, sentence = _sendable(view)
     if not view.valid or not is_now(view):
         return badge, sentence
@@ -152,18 +152,18 @@ def verdict(view: PlanView) -> tuple[Badge, str]:
 
 
 def _lead(outcome: str, badge: Badge, sentence: str) -> str:
-    """Return what happens on sending, and the verdict; where nothing can be sent, nothing happens."""
+    """Return the outcome of sending and the verdict, or only the verdict if nothing can be sent."""
     return sentence if badge.tone == "bad" else f"{outcome} {sentence}".strip()
 
 
-def _allowing(what: str, badge: Badge) -> Iterator[Step]:
-    """Yield what to type where something has to be allowed, if the plan can be sent."""
-    if what and badge.tone != "bad":
-        yield Step("To send it to Customer.io, allow what it does:", what)
+def _allow_step(line: str, badge: Badge) -> Iterator[Step]:
+    """Yield what to type if something must be allowed and the plan can be sent."""
+    if line and badge.tone != "bad":
+        yield Step("To send it to Customer.io, allow what it does:", line)
 
 
 def is_now(view: PlanView) -> bool:
-    """Return whether the events of a plan have no time, so that they count as happening now."""
+    """Return whether the events of a plan have no time, so that they count as now."""
     return any(finding.code == NOW for finding in view.findings)
 
 
@@ -171,8 +171,8 @@ def _sendable(view: PlanView) -> tuple[Badge, str]:
     refusals = sum(finding.severity == "refuse" for finding in view.findings)
     if refusals:
         verb = "is" if refusals == 1 else "are"
-        told = f"Nothing can be sent until {many(refusals, 'finding')} {verb} fixed"
-        return Badge("✕ refused", "bad"), f"{told} or explicitly allowed."
+        sentence = f"Nothing can be sent until {many(refusals, 'finding')} {verb} fixed or explicitly allowed."
+        return Badge("✕ refused", "bad"), sentence
     if not view.rows:
         return Badge("○ empty", "dull"), "The table has no rows, so there is nothing to send."
     if not view.valid:
@@ -187,10 +187,10 @@ def _sendable(view: PlanView) -> tuple[Badge, str]:
 
 
 def mapping(rows: Sequence[Mapping[str, str]]) -> Fold:
-    """Return where each field comes from; the title says if anything was not named by the user."""
+    """Return where each field comes from; the title counts the fields chosen automatically."""
     proposed = sum(row["how"] == "proposed" for row in rows)
-    told = f", {number(proposed)} of them chosen automatically" if proposed else ""
-    # If everything was named, there is no reason to show.
+    chosen = f", {number(proposed)} of them chosen automatically" if proposed else ""
+    # Without automatic choices there are no reasons.
     titles = _MAPPING if any(row["reason"] for row in rows) else _MAPPING[:-1]
     lines = [
         (
@@ -201,20 +201,20 @@ def mapping(rows: Sequence[Mapping[str, str]]) -> Fold:
         )[: len(titles)]
         for row in rows
     ]
-    return Fold(f"Mapping: {many(len(rows), 'field')}{told}", [Table(titles, lines)])
+    return Fold(f"Mapping: {many(len(rows), 'field')}{chosen}", [Table(titles, lines)])
 
 
 def payloads(messages: Sequence[str], *, title: str) -> Document:
-    """Return messages with a line for each value, the first ones open."""
+    """Return messages with a line per value, the first ones open."""
     folds = [
         Fold(
-            f"Message {place}, {size(len(message.encode()))}",
+            f"Message {index}, {size(len(message.encode()))}",
             [Block(msgspec.json.format(message, indent=2))],
-            is_open=place <= OPEN_MESSAGES,
+            is_open=index <= OPEN_MESSAGES,
         )
-        for place, message in enumerate(messages[:DRAWN_MESSAGES], 1)
+        for index, message in enumerate(messages[:MAX_MESSAGES], 1)
     ]
-    left = len(messages) - len(folds)
+    rest = len(messages) - len(folds)
     note = (
         "These are the values that are sent; each run gives people, groups and merges message IDs of "
         "its own. Spaces and line breaks are added for readability."
@@ -224,26 +224,26 @@ def payloads(messages: Sequence[str], *, title: str) -> Document:
         [
             Paragraph(note, "lead"),
             *folds,
-            *([Paragraph(f"And {many(left, 'more message')}.", "apart")] if left else []),
+            *([Paragraph(f"And {many(rest, 'more message')}.", "apart")] if rest else []),
         ],
     )
 
 
 def timeline(view: TimelineView) -> Section:
-    """Return when rows happened, and which of them can still start campaigns."""
-    marked = [place for place, rows in enumerate(view.recent) if rows]
-    badge, triggering = _triggering(view)
+    """Return when the events happened, and which of them can start campaigns."""
+    recent = [index for index, rows in enumerate(view.recent) if rows]
+    badge, sentence = _campaigns(view)
     chart = Chart(
         layers=[Layer(view.older, "calm"), Layer(view.recent, "care")],
         first=f"{view.first:%Y-%m-%d}",
         last=f"{view.last:%Y-%m-%d}",
-        alt=triggering,
+        alt=sentence,
         bar=view.width,
-        mark=marked[0] / len(view.recent) if marked else None,
+        mark=recent[0] / len(view.recent) if recent else None,
     )
     body: list[Node] = [chart]
     if badge:
-        body.append(Paragraph((badge, triggering)))
+        body.append(Paragraph((badge, sentence)))
     if view.unknown:
         verb = "is" if view.unknown == 1 else "are"
         body.append(Paragraph(f"{many(view.unknown, 'row')} without a time {verb} not shown."))
@@ -253,16 +253,16 @@ def timeline(view: TimelineView) -> Section:
 def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
     badge, sentence = verdict(view)
     yield Paragraph(words(_lead(view.outcome, badge, sentence)), "lead")
-    yield from _allowing(words(view.allowing), badge)
-    split: list[tuple[str, int, Tone]] = [
+    yield from _allow_step(words(view.allow_line), badge)
+    parts: list[tuple[str, int, Tone]] = [
         ("valid", view.valid, "dull" if badge.tone == "bad" else "good"),
         ("rejected", view.rejected, "care"),
     ]
-    yield _figures([view], bar=split)
+    yield _figures([view], bar=parts)
     if view.times:
         yield timeline(view.times)
     yield from sections(view.findings)
-    if view.saved or view.saving:
+    if view.findings_csv or view.save_steps:
         yield _saving(view, words)
     if view.mapping:
         yield mapping(view.mapping)
@@ -275,15 +275,15 @@ def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
 
 
 def _saving(view: PlanView, words: Callable[[str], str]) -> Fold:
-    """Return how to keep findings and excluded rows; a report holds no row that it does not show."""
-    kept = Saved("Save this list as findings.csv", "findings.csv", view.saved)
-    link = [Paragraph((kept, " (a link in trusted notebooks)"))] if view.saved else []
-    steps = [Step(why, words(what)) for why, what in view.saving]
-    return Fold("Save as CSV", [*link, *steps], is_aside=True)
+    """Return how to save findings and excluded rows; a report contains only the rows it shows."""
+    download = Saved("Save this list as findings.csv", "findings.csv", view.findings_csv)
+    link = [Paragraph((download, " (a link in trusted notebooks)"))] if view.findings_csv else []
+    steps = [Step(why, words(what)) for why, what in view.save_steps]
+    return Fold("Save as CSV", [*link, *steps], is_html_only=True)
 
 
 def _figures(views: Sequence[PlanView], *, bar: Sequence[tuple[str, int, Tone]] = ()) -> Figures:
-    """Return the numbers that matter most, of one plan or of several."""
+    """Return the most important numbers of one or several plans."""
     pairs = (
         ("rows", sum(view.rows for view in views)),
         ("valid", sum(view.valid for view in views)),
@@ -293,35 +293,35 @@ def _figures(views: Sequence[PlanView], *, bar: Sequence[tuple[str, int, Tone]] 
 
 
 def _volume(views: Sequence[PlanView]) -> str:
-    """Return how much is sent."""
+    """Return the number of requests and the size of the messages."""
     requests = many(sum(view.batches for view in views), "request")
     return f"{requests}, {size(sum(view.bytes for view in views))} of messages."
 
 
-def _whole_verdict(views: Sequence[PlanView]) -> tuple[Badge, str]:
-    """Return the verdict on several plans: that of the worst one."""
+def _overall_verdict(views: Sequence[PlanView]) -> tuple[Badge, str]:
+    """Return the verdict on several plans, which is that of the worst one."""
     badges = [verdict(view)[0] for view in views]
     refused = sum(badge.word == "✕ refused" for badge in badges)
     if refused:
-        told = f"Nothing can be sent: {many(refused, 'plan is', 'plans are')} refused."
-        return Badge("✕ refused", "bad"), told
+        sentence = f"Nothing can be sent: {many(refused, 'plan is', 'plans are')} refused."
+        return Badge("✕ refused", "bad"), sentence
     order = "The plans are sent in this order; each starts when the previous one has arrived."
-    left = sum(view.rejected for view in views)
+    excluded = sum(view.rejected for view in views)
     now = sum(view.valid for view in views if is_now(view))
-    if left:
-        return Badge(f"! ready: {many(left, 'row')} excluded", "care"), order
+    if excluded:
+        return Badge(f"! ready: {many(excluded, 'row')} excluded", "care"), order
     badge = Badge("! ready: some events count as now", "care") if now else Badge("✓ ready", "good")
     return badge, f"All rows can be sent. {order}"
 
 
-def _triggering(view: TimelineView) -> tuple[Badge | None, str]:
-    """Return whether rows can start campaigns, and how many, if the call can start any."""
+def _campaigns(view: TimelineView) -> tuple[Badge | None, str]:
+    """Return a badge and a sentence about the events that can start campaigns."""
     if view.hours is None:
         return None, ""
-    fresh, rows = sum(view.recent), sum(view.older) + sum(view.recent)
-    if not fresh:
+    recent, rows = sum(view.recent), sum(view.older) + sum(view.recent)
+    if not recent:
         return Badge("✓ no campaigns", "good"), f"No event is less than {view.hours} hours old."
-    told = f"{number(fresh)} of {many(rows, 'event')} ({percent(fresh, rows)})"
-    verb = "is" if fresh == 1 else "are"
+    count = f"{number(recent)} of {many(rows, 'event')} ({percent(recent, rows)})"
+    verb = "is" if recent == 1 else "are"
     badge = Badge("! can start campaigns", "care")
-    return badge, f"{told} {verb} less than {view.hours} hours old."
+    return badge, f"{count} {verb} less than {view.hours} hours old."

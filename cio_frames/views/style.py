@@ -1,11 +1,11 @@
-"""The design language: spacing, type and colour, as literal inline declarations.
+"""Spacing, type and colour, as literal inline declarations.
 
-Notebooks that somebody else ran are shown with most of their HTML removed: style sheets, variables,
-drawings and any declaration the front end does not know. What is left is what this module uses.
+Front ends remove most HTML from untrusted notebooks: style sheets, variables, drawings and unknown
+declarations. This module uses only what they keep.
 
-A page is white in one theme and nearly black in the next, and no single colour reads well as text
-on both. So text takes the colour of its surroundings, and a colour appears only as the ground of a
-badge, with white text on it, or as a shape beside words. No meaning rests on colour alone.
+No single colour is readable as text on both light and dark pages. So text inherits its colour, and
+a colour is only the background of a badge with white text, or a shape beside words. No meaning
+depends on colour alone.
 """
 
 from typing import Literal, NewType
@@ -85,7 +85,7 @@ METER = Style("width:100%;height:14px;margin:8px 0")
 
 
 def join(*styles: Style) -> Style:
-    """Return one style from several; later ones win.
+    """Return one style from several; later declarations win.
 
     Examples:
         >>> join(SMALL, PLAIN, TO_THE_RIGHT)
@@ -95,7 +95,7 @@ def join(*styles: Style) -> Style:
 
 
 def badge(tone: Tone) -> Style:
-    """Return the style of a word on coloured ground."""
+    """Return the style of a word on a coloured background."""
     return Style(
         f"background-color:{TONES[tone]};color:{ON_TONE};font-size:12px;font-weight:600;"
         "padding:1px 8px;border-radius:4px;margin-right:8px;white-space:nowrap"
@@ -103,5 +103,5 @@ def badge(tone: Tone) -> Style:
 
 
 def edge(tone: Tone) -> Style:
-    """Return the style of a coloured line before a paragraph."""
+    """Return the style of a coloured line to the left of a paragraph."""
     return Style(f"border-left:3px solid {TONES[tone]}")

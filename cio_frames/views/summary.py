@@ -1,4 +1,4 @@
-"""What became of a run: every row counted, what went wrong, how fast it was, what to do next."""
+"""The summary of a run: all rows counted, what went wrong, how fast it was, and the next steps."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,12 +28,12 @@ from cio_frames.views.style import Tone
 from cio_frames.views.wording import duration, many, number, percent, rate, resume_line, size
 
 Outcome = Literal["running", "finished", "stopped", "interrupted", "failed"]
-LEAST_SLICES = 4
+MIN_BUCKETS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonView:
-    """Why rows did not arrive: one code, how many rows, and the words for it."""
+    """One reason why rows did not arrive: its code, number of rows and sentence."""
 
     code: str
     rows: int
@@ -42,15 +42,15 @@ class ReasonView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaceView:
-    """Slices of a run's time.
+    """The speed of a run in time buckets.
 
     Attributes:
-        width_s: Seconds of a slice.
-        rows: Rows answered in each slice.
-        waits_s: Mean seconds to an answer in each slice.
-        longest_s: The longest wait for an answer in each slice.
-        retries: Requests repeated in each slice.
-        mean_s: Mean seconds to an answer, over the whole run.
+        width_s: Seconds per bucket.
+        rows: Rows answered per bucket.
+        waits_s: Mean response time per bucket.
+        longest_s: Maximum response time per bucket.
+        retries: Requests repeated per bucket.
+        mean_s: Mean response time of the run.
     """
 
     width_s: float
@@ -62,29 +62,29 @@ class PaceView:
 
     @property
     def is_long(self) -> bool:
-        """Whether there is enough of it for a picture."""
-        return len(self.rows) >= LEAST_SLICES
+        """Whether there are enough buckets for a chart."""
+        return len(self.rows) >= MIN_BUCKETS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """What the summary of a run shows.
+    """The content of the summary of a run.
 
     Attributes:
         run_id: Name of the run.
         call: What was sent.
         host: Where it was sent.
-        outcome: How the run ended, or that it has not.
+        outcome: How the run ended, or "running".
         reason: Why it ended, if it did not finish.
         counts: Rows by state.
-        requests: Requests made.
+        requests: Requests sent.
         retries: How many of them were repeats.
         bytes: Bytes of the messages sent.
         elapsed_s: How long it took.
         audit: Directory of the audit; empty without one.
         reasons: Why rows did not arrive, in any order.
-        pace: How fast it went, if it took long enough to tell.
-        notes: What else is worth knowing, in sentences.
+        pace: The speed, if the run took long enough.
+        notes: Further sentences.
         plans: How many plans were sent.
     """
 
@@ -107,7 +107,7 @@ class RunView:
 
 @dataclass(frozen=True, slots=True)
 class StateView:
-    """How a state of rows is shown: a sign, a word, a tone and a sentence."""
+    """How a state is shown: a sign, a word, a tone and a sentence."""
 
     sign: str
     label: str
@@ -116,7 +116,7 @@ class StateView:
 
     @property
     def badge(self) -> Badge:
-        """The sign and the label, on the ground of the tone."""
+        """The sign and the label, in the tone."""
         return Badge(f"{self.sign} {self.label}", self.tone)
 
 
@@ -158,24 +158,24 @@ def document(view: RunView, *, words: Callable[[str], str] = str) -> Document:
 
     Args:
         view: The run.
-        words: Puts advice in the words of where it is shown.
+        words: Adapts advice to where it is shown.
     """
     heading = Heading(f"Run: {view.call}", (view.run_id, view.host), _verdict(view))
     return Document(heading, list(_body(view, words)))
 
 
 def pace(view: PaceView) -> Fold:
-    """Return how fast a run went."""
-    speed, waits = _speed(view), _waits(view)
+    """Return the speed of a run."""
+    speed, response_times = _speed_sentence(view), _response_times(view)
     pairs = list(zip(view.rows, view.retries, strict=True))
     rows = (
         Layer([0 if retries else rows for rows, retries in pairs], "calm"),
         Layer([rows if retries else 0 for rows, retries in pairs], "care"),
     )
-    means = zip(view.longest_s, view.waits_s, strict=True)
+    times = zip(view.longest_s, view.waits_s, strict=True)
     answers = (
         Layer(view.waits_s, "dull"),
-        Layer([longest - mean for longest, mean in means], "calm"),
+        Layer([longest - mean for longest, mean in times], "calm"),
     )
     end = duration(len(view.rows) * view.width_s)
     return Fold(
@@ -183,14 +183,14 @@ def pace(view: PaceView) -> Fold:
         [
             Paragraph(speed),
             Chart(layers=rows, first="start", last=end, alt=speed),
-            Paragraph(waits),
-            Chart(layers=answers, first="start", last=end, alt=waits),
+            Paragraph(response_times),
+            Chart(layers=answers, first="start", last=end, alt=response_times),
         ],
     )
 
 
 def line(view: RunView) -> str:
-    """Return the run in one line, for a reader who sees the whole already.
+    """Return the run in one line, to be shown after its summary.
 
     Examples:
         >>> line(RunView(run_id="r1", call="track", host="h", outcome="finished",
@@ -214,21 +214,19 @@ def next_steps(view: RunView) -> list[Step]:
         return steps
     if any(view.counts.get(state) for state in _FAILED):
         several = view.plans > 1
-        told = (
-            f"To see the rows{' of a plan' if several else ''} that did not arrive, with reasons:"
-        )
-        steps.append(Step(told, "run.failed(plan=0)" if several else "run.failed()"))
+        why = f"To see the rows{' of a plan' if several else ''} that did not arrive, with reasons:"
+        steps.append(Step(why, "run.failed(plan=0)" if several else "run.failed()"))
     if view.counts.get("blocked") and view.audit:
         steps.append(
             Step(
                 "To send the rows that were held back, correct the refused rows, then:",
-                _again(view),
+                _send_again(view),
             )
         )
-    is_left = view.counts.get("pending") or (
+    has_rest = view.counts.get("pending") or (
         view.outcome == "stopped" and view.counts.get("in_doubt")
     )
-    if is_left and view.audit:
+    if has_rest and view.audit:
         steps.append(
             Step("To send the rest without repeating what arrived:", resume_line(view.audit))
         )
@@ -237,7 +235,7 @@ def next_steps(view: RunView) -> list[Step]:
     return steps
 
 
-def _again(view: RunView) -> str:
+def _send_again(view: RunView) -> str:
     return f"plan.send(client, audit={str(PurePath(view.audit).parent)!r})"
 
 
@@ -249,7 +247,7 @@ def _verdict(view: RunView) -> Badge:
 
 
 def _missing(view: RunView) -> int:
-    """Return how many rows are not known to have arrived."""
+    """Return how many rows have not certainly arrived."""
     return sum(count for state, count in view.counts.items() if state not in ARRIVED)
 
 
@@ -273,8 +271,8 @@ def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
     rows = sum(view.counts.values())
     yield Paragraph(_sentence(view), "lead")
     if view.reason:
-        told = (Strong("Why: "), Quoted(words(view.reason)))
-        yield Notice(told, _verdict(view).tone)
+        reason = (Strong("Why: "), Quoted(words(view.reason)))
+        yield Notice(reason, _verdict(view).tone)
     for note in view.notes:
         yield Notice((Strong("Note: "), Quoted(words(note))), "care")
     yield Figures(
@@ -286,7 +284,11 @@ def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
     yield Table(("state", "rows", "share", "meaning"), states, right={1, 2})
     if view.reasons:
         reasons = [
-            (Code(reason.code or _NO_CODE), reason.rows, _told(reason, view=view, words=words))
+            (
+                Code(reason.code or _NO_CODE),
+                reason.rows,
+                _reason_text(reason, view=view, words=words),
+            )
             for reason in sorted(view.reasons, key=lambda reason: (-reason.rows, reason.code))
         ]
         table = Table(("code", "rows", "reason"), reasons, right={1}, bars="care")
@@ -298,8 +300,8 @@ def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
         yield Section("Next", steps)
 
 
-def _told(reason: ReasonView, *, view: RunView, words: Callable[[str], str]) -> str:
-    """Return why rows did not arrive; what stopped the whole run is said once, above."""
+def _reason_text(reason: ReasonView, *, view: RunView, words: Callable[[str], str]) -> str:
+    """Return why rows did not arrive; what stopped the run is above already."""
     return (
         "See above: it stopped the run."
         if reason.sentence == view.reason
@@ -308,7 +310,7 @@ def _told(reason: ReasonView, *, view: RunView, words: Callable[[str], str]) -> 
 
 
 def _figures(view: RunView) -> list[tuple[str, str | int]]:
-    """Return the numbers that matter most."""
+    """Return the most important numbers."""
     answered = sum(view.counts.get(state, 0) for state in _ANSWERED)
     return [
         ("rows", sum(view.counts.values())),
@@ -320,19 +322,19 @@ def _figures(view: RunView) -> list[tuple[str, str | int]]:
     ]
 
 
-def _speed(view: PaceView) -> str:
-    """Return how many rows were answered, in words."""
+def _speed_sentence(view: PaceView) -> str:
+    """Return a sentence about the rows answered per second."""
     best = rate(max(view.rows), seconds=view.width_s)
     mean = rate(sum(view.rows), seconds=len(view.rows) * view.width_s)
     repeated = sum(view.retries)
-    told = f"Rows answered: {mean} on average, {best} at peak."
+    sentence = f"Rows answered: {mean} on average, {best} at peak."
     if not repeated:
-        return told
-    return f"{told} {many(repeated, 'request')} had to be repeated."
+        return sentence
+    return f"{sentence} {many(repeated, 'request')} had to be repeated."
 
 
-def _waits(view: PaceView) -> str:
-    """Return how long answers took, in words."""
+def _response_times(view: PaceView) -> str:
+    """Return a sentence about the response times."""
     return (
         f"Response time: {_seconds(view.mean_s)} on average, "
         f"{_seconds(max(view.longest_s))} at most."
@@ -340,5 +342,5 @@ def _waits(view: PaceView) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    """Return a short time with its unit."""
+    """Return a duration with its unit."""
     return duration(seconds) if seconds >= 1 else f"{round(seconds * 1000)} ms"

@@ -1,4 +1,4 @@
-"""Numbers in words, the same in HTML, terminals and progress lines."""
+"""Numbers as text, the same in HTML, terminals and progress lines."""
 
 from cio_frames.values import many as many  # noqa: PLC0414 - the views take it from here
 
@@ -17,7 +17,7 @@ _ALL = 100
 
 
 def resume_line(record: str) -> str:
-    """Return what to type to finish a run; a new kernel does not have its messages without the plan.
+    """Return what to type to finish a run; a new kernel needs the plan for the messages.
 
     Examples:
         >>> resume_line("audit/r")
@@ -27,7 +27,7 @@ def resume_line(record: str) -> str:
 
 
 def number(value: int) -> str:
-    """Return a count with its thousands parted.
+    """Return a count with thousands separators.
 
     Examples:
         >>> number(1234567)
@@ -37,7 +37,7 @@ def number(value: int) -> str:
 
 
 def size(value: int) -> str:
-    """Return a number of bytes in the unit a reader would choose.
+    """Return a number of bytes in a suitable unit.
 
     Examples:
         >>> size(950), size(475_000), size(6_420_000)
@@ -50,7 +50,7 @@ def size(value: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return a length of time, as exact as it is useful.
+    """Return a duration with useful precision.
 
     Examples:
         >>> duration(0.42), duration(7.31), duration(95), duration(7500)
@@ -58,10 +58,10 @@ def duration(seconds: float) -> str:
     """
     if seconds < _FEW:
         return f"{max(seconds, 0.0):.1f} s"
-    whole = round(seconds)
-    if whole < _SIXTY:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, _SIXTY)
+    rounded = round(seconds)
+    if rounded < _SIXTY:
+        return f"{rounded} s"
+    minutes, rest = divmod(rounded, _SIXTY)
     if minutes < _SIXTY:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, minutes = divmod(minutes, _SIXTY)
@@ -69,7 +69,7 @@ def duration(seconds: float) -> str:
 
 
 def rate(rows: int, *, seconds: float) -> str:
-    """Return how fast rows went.
+    """Return rows per second.
 
     Examples:
         >>> rate(20_000, seconds=2.5), rate(3, seconds=2), rate(3, seconds=0)
@@ -80,19 +80,19 @@ def rate(rows: int, *, seconds: float) -> str:
     return f"{_short(rows / seconds)} rows/s"
 
 
-def percent(part: int, whole: int) -> str:
-    """Return a share; only nothing is 0 % and only everything is 100 %.
+def percent(part: int, total: int) -> str:
+    """Return a share; only an empty part is 0 % and only the total is 100 %.
 
     Examples:
         >>> percent(1, 3), percent(1, 20_000), percent(19_999, 20_000), percent(0, 0)
         ('33 %', '<1 %', '>99 %', '-')
     """
-    if not whole:
+    if not total:
         return "-"
-    share = round(_ALL * part / whole)
+    share = round(_ALL * part / total)
     if share == 0 and part:
         return "<1 %"
-    if share == _ALL and part < whole:
+    if share == _ALL and part < total:
         return ">99 %"
     return f"{share} %"
 

@@ -147,23 +147,23 @@ def test_a_card_is_worked_with_where_scripts_run(tab: Tab, lab: Lab):
 def test_a_long_table_is_searched_and_sorted(chromium: Any, rows: int, whole: str):
     """Search shows the rows with a cell that holds the text, in all pages; a title sorts by its column."""
     lines = [(f"u{n}", n * 7 % rows * 1000) for n in range(rows)]
-    table = Table(("id", "count"), lines, right={1}, whole=whole)
+    table = Table(("id", "count"), lines, right={1}, all_rows=whole)
     page = chromium.new_page()
     page.set_content(str(html.render(Document(Heading("People"), [table]))))
     drawn = page.locator("tbody tr")
-    assert drawn.count() == min(rows, html.DRAWN_ROWS)
+    assert drawn.count() == min(rows, html.MAX_TABLE_ROWS)
 
     page.locator("input").fill("U47")
     seen = [row.locator("td").first.inner_text() for row in drawn.all() if row.is_visible()]
     assert seen == [
-        f"u{n}" for n in range(html.DRAWN_ROWS) if f"u{n}".startswith("u47") and n < rows
+        f"u{n}" for n in range(html.MAX_TABLE_ROWS) if f"u{n}".startswith("u47") and n < rows
     ]
     page.locator("input").fill("")
     first = []
     for place in (1, 1, 0):
         page.locator("th").nth(place).click()
         first.append(drawn.first.inner_text().split())
-    greatest = max(lines[: html.DRAWN_ROWS], key=lambda line: line[1])
+    greatest = max(lines[: html.MAX_TABLE_ROWS], key=lambda line: line[1])
     assert first == [["u0", "0"], [greatest[0], f"{greatest[1]:,}"], ["u0", "0"]]
     page.close()
 

@@ -14,7 +14,7 @@ from cio_frames.cli import main, sandbox
 from cio_frames.cli.send import confirm
 from cio_frames.errors import UsageError
 from cio_frames.sandbox import Sandbox
-from cio_frames.views.characters import cells
+from cio_frames.views.characters import display_width
 from cio_frames.views.environment import Output, writing_to
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_data"
@@ -76,7 +76,7 @@ def terminal(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tup
 
 def too_long(text: str, columns: int) -> list[str]:
     """Return the lines that are longer than they may be, and could be broken."""
-    long = [line for line in text.replace("\r", "\n").splitlines() if cells(line) > columns]
+    long = [line for line in text.replace("\r", "\n").splitlines() if display_width(line) > columns]
     return [line for line in long if " " in line.strip() and not line.strip().startswith('"')]
 
 
@@ -151,7 +151,7 @@ def test_a_report_in_a_file_is_utf8_and_as_wide_as_words_are(terminal, folder):
 
     assert "Plan: identify · straße.csv · ! ready: " in report
     assert "[U+" not in report
-    assert max(cells(line) for line in report.splitlines()) > 40
+    assert max(display_width(line) for line in report.splitlines()) > 40
 
 
 def test_a_table_that_does_not_fit_becomes_lists(terminal):

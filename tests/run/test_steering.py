@@ -78,7 +78,7 @@ def test_a_slowed_run_tells_its_rate(plan, workspace, tmp_path):
     run.slow_down()
 
     assert run.rate == 5.0
-    _until(lambda: any(state.held == "at most 5 requests/s" for state in states))
+    _until(lambda: any(state.requested_rate == "at most 5 requests/s" for state in states))
     run.rate = None
     assert run.wait().counts["delivered"] == ROWS
 

@@ -71,9 +71,10 @@ def test_everything_is_looked_at(shown):
     assert {"cio_frames.workspaces.client.Client", "cio_frames.run.history.read"} <= places[
         "signature"
     ]
-    assert {"cio_frames.workspaces.client.connect", "cio_frames.views.environment.look"} <= places[
-        "default"
-    ]
+    assert {
+        "cio_frames.workspaces.client.connect",
+        "cio_frames.views.environment.detect",
+    } <= places["default"]
     assert {"client", "plan", "run.counts", "preview.people", "workspace"} <= places["repr"]
     assert places["error"] == set(MISTAKES)
     assert [place for place, text in shown["error"] if "Client(" in text] == []

@@ -41,7 +41,7 @@ def _chart(*layers: Layer) -> Chart:
 
 
 def _html(node: Node) -> str:
-    return str(html.drawn([node]))
+    return str(html.render_nodes([node]))
 
 
 def _svg(markup: object) -> str:
@@ -55,7 +55,7 @@ def _heights(markup: object, tone: str) -> list[float]:
 
 def test_bars_are_as_high_as_their_values():
     """The highest bar fills the picture, the others keep their share, and nothing is no bar."""
-    drawn = charts.columns(_chart(Layer([5, 10, 0], "calm")))
+    drawn = charts.column_chart(_chart(Layer([5, 10, 0], "calm")))
 
     assert _heights(drawn, "calm") == [50.0, 100.0]
 
@@ -65,7 +65,7 @@ def test_a_chart_fits_into_a_terminal(columns):
     """Bars are joined until they fit; words and rows are those of the joined bars."""
     view = replace(TIMES, older=tuple(range(80)), recent=(0,) * 80)
     with writing_to(Output(encoding="ascii", columns=columns)):
-        told = text.drawn([report.timeline(view)])
+        told = text.render_nodes([report.timeline(view)])
         lines = told.split("\n")
     days = {30: 28, 40: 10, 80: 4, 200: 2}[columns]
 
@@ -75,7 +75,7 @@ def test_a_chart_fits_into_a_terminal(columns):
 
 def test_a_small_bar_is_still_seen():
     """One row beside a million is a bar that can be seen."""
-    drawn = charts.columns(_chart(Layer([1_000_000, 1], "calm")))
+    drawn = charts.column_chart(_chart(Layer([1_000_000, 1], "calm")))
 
     assert _heights(drawn, "calm")[1] == 3.0
 
@@ -92,7 +92,7 @@ def test_a_small_bar_is_still_seen():
 def test_bars_stay_inside_the_picture(layers):
     """Whatever the values, no bar leaves the picture."""
     tones = ("calm", "care")
-    drawn = charts.columns(
+    drawn = charts.column_chart(
         _chart(*(Layer(values, tone) for values, tone in zip(layers, tones, strict=False)))
     )
 
@@ -150,7 +150,7 @@ def test_a_call_that_starts_nothing_has_no_verdict(read):
 
 def test_the_timeline_in_a_terminal():
     """The bars fit on one line of a terminal."""
-    assert text.drawn([report.timeline(TIMES)]) == snapshot("""\
+    assert text.render_nodes([report.timeline(TIMES)]) == snapshot("""\
 When the events happened
   2024-11-01 ▄ █▂▂ 2024-11-09
   Each bar is 2 days; the tallest is 8 rows.
@@ -175,7 +175,7 @@ def test_the_pace_of_a_run(read):
         ]
     )
     assert _heights(drawn, "care") == [50.0]
-    assert text.drawn([summary.pace(PACE)]) == snapshot("""\
+    assert text.render_nodes([summary.pace(PACE)]) == snapshot("""\
 Pace
   Rows answered: 35 rows/s on average, 80 rows/s at peak. 3 requests had to be repeated.
   start ▂█ ▄ 2.0 s

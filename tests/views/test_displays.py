@@ -15,9 +15,9 @@ from inline_snapshot import snapshot
 from cio_frames.errors import MappingError
 from cio_frames.views import html as to_html
 from cio_frames.views import progress_state
-from cio_frames.views.displays import Html, Lines, Marimo, Off, Terminal, Widget, display
+from cio_frames.views.displays import Html, LogLines, Marimo, Off, Terminal, Widget, display
 from cio_frames.views.document import Document, Heading
-from cio_frames.views.environment import KINDS, Surroundings, choose, look
+from cio_frames.views.environment import KINDS, Environment, detect, pick_display
 from cio_frames.views.progress_state import ProgressState
 from cio_frames.views.render import Rendered
 from cio_frames.views.wording import INTERRUPT, STEER
@@ -33,7 +33,7 @@ STATE = ProgressState(
     waiting="rate limited",
     waits_until_s=12.4,
     now_s=10.0,
-    marks=((0.0, 0), (10.0, 8_000)),
+    answered=((0.0, 0), (10.0, 8_000)),
 )
 
 
@@ -41,53 +41,53 @@ def _drawn(read, state):
     return read(to_html.render(progress_state.document(state)))
 
 
-MARIMO = Surroundings(marimo=True, kernel=True, widgets=True, tty=True)
-JUPYTER = Surroundings(kernel=True, widgets=True)
+MARIMO = Environment(marimo=True, kernel=True, widgets=True, tty=True)
+JUPYTER = Environment(kernel=True, widgets=True)
 
 
 @pytest.mark.parametrize(
-    ("wanted", "surroundings", "kind"),
+    ("wanted", "environment", "kind"),
     [
         pytest.param("auto", MARIMO, "marimo", id="marimo"),
         pytest.param("auto", JUPYTER, "widget", id="jupyter"),
         pytest.param("auto", replace(JUPYTER, vscode=True), "html", id="vscode"),
         pytest.param("auto", replace(JUPYTER, widgets=False), "html", id="no-widgets"),
-        pytest.param("auto", Surroundings(tty=True, widgets=True), "terminal", id="terminal"),
-        pytest.param("auto", Surroundings(tty=True, vscode=True), "terminal", id="vscode-terminal"),
-        pytest.param("auto", Surroundings(widgets=True), "lines", id="log"),
+        pytest.param("auto", Environment(tty=True, widgets=True), "terminal", id="terminal"),
+        pytest.param("auto", Environment(tty=True, vscode=True), "terminal", id="vscode-terminal"),
+        pytest.param("auto", Environment(widgets=True), "lines", id="log"),
         pytest.param(True, JUPYTER, "widget", id="true"),
         pytest.param(False, JUPYTER, "off", id="false"),
         pytest.param(None, JUPYTER, "off", id="none"),
         *(pytest.param(kind, JUPYTER, kind, id=f"asked-{kind}") for kind in KINDS),
     ],
 )
-def test_the_display_fits_the_place(wanted, surroundings, kind):
+def test_the_display_fits_the_place(wanted, environment, kind):
     """What was asked for comes first; else the place decides."""
-    assert choose(wanted, surroundings) == kind
+    assert pick_display(wanted, environment) == kind
 
 
 @pytest.mark.parametrize("wanted", ["tqdm", 3, 1.5, []])
 def test_an_unknown_display_is_an_error_that_lists_the_known(wanted):
     """A wish that cannot be met is not ignored."""
     with pytest.raises(MappingError, match="auto, False, marimo, widget, html, terminal"):
-        choose(wanted, JUPYTER)
+        pick_display(wanted, JUPYTER)
 
 
 @pytest.mark.parametrize(
     ("modules", "environ", "expected"),
     [
-        pytest.param({}, {}, Surroundings(widgets=True), id="script"),
-        pytest.param({"IPython": None}, {}, Surroundings(widgets=True), id="blocked-ipython"),
+        pytest.param({}, {}, Environment(widgets=True), id="script"),
+        pytest.param({"IPython": None}, {}, Environment(widgets=True), id="blocked-ipython"),
         pytest.param(
             {"IPython": SimpleNamespace(get_ipython=lambda: None)},
             {},
-            Surroundings(widgets=True),
+            Environment(widgets=True),
             id="ipython-imported-only",
         ),
         pytest.param(
             {"IPython": SimpleNamespace(get_ipython=lambda: SimpleNamespace(user_ns={}))},
             {},
-            Surroundings(widgets=True),
+            Environment(widgets=True),
             id="ipython-terminal",
         ),
         pytest.param(
@@ -99,29 +99,29 @@ def test_an_unknown_display_is_an_error_that_lists_the_known(wanted):
                 )
             },
             {},
-            Surroundings(kernel=True, widgets=True, vscode=True),
+            Environment(kernel=True, widgets=True, vscode=True),
             id="vscode-notebook",
         ),
         pytest.param(
-            {}, {"VSCODE_PID": "1"}, Surroundings(widgets=True, vscode=True), id="vscode-terminal"
+            {}, {"VSCODE_PID": "1"}, Environment(widgets=True, vscode=True), id="vscode-terminal"
         ),
         pytest.param(
             {"marimo": SimpleNamespace(running_in_notebook=lambda: True)},
             {},
-            Surroundings(marimo=True, widgets=True),
+            Environment(marimo=True, widgets=True),
             id="marimo",
         ),
         pytest.param(
             {"marimo": SimpleNamespace(running_in_notebook=lambda: False)},
             {},
-            Surroundings(widgets=True),
+            Environment(widgets=True),
             id="marimo-imported-only",
         ),
     ],
 )
 def test_the_place_is_found_out_from_what_is_loaded(modules, environ, expected):
     """Only modules that a notebook has loaded itself are asked; nothing is imported."""
-    assert look(modules=modules, environ=environ, stream=io.StringIO()) == expected
+    assert detect(modules=modules, environ=environ, stream=io.StringIO()) == expected
 
 
 def test_the_line():
@@ -153,7 +153,9 @@ def test_the_tone(changed, tone):
 
 def test_a_pause_is_seen_and_promises_nothing():
     """A paused run says so, shows the rate that was asked for, and tells no time left."""
-    paused = replace(STATE, waiting="", doubtful={}, paused=True, held="at most 5 requests/s")
+    paused = replace(
+        STATE, waiting="", doubtful={}, paused=True, requested_rate="at most 5 requests/s"
+    )
 
     assert progress_state.line(paused) == snapshot(
         "Paused track 41 % · 8,219 of 20,000 rows · 219 rejected · 3 retries · at most 5 requests/s"
@@ -195,7 +197,7 @@ def test_a_name_cannot_begin_a_line_of_a_log():
     """A line feed in what is sent is written out, so that each state is one line."""
     stream = io.StringIO()
 
-    Lines(stream).show(ProgressState(label="a\nFinished"))
+    LogLines(stream).show(ProgressState(label="a\nFinished"))
 
     assert stream.getvalue() == "Checking a␊Finished · 0 rows\n"
 
@@ -203,7 +205,7 @@ def test_a_name_cannot_begin_a_line_of_a_log():
 def test_a_log_gets_a_line_now_and_then():
     """A line is written at the start, on a new phase, when a wait begins, and every ten seconds."""
     stream = io.StringIO()
-    lines = Lines(stream)
+    lines = LogLines(stream)
     calm = ProgressState(label="track", phase="sending")
 
     lines.show(ProgressState(label="track"))
@@ -411,7 +413,7 @@ def test_marimo_moves_its_own_bar():
 def test_a_function_is_told_every_state():
     """A function given as the display gets the states, and nothing at the end."""
     told: list[ProgressState] = []
-    shown = display(told.append, surroundings=Surroundings())
+    shown = display(told.append, environment=Environment())
 
     shown.show(STATE)
     shown.update(STATE)
@@ -424,7 +426,7 @@ def test_a_function_is_told_every_state():
     ("wanted", "kind"),
     [
         pytest.param("terminal", Terminal, id="terminal"),
-        pytest.param("lines", Lines, id="lines"),
+        pytest.param("lines", LogLines, id="lines"),
         pytest.param("html", Html, id="html"),
         pytest.param("widget", Widget, id="widget"),
         pytest.param(False, Off, id="off"),
@@ -432,13 +434,13 @@ def test_a_function_is_told_every_state():
 )
 def test_the_chosen_display_is_made(wanted, kind):
     """Every kind that was chosen is one that can be made."""
-    assert isinstance(display(wanted, surroundings=Surroundings(), stream=io.StringIO()), kind)
+    assert isinstance(display(wanted, environment=Environment(), stream=io.StringIO()), kind)
 
 
 def test_no_display_shows_nothing():
     """With progress off, nothing is written at all."""
     stream = io.StringIO()
-    off = display(None, surroundings=Surroundings(tty=True), stream=stream)
+    off = display(None, environment=Environment(tty=True), stream=stream)
 
     off.show(STATE)
     off.close(SUMMARY)

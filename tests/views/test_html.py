@@ -67,7 +67,7 @@ def _story(words: str) -> Document:
     rest = ("bytes", "batch", "attempts", "http_status", "first_attempt_at", "finished_at")
     record = {**dict.fromkeys(facts, words), **dict.fromkeys(rest)}
     names = {"row": 1, "call": words, "run_id": words, "state": "delivered"}
-    return history.story({**record, **names}, told=words)
+    return history.explanation({**record, **names}, text=words)
 
 
 PLACES = {

@@ -319,7 +319,7 @@ def test_empty_parts_are_left_out(read):
 
 def test_a_picture_says_in_words_what_it_shows():
     """Whoever cannot see it reads it."""
-    assert graph.told(CLUSTER) == snapshot(
+    assert graph.description(CLUSTER) == snapshot(
         "4 identifiers in 2 rows: u1 linked to a@x.co; u1 merged with old; v1 not linked to u1 and 3 more identifiers."
     )
 
@@ -343,7 +343,7 @@ def test_chips_are_placed_next_to_their_neighbours():
     edges = tuple(Edge(start=n, end=5 - n, outcome="one") for n in range(3))
     cluster = Cluster(title="t", nodes=ids + mails, edges=edges, hidden=0)
 
-    places = graph._places(cluster)
+    places = graph._positions(cluster)
 
     assert [places[n][1] for n in range(3)] == [places[5 - n][1] for n in range(3)]
 

@@ -150,7 +150,7 @@ WHOLE = _batch(rows=20)
         ),
         pytest.param(
             [_planned(pending=10, rejected=10), _attempted(_batch()), _finished(_batch())],
-            {"phase": "finishing", "done": 20, "left_s": None},
+            {"phase": "finishing", "done": 20, "remaining_s": None},
             id="all-known",
         ),
         pytest.param(
@@ -202,8 +202,8 @@ def test_speed_is_that_of_the_last_seconds():
         state = advance(state, _finished(_batch(second, rows=rows)), now_s=float(second))
 
     assert state.rows_per_s == pytest.approx(10, rel=0.01)
-    assert state.left_s == pytest.approx((1000 - state.done) / 10, rel=0.01)
-    assert len(state.marks) < 15
+    assert state.remaining_s == pytest.approx((1000 - state.done) / 10, rel=0.01)
+    assert len(state.answered) < 15
 
 
 @pytest.mark.parametrize(("seconds", "is_told"), [(0.5, False), (1.9, False), (2.5, True)])
@@ -213,7 +213,7 @@ def test_no_time_is_promised_in_the_first_seconds(seconds, is_told):
     for number in range(1, 5):
         state = advance(state, _finished(_batch(number, rows=10)), now_s=seconds)
 
-    assert (state.left_s is not None) == is_told
+    assert (state.remaining_s is not None) == is_told
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_no_time_is_promised_after_few_answers(answers, every_s, is_told):
     for number in range(1, answers + 1):
         state = advance(state, _finished(_batch(number, rows=10)), now_s=number * every_s)
 
-    assert (state.left_s is not None) == is_told
+    assert (state.remaining_s is not None) == is_told
 
 
 def _sending(requests_per_s: float, *, limit: float | None, seconds: float = 4.0) -> ProgressState:
@@ -251,7 +251,7 @@ def test_a_run_says_that_it_waits_for_its_own_limit(requests_per_s, limit, told)
     state = _sending(requests_per_s, limit=limit, seconds=max(4.0, 4 / requests_per_s))
 
     assert line(state).partition("waiting")[1:] == told.partition("waiting")[1:]
-    assert len(state.left) < 30
+    assert len(state.sent) < 30
 
 
 def test_a_wait_that_the_host_asks_for_is_told_apart_from_the_own_limit():
@@ -289,13 +289,13 @@ def test_nothing_is_promised_before_anything_arrived():
     """Without an answer there is neither a speed nor a time left."""
     state = _after(_attempted(_batch()))
 
-    assert (state.rows_per_s, state.left_s) == (0.0, None)
+    assert (state.rows_per_s, state.remaining_s) == (0.0, None)
 
 
 class _Watch:
     """A display that notes when it was drawn."""
 
-    leaves = "text"
+    persistence = "text"
 
     def __init__(self, clock=lambda: 0.0) -> None:
         self.clock = clock
@@ -409,7 +409,7 @@ def test_a_display_that_hangs_does_not_hold_the_run():
             entered.set()
             release.wait(120)
 
-    progress = Progress(Hanging(), label="track", patience_s=0.05)
+    progress = Progress(Hanging(), label="track", timeout_s=0.05)
     progress.start()
     progress(_finished(_batch()))
     assert entered.wait(60)

@@ -201,8 +201,8 @@ def test_findings_about_the_whole_table_have_no_empty_bars(plan_view, read):
     found = [replace(finding, code=f"column.{n}") for n in range(5)]
     counted = [replace(item, rows=3) for item in found]
 
-    assert "img" not in dict(read(html.drawn(findings.sections(found))).elements)
-    assert "img" in dict(read(html.drawn(findings.sections(counted))).elements)
+    assert "img" not in dict(read(html.render_nodes(findings.sections(found))).elements)
+    assert "img" in dict(read(html.render_nodes(findings.sections(counted))).elements)
 
 
 def test_the_reasons_of_a_mapping_are_shown_where_there_are_any(plan_view, read):
@@ -210,9 +210,9 @@ def test_the_reasons_of_a_mapping_are_shown_where_there_are_any(plan_view, read)
     named, proposed = plan_view.mapping
 
     both, one = [report.mapping([named, proposed])], [report.mapping([named])]
-    assert "why" in read(html.drawn(both)).outline
-    assert "why" not in read(html.drawn(one)).outline
-    assert "why" not in text.drawn(one)
+    assert "why" in read(html.render_nodes(both)).outline
+    assert "why" not in read(html.render_nodes(one)).outline
+    assert "why" not in text.render_nodes(one)
 
 
 def test_events_without_a_time_come_first(plan_view):

@@ -89,7 +89,7 @@ def _found(count: int, *, severity: str) -> list[FindingView]:
 )
 def test_many_findings_stay_readable(severity, count, folds, read):
     """What must be done is open; many others are lines that open one by one."""
-    drawn = html.drawn(findings.sections(_found(count, severity=severity)))
+    drawn = html.render_nodes(findings.sections(_found(count, severity=severity)))
 
     assert len(_opened(read(drawn))) == folds
 

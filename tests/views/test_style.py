@@ -138,7 +138,7 @@ VIEWS = (
 @pytest.fixture
 def drawn(plan_view, run_view):
     """Every kind of view, drawn."""
-    cells = Table(("a", "b"), [(1, "x" * 900)] * 9_000, right={0}, whole="all")
+    cells = Table(("a", "b"), [(1, "x" * 900)] * 9_000, right={0}, all_rows="all")
     names = ("person_key", "message_id", "payload_hash", "lane", "batch", "attempts")
     others = ("http_status", "code", "error", "first_attempt_at", "finished_at")
     record = {**dict.fromkeys((*names, *others)), "row": 1, "call": "c", "run_id": "r"}
@@ -147,7 +147,7 @@ def drawn(plan_view, run_view):
         "report": report.plan(plan_view),
         "summary": summary.document(run_view),
         "table": _parts(cells),
-        "story": history.story({**record, "state": "in_doubt", "bytes": 9}, told="x"),
+        "story": history.explanation({**record, "state": "in_doubt", "bytes": 9}, text="x"),
         "live": progress_state.document(state, advice="stop"),
         "backfill": report.backfill([plan_view, plan_view]),
         "payloads": report.payloads(['{"a":1}'], title="t"),

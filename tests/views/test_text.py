@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.views.characters import cells, shortened
+from cio_frames.views.characters import display_width, shorten
 from cio_frames.views.environment import Output, writing_to
 from cio_frames.views.text import (
     block,
@@ -34,7 +34,7 @@ def test_columns_are_aligned_whatever_they_hold(rows):
     lines = columns(("a", "b"), marked, right={0, 1}).split("\n")
 
     assert len(lines) == len(rows) + 1
-    assert len({cells(line) for line in lines}) == 1
+    assert len({display_width(line) for line in lines}) == 1
     assert not any(character in line for line in lines for character in "\x1b\r\t\x08")
 
 
@@ -61,8 +61,8 @@ def test_a_shortened_line_fits(text, places, encoding):
     with writing_to(Output(encoding=encoding)):
         line = single_line(text, places)
 
-    assert cells(shortened(text, places)) <= places
-    assert cells(line) <= places
+    assert display_width(shorten(text, places)) <= places
+    assert display_width(line) <= places
     assert line.encode(encoding).decode(encoding) == line
 
 
@@ -85,7 +85,7 @@ def test_whatever_can_be_broken_fits(rows, titled, places, encoding):
     for text in texts:
         assert text.encode(encoding).decode(encoding) == text
         for line in text.split("\n"):
-            assert cells(line) <= places or len(line.split()) == 1, (line, places)
+            assert display_width(line) <= places or len(line.split()) == 1, (line, places)
     for row in rows:
         for word in " ".join(row).split():
             assert _escaped(word, encoding) in texts[0]

@@ -13,8 +13,8 @@ SUMMARY = Document(Heading("the end"), ())
 class _Screen:
     """A display that shows nothing."""
 
-    def __init__(self, *, leaves: str = "output", fails: BaseException | None = None) -> None:
-        self.leaves = leaves
+    def __init__(self, *, persistence: str = "output", fails: BaseException | None = None) -> None:
+        self.persistence = persistence
         self._fails = fails
         self.closed = 0
 
@@ -35,7 +35,7 @@ class _Screen:
         pytest.param(_Screen(), [7, 7], True, id="same-cell"),
         pytest.param(_Screen(), [7, 8], False, id="later-cell"),
         pytest.param(_Screen(), [None, None], False, id="no-ipython"),
-        pytest.param(_Screen(leaves="nothing"), [7, 7], False, id="replaced-by-the-value"),
+        pytest.param(_Screen(persistence="nothing"), [7, 7], False, id="replaced-by-the-value"),
         pytest.param(_Screen(fails=OSError()), [7, 7], False, id="broken-display"),
         pytest.param(_Screen(fails=PanicException()), [7, 7], False, id="panicking-display"),
     ],
@@ -66,9 +66,9 @@ def test_a_run_without_display_is_not_in_view():
         pytest.param("nothing", 1, id="nothing-to-replace"),
     ],
 )
-def test_the_summary_is_drawn_again_only_where_it_replaces_itself(leaves, closed):
+def test_the_summary_is_drawn_again_only_where_it_replaces_itself(persistence, closed):
     """A notebook without a front end gets the summary when a later cell waits for the run."""
-    screen = _Screen(leaves=leaves)
+    screen = _Screen(persistence=persistence)
     progress = Progress(screen, label="track", execution=lambda: 7)
     progress.show()
 
