@@ -7,15 +7,15 @@ from collections.abc import Sequence
 __all__ = ["main"]
 
 _NEW_OBJECTS = 50_000
-"""A command is loaded with fewer, so that they are not looked through while it is."""
+"""Loading a command creates fewer objects, so that garbage is not collected meanwhile."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Args:
-        argv: The words after `cio-frames`; those of this process if not given, which is then the
-            program's own: garbage is looked for less often, and not in what ends with it.
+        argv: The words after `cio-frames`. If not given, those of this process; garbage is then
+            collected less often, and not at exit.
 
     Returns:
         The exit code, one of `cio_frames.cli.exit_codes.Exit`.

@@ -1,4 +1,4 @@
-"""`python -m cio_frames.cli` does what `cio-frames` does."""
+"""`python -m cio_frames.cli` is the same as `cio-frames`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The application: its commands, their examples, and the outcome of errors."""
+"""The application: its commands, their examples, and the exit codes of errors."""
 
 import signal
 import sys
@@ -11,9 +11,9 @@ from cyclopts import App, CycloptsError
 
 import cio_frames
 from cio_frames.cli.exit_codes import Exit, exit_of, exits_table
-from cio_frames.cli.help import Manual
+from cio_frames.cli.help import HelpFormatter
 from cio_frames.cli.hints import cli_advice
-from cio_frames.cli.output import complain
+from cio_frames.cli.output import echo_error
 from cio_frames.errors import CioError
 from cio_frames.views import text
 
@@ -22,7 +22,7 @@ _ABOUT = """Plan, check, preview, send and audit tables for Customer.io.
 Tables are CSV, JSON, Excel, Arrow or Parquet files. Keys come from the environment only: CIO_WRITE_KEY; for forms \
 CIO_SITE_ID and CIO_TRACK_API_KEY; to read the workspace CIO_APP_API_KEY. Start with `cio-frames demo`, which needs no account."""
 
-_ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 _COMMANDS = (
     (
@@ -102,46 +102,48 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if argv is None else list(argv)
     try:
-        with _ending():
+        with _signals_as_interrupts():
             result = _app(words)(
                 words, print_error=False, exit_on_error=False, result_action="return_value"
             )
     except (CioError, CycloptsError, KeyboardInterrupt) as error:
-        complain(_message(error))
+        echo_error(_message(error))
         return exit_of(error) or Exit.USAGE
     return result if isinstance(result, Exit) else Exit.OK
 
 
 @contextmanager
-def _ending() -> Iterator[None]:
-    """Take a request to end, or the end of the terminal, as an interrupt; `nohup` stands."""
-    is_main = threading.current_thread() is threading.main_thread()  # no other may
-    taken = [end for end in _ENDS if is_main and signal.getsignal(end) is signal.SIG_DFL]
-    for end in taken:
-        signal.signal(end, signal.default_int_handler)
+def _signals_as_interrupts() -> Iterator[None]:
+    """Handle SIGTERM and SIGHUP like an interrupt, unless they are ignored, as with `nohup`."""
+    is_main = threading.current_thread() is threading.main_thread()  # others cannot set handlers
+    signals = [
+        number for number in _STOP_SIGNALS if is_main and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in signals:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        for end in taken:
-            signal.signal(end, signal.SIG_DFL)
+        for number in signals:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _app(words: Sequence[str]) -> App:
-    """Return the application with the command that the words name, or with all if they name none."""
+    """Return the application with the command that the words name, or with all commands."""
     app = App(
         name="cio-frames",
         help=_ABOUT,
         help_epilogue=exits_table(),
         help_format="plaintext",
-        help_formatter=Manual(),
+        help_formatter=HelpFormatter(),
         version=lambda: f"cio-frames {cio_frames.__version__}",
         suppress_keyboard_interrupt=False,
     )
     named = [row for row in _COMMANDS if words[:1] == [row[0].partition(":")[2]]]
-    for place, (command, examples) in enumerate(named or _COMMANDS):
+    for position, (command, examples) in enumerate(named or _COMMANDS):
         module, _, name = command.partition(":")
         function = getattr(import_module(f"cio_frames.cli.{module}"), name)
-        app.command(function, help_epilogue=_epilogue(examples), sort_key=place)
+        app.command(function, help_epilogue=_epilogue(examples), sort_key=position)
     return app
 
 

@@ -1,4 +1,4 @@
-"""`audit`: what happened to every row of every run."""
+"""`audit`: the outcome of every row of every run."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ import polars as pl
 from cio_frames.audit import Audit
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.options import Switch
-from cio_frames.cli.output import put_rows, require_written, say, say_json
+from cio_frames.cli.output import echo, echo_json, require_table_suffix, write_rows
 from cio_frames.errors import AuditError, UsageError
 from cio_frames.sending.events import ARRIVED
 from cio_frames.views import text
@@ -17,7 +17,7 @@ from cio_frames.views.wording import many, number
 
 _SHOWN_ROWS = 20
 _RUNS = ("run", "state", "host", "rows", "arrived", "not sent", "refused", "outcome unknown")
-_FAILED = ("run", "plan", "row", "call", "state", "code", "said")
+_FAILED = ("run", "plan", "row", "call", "state", "code", "reason")
 
 
 def audit(
@@ -48,7 +48,7 @@ def audit(
         csv: Write the rows (with --failed: only failed ones) to this .csv or .parquet file.
         format: How it is written.
     """
-    require_written((csv,))
+    require_table_suffix((csv,))
     if explain is not None and explain < 0:
         raise UsageError(f"--explain {explain}: rows are numbered from 0.")
     record = _record(directory, run=run)
@@ -62,7 +62,7 @@ def audit(
     if verify:
         answers["problems"] = record.verify()
     if csv is not None:
-        put_rows(csv, answers["failed"] if failed else record.messages)
+        write_rows(csv, answers["failed"] if failed else record.messages)
         answers["file"] = str(csv)
     if not answers:
         answers["runs"] = record.runs
@@ -82,9 +82,9 @@ def _record(directory: Path, *, run: str | None) -> Audit:
 
 def _print_answers(answers: dict[str, Any], *, format: str) -> None:  # noqa: A002
     if format == "json":
-        say_json({name: _json_value(value) for name, value in answers.items()})
+        echo_json({name: _json_value(value) for name, value in answers.items()})
         return
-    say(*(_BLOCKS[name](value) for name, value in answers.items()))
+    echo(*(_BLOCKS[name](value) for name, value in answers.items()))
 
 
 def _json_value(value: Any) -> Any:
@@ -118,7 +118,7 @@ def _failed(failed: pl.DataFrame) -> str:
     ]
     blocks = [
         f"{many(failed.height, 'row')} did not arrive",
-        text.columns(("state", "code", "rows", "said"), reasons, right={2}),
+        text.columns(("state", "code", "rows", "reason"), reasons, right={2}),
         text.columns(_FAILED, list(map(_row, failed.head(_SHOWN_ROWS).to_dicts())), right={1, 2}),
     ]
     if failed.height > _SHOWN_ROWS:
@@ -134,8 +134,8 @@ def _row(row: dict[str, Any]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _story(story: str) -> str:
-    return "\n\n".join(map(text.paragraph, story.split("\n\n")))
+def _explanation(explanation: str) -> str:
+    return "\n\n".join(map(text.paragraph, explanation.split("\n\n")))
 
 
 def _problems(problems: pl.DataFrame) -> str:
@@ -154,7 +154,7 @@ def _file(path: str) -> str:
 _BLOCKS: Mapping[str, Callable[[Any], str]] = {
     "runs": _runs,
     "failed": _failed,
-    "story": _story,
+    "story": _explanation,
     "problems": _problems,
     "file": _file,
 }

@@ -11,9 +11,17 @@ from cyclopts import Parameter
 
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
-from cio_frames.cli.known import preview_with, reader
+from cio_frames.cli.known import app_api_client, preview_known
 from cio_frames.cli.options import Fields, KnownPeople, Rules
-from cio_frames.cli.output import as_json, put, put_rows, require_written, say, say_html, say_json
+from cio_frames.cli.output import (
+    as_json,
+    echo,
+    echo_html,
+    echo_json,
+    require_table_suffix,
+    write_file,
+    write_rows,
+)
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.errors import PlanRefusedError
 from cio_frames.plan import Plan
@@ -57,18 +65,18 @@ def check(
             take up an export that was started before.
         endpoint: A server on this machine whose workspace is read, instead of Customer.io's in CIO_REGION.
     """
-    require_written((findings, rejected))
+    require_table_suffix((findings, rejected))
     plan = plan_of(files, fields=fields, rules=rules or Rules())
-    preview_with(plan, known, client=partial(reader, endpoint=endpoint))
+    preview_known(plan, known, client=partial(app_api_client, endpoint=endpoint))
     if findings is not None:
-        put_rows(findings, as_texts(plan.pipeline.full_check.findings))
+        write_rows(findings, as_texts(plan.pipeline.full_check.findings))
     if rejected is not None:
-        put_rows(rejected, plan.rejected)
+        write_rows(rejected, plan.rejected)
     if output is None:
         _print_report(plan, format, findings=findings)
     else:
         with writing_to(Output()):
-            put(output, _report(plan, format, findings=findings) + "\n")
+            write_file(output, _report(plan, format, findings=findings) + "\n")
     return verdict(plan)
 
 
@@ -96,14 +104,14 @@ def preview(
     mapping = plan.pipeline.mapping.describe()
     if format == "json":
         raw = [msgspec.Raw(message.encode()) for message in messages]
-        say_json({"call": plan.call, "mapping": mapping, "messages": raw})
+        echo_json({"call": plan.call, "mapping": mapping, "messages": raw})
     else:
-        say(text.render(_preview(plan, messages, mapping=mapping)))
+        echo(text.render(_preview(plan, messages, mapping=mapping)))
     return Exit.OK if messages or not plan.counts["rejected"] else Exit.ROWS
 
 
 def verdict(plan: Plan) -> Exit:
-    """Return what a plan's checks mean for the exit code."""
+    """Return the exit code for the checks of a plan."""
     try:
         plan.require_sendable()
     except PlanRefusedError:
@@ -112,18 +120,18 @@ def verdict(plan: Plan) -> Exit:
 
 
 def plan_text(plan: Plan) -> str:
-    """Return the report of a plan in the words of the command line."""
+    """Return the report of a plan with advice for the command line."""
     return text.render(_document(plan))
 
 
 def _print_report(plan: Plan, format: str, *, findings: Path | None) -> None:  # noqa: A002
     match format:
         case "html":
-            say_html(_report(plan, format, findings=findings))
+            echo_html(_report(plan, format, findings=findings))
         case "json":
-            say_json(_json_values(plan, findings=findings))
+            echo_json(_json_values(plan, findings=findings))
         case _:
-            say(plan_text(plan))
+            echo(plan_text(plan))
 
 
 def _report(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: A002
@@ -137,7 +145,7 @@ def _report(plan: Plan, format: str, *, findings: Path | None) -> str:  # noqa: 
 def _json_values(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
     """Return the report as plain values."""
     view, preview = _view(plan), plan.pipelines.last_preview
-    listed: dict[str, Any] = (
+    findings_entry: dict[str, Any] = (
         {"findings": plan.pipeline.full_check.findings.to_dicts()}
         if findings is None
         else {"findings_file": str(findings)}
@@ -152,7 +160,7 @@ def _json_values(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
         "groups": view.findings,
         "fixes": pl.DataFrame(plan.fixes).to_dicts(),
         "notes": view.notes,
-        **listed,
+        **findings_entry,
     }
 
 
@@ -173,8 +181,8 @@ def _finding_view(finding: FindingView) -> FindingView:
 
 
 def _preview(plan: Plan, messages: list[str], *, mapping: list[dict[str, str]]) -> Document:
-    none = "No row can be sent. Run `cio-frames check` with the same options to see why."
+    empty = "No row can be sent. Run `cio-frames check` with the same options to see why."
     return Document(
         Heading(plan.call, plan.pipeline.table.label),
-        (report.mapping(mapping), Messages(messages) if messages else Paragraph(none)),
+        (report.mapping(mapping), Messages(messages) if messages else Paragraph(empty)),
     )

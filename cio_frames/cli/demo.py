@@ -8,8 +8,8 @@ import polars as pl
 
 from cio_frames.audit import STATES, Audit
 from cio_frames.cli.exit_codes import Exit
-from cio_frames.cli.output import put_rows, say
-from cio_frames.cli.sample import DIRTY, LOADS, Load, plan_for, repaired_plan
+from cio_frames.cli.output import echo, write_rows
+from cio_frames.cli.sample import DIRTY, LOADS, Load, fixed_plan, plan_for
 from cio_frames.cli.sandbox import contents
 from cio_frames.errors import AccountingError, PlanRefusedError
 from cio_frames.frames import scan
@@ -27,13 +27,13 @@ from cio_frames.workspaces.embedded import sandbox
 _ABOUT = (
     "Sends the sample data, file by file, to an embedded workspace. Nothing leaves this machine."
 )
-_ENDS = ("delivered", "rejected_local")
+_EXPECTED_STATES = ("delivered", "rejected_local")
 _TITLES = ("file", "call", "rows", "valid", "excluded", "delivered", "other", "time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """One file on its way: what was read, planned and sent."""
+    """One file: its rows, plan and run."""
 
     load: Load
     read: int
@@ -51,28 +51,28 @@ def demo(*, data: Path | None = None, audit: Path = Path("audit/demo")) -> Exit:
         audit: Directory for the records.
     """
     source = data or FOLDER
-    say(text.paragraph(_ABOUT))
+    echo(text.paragraph(_ABOUT))
     with sandbox() as workspace:
         client = workspace.client()
         plans = [plan_for(load, data=source) for load in LOADS]
-        say(*_identity_summary(plans))
+        echo(*_identity_summary(plans))
         sent = [
             _send(load, plan, data=source, client=client, audit=audit)
             for load, plan in zip(LOADS, plans, strict=True)
         ]
         sent.append(_send_dirty(data=source, client=client, audit=audit))
         counts = balance(sent, workspace=workspace)
-        say(f"Every row\n{_table(sent)}", text.block(_sum(counts)))
-        say(f"The workspace now contains\n{contents(workspace)}")
-    say(text.paragraph(f"The record of every row is in {audit}: cio-frames audit {audit}"))
-    return Exit.OK if set(counts) <= set(_ENDS) else Exit.ROWS
+        echo(f"Every row\n{_table(sent)}", text.block(_sum(counts)))
+        echo(f"The workspace now contains\n{contents(workspace)}")
+    echo(text.paragraph(f"The record of every row is in {audit}: cio-frames audit {audit}"))
+    return Exit.OK if set(counts) <= set(_EXPECTED_STATES) else Exit.ROWS
 
 
 def balance(sent: Sequence[Sent], *, workspace: Sandbox[Client]) -> dict[str, int]:
-    """Return the rows in each state, after comparing four counts made independently.
+    """Return the rows in each state, after comparing four independent counts.
 
-    The rows in the files, the states that the runs counted, the states in the Parquet record, and
-    the messages that the workspace took.
+    These are the rows of the files, the counts of the runs, the states in the Parquet record, and
+    the messages that the workspace accepted.
 
     Raises:
         AccountingError: The counts differ.
@@ -84,14 +84,14 @@ def balance(sent: Sequence[Sent], *, workspace: Sandbox[Client]) -> dict[str, in
     present = {state: count for state, count in counted.items() if count}
     if sum(counted.values()) != read or present != recorded:
         raise AccountingError(read, counts=recorded if present != recorded else counted)
-    taken = workspace.counts["accepted"]
-    if taken != counted["delivered"]:
-        raise AccountingError(counted["delivered"], counts={"accepted by the workspace": taken})
+    accepted = workspace.counts["accepted"]
+    if accepted != counted["delivered"]:
+        raise AccountingError(counted["delivered"], counts={"accepted by the workspace": accepted})
     return present
 
 
 def _identity_summary(plans: Sequence[Plan]) -> list[str]:
-    """Return what the identity preview says of the clean files together."""
+    """Return the identity preview of the clean files together."""
     summary = Backfill(plans).identity(progress=False).summary
     rows = [
         (name, number(summary[name])) for name in ("creates", "merges", "conflicts", "visitors")
@@ -103,22 +103,22 @@ def _identity_summary(plans: Sequence[Plan]) -> list[str]:
 
 def _send(load: Load, plan: Plan, *, data: Path, client: Client, audit: Path) -> Sent:
     sent = _sent(load, plan, data=data, client=client, audit=audit)
-    say(_section(text.paragraph(_title(load)), _figures(sent), _reasons(plan)))
+    echo(_section(text.paragraph(_title(load)), _figures(sent), _reasons(plan)))
     return sent
 
 
 def _send_dirty(*, data: Path, client: Client, audit: Path) -> Sent:
     first = plan_for(DIRTY, data=data)
-    say(_section(text.paragraph(_title(DIRTY)), _refusal(first)))
-    plan, done = repaired_plan(data=data)
-    steps = (text.paragraph(step, indent="    ", hanging="      ") for step in done)
-    say(_section("  It is repaired like this:", *steps))
+    echo(_section(text.paragraph(_title(DIRTY)), _refusal(first)))
+    plan, changes = fixed_plan(data=data)
+    steps = (text.paragraph(step, indent="    ", hanging="      ") for step in changes)
+    echo(_section("  It is repaired like this:", *steps))
     sent = _sent(DIRTY, plan, data=data, client=client, audit=audit)
     path = audit / "people_dirty.rejected.csv"
-    put_rows(path, pl.DataFrame(plan.rejected))
-    say(_section(_figures(sent), _reasons(plan)))
-    say(_section("  Rows excluded, by number:", *_left_out(plan)))
-    say(text.block(f"The same rows with all columns, for a spreadsheet: {path}"))
+    write_rows(path, pl.DataFrame(plan.rejected))
+    echo(_section(_figures(sent), _reasons(plan)))
+    echo(_section("  Rows excluded, by number:", *_excluded_rows(plan)))
+    echo(text.block(f"The same rows with all columns, for a spreadsheet: {path}"))
     return sent
 
 
@@ -148,11 +148,11 @@ def _figures(sent: Sent) -> str:
 
 
 def _blocking(plan: Plan) -> Iterator[tuple[str, list[int], str]]:
-    """Yield why rows are left out: code, row numbers, sentence; most rows first."""
-    found = plan.pipeline.full_check.findings.filter(
+    """Yield why rows are excluded: code, row numbers, sentence; most rows first."""
+    blocking = plan.pipeline.full_check.findings.filter(
         pl.col("severity").is_in(BLOCKING), pl.col("row").is_not_null()
     )
-    grouped = found.group_by("code").agg(
+    grouped = blocking.group_by("code").agg(
         pl.col("row").unique().sort(),
         pl.col("message").first(),
         pl.col("row").n_unique().alias("n"),
@@ -161,13 +161,16 @@ def _blocking(plan: Plan) -> Iterator[tuple[str, list[int], str]]:
 
 
 def _reasons(plan: Plan) -> str:
-    """Return why rows are left out; a row can be left out for several reasons."""
-    table = [(f"excluded: {code}", number(len(rows)), said) for code, rows, said in _blocking(plan)]
+    """Return why rows are excluded; a row can have several reasons."""
+    table = [
+        (f"excluded: {code}", number(len(rows)), sentence)
+        for code, rows, sentence in _blocking(plan)
+    ]
     return text.columns((), table, right={1}, indent="  ")
 
 
-def _left_out(plan: Plan) -> list[str]:
-    """Return every row that is left out, by reason."""
+def _excluded_rows(plan: Plan) -> list[str]:
+    """Return all excluded rows, by reason."""
     return [
         text.paragraph(f"{code}: {', '.join(map(str, rows))}", indent="    ")
         for code, rows, _ in _blocking(plan)
@@ -175,19 +178,19 @@ def _left_out(plan: Plan) -> list[str]:
 
 
 def _refusal(plan: Plan) -> str:
-    """Return why a plan cannot be sent as it is."""
+    """Return why a plan cannot be sent unchanged."""
     try:
         plan.require_sendable()
     except PlanRefusedError:
-        found = plan.pipeline.full_check.findings
-        groups = found.filter(pl.col("severity").is_in(BLOCKING)).group_by(
+        findings = plan.pipeline.full_check.findings
+        groups = findings.filter(pl.col("severity").is_in(BLOCKING)).group_by(
             "severity", "code", "column", maintain_order=True
         )
         rows = [
             (f"[{severity}]", str(code), number(rows.height), rows["message"][0])
             for (severity, code, _), rows in groups
         ]
-        others = found.filter(~pl.col("severity").is_in(BLOCKING))["code"].n_unique()
+        others = findings.filter(~pl.col("severity").is_in(BLOCKING))["code"].n_unique()
         rest = f"and {many(others, 'thing')} to look at: cio-frames check shows all of them."
         return _section(
             "  Refused, so nothing was sent:",
@@ -199,18 +202,18 @@ def _refusal(plan: Plan) -> str:
 
 def _table(sent: Sequence[Sent]) -> str:
     rows = [(item.load.file, item.load.call, *_numbers([item])) for item in sent]
-    whole = ("all", "", *_numbers(sent))
-    return text.columns(_TITLES, [*rows, whole], right=set(range(2, 8)), indent="  ")
+    total = ("all", "", *_numbers(sent))
+    return text.columns(_TITLES, [*rows, total], right=set(range(2, 8)), indent="  ")
 
 
 def _numbers(sent: Sequence[Sent]) -> tuple[str, ...]:
     rows = sum(item.read for item in sent)
     valid = sum(item.plan.counts["valid"] for item in sent)
-    left, delivered = (
+    excluded, delivered = (
         sum(item.run.counts[state] for item in sent) for state in ("rejected_local", "delivered")
     )
     seconds = sum(item.run.elapsed_s for item in sent)
-    figures = (rows, valid, left, delivered, rows - left - delivered)
+    figures = (rows, valid, excluded, delivered, rows - excluded - delivered)
     return (*map(number, figures), duration(seconds))
 
 

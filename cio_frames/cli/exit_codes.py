@@ -1,4 +1,4 @@
-"""How a command can end: the exit codes, and which error leads to which."""
+"""The exit codes, and which error leads to which."""
 
 from enum import IntEnum
 from typing import Self
@@ -10,7 +10,7 @@ from cio_frames.views import text
 
 
 class Exit(IntEnum):
-    """An exit code, and what it says.
+    """An exit code with its sentence.
 
     Examples:
         >>> int(Exit.REFUSED), Exit.REFUSED.sentence
@@ -34,11 +34,11 @@ class Exit(IntEnum):
     INTERRUPTED = 130, "Interrupted; what was sent is in the audit."
 
     def __new__(cls, code: int, sentence: str) -> Self:
-        """Make an integer that carries its sentence."""
-        made = int.__new__(cls, code)
-        made._value_ = code
-        made.sentence = sentence
-        return made
+        """Make an integer with a sentence."""
+        member = int.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
 
 
 _EXITS: tuple[tuple[type[BaseException], Exit], ...] = (
@@ -62,7 +62,7 @@ _EXITS: tuple[tuple[type[BaseException], Exit], ...] = (
 
 
 def exit_of(error: BaseException) -> Exit | None:
-    """Return how a command ends with an error; None for one that nobody foresaw.
+    """Return the exit code of an error; None for an unexpected error.
 
     Examples:
         >>> exit_of(errors.NoIdentifierError("track", arguments=["user_id"], available=[])).name
@@ -70,10 +70,10 @@ def exit_of(error: BaseException) -> Exit | None:
         >>> exit_of(ZeroDivisionError()) is None
         True
     """
-    return next((end for kind, end in _EXITS if isinstance(error, kind)), None)
+    return next((code for kind, code in _EXITS if isinstance(error, kind)), None)
 
 
 def exits_table() -> str:
     """Return the exit codes with their sentences, for `--help`."""
-    rows = [(str(end.value), end.sentence) for end in Exit]
+    rows = [(str(code.value), code.sentence) for code in Exit]
     return "Exit codes:\n" + text.columns((), rows, right={0}, indent="  ")

@@ -1,4 +1,4 @@
-"""How `--help` is laid out: two calm columns, the same everywhere."""
+"""The layout of `--help`: two columns without colours or boxes."""
 
 from typing import Any
 
@@ -7,11 +7,11 @@ from cio_frames.views.environment import output
 
 _INDENT = "  "
 _LABEL_CHARACTERS = 24
-_LEAST_PLACES = 30
-"""Fewer places for words beside the names are too few: they stand below."""
+_MIN_TEXT_WIDTH = 30
+"""If fewer columns remain beside the names, the description is below them."""
 
 
-class Manual:
+class HelpFormatter:
     """A help formatter of cyclopts: names on the left, wrapped sentences on the right.
 
     The unused `options` are part of the protocol that cyclopts calls.
@@ -32,16 +32,16 @@ class Manual:
         _print(console, text.paragraph(line, hanging=_INDENT) + "\n")
 
     def render_description(self, console: Any, options: Any, description: Any) -> None:  # noqa: ARG002
-        """Print what a command is for."""
+        """Print the description of a command."""
         paragraphs = _unwrapped(console, description).split("\n\n")
         wrapped = (text.paragraph(" ".join(words.split())) for words in paragraphs)
         _print(console, text.page(wrapped) + "\n")
 
 
 def _entry(label: str, description: str) -> str:
-    """Return a name with its sentences: beside it, or below where there is no place."""
+    """Return a name with its description beside it, or below it if the line is too short."""
     start = _INDENT + label.ljust(_LABEL_CHARACTERS)
-    if len(start) + _LEAST_PLACES > (output().columns or text.WIDTH):
+    if len(start) + _MIN_TEXT_WIDTH > (output().columns or text.WIDTH):
         below = text.paragraph(description, indent=_INDENT * 3)
         return f"{text.paragraph(label, indent=_INDENT, hanging=_INDENT * 2)}\n{below}"
     hanging = " " * (len(_INDENT) + _LABEL_CHARACTERS)
@@ -65,10 +65,10 @@ def _description(console: Any, entry: Any) -> str:
     return " ".join(filter(None, parts))
 
 
-def _unwrapped(console: Any, drawn: Any) -> str:
+def _unwrapped(console: Any, renderable: Any) -> str:
     """Return what the console would print, unwrapped."""
     with console.capture() as printed:
-        console.print(drawn, markup=False, highlight=False, soft_wrap=True, end="")
+        console.print(renderable, markup=False, highlight=False, soft_wrap=True, end="")
     return "\n".join(line.rstrip() for line in printed.get().splitlines()).strip()
 
 

@@ -1,4 +1,4 @@
-"""The library's advice in the words of the command line."""
+"""The advice of the library, rewritten for the command line."""
 
 import re
 
@@ -60,7 +60,7 @@ _COLUMN = re.compile(r"""\b([a-z]+(?:_[a-z]+)*)=(["'])column\2""")
 
 
 def cli_advice(words: str) -> str:
-    """Return advice that speaks of the library so that it can be typed in a terminal.
+    """Return advice about the library as advice about commands and options.
 
     Examples:
         >>> cli_advice('plan.fix("id.padded") strips it.')
@@ -70,6 +70,6 @@ def cli_advice(words: str) -> str:
         >>> cli_advice('track needs user_id="column".')
         'track needs --user-id COLUMN.'
     """
-    for pattern, advice in _ADVICE:
-        words = re.sub(pattern, advice, words)
-    return _COLUMN.sub(lambda found: f"--{found[1].replace('_', '-')} COLUMN", words)
+    for pattern, replacement in _ADVICE:
+        words = re.sub(pattern, replacement, words)
+    return _COLUMN.sub(lambda match: f"--{match[1].replace('_', '-')} COLUMN", words)

@@ -1,4 +1,4 @@
-"""`--known`: the people whom the workspace has, from a file or from the workspace itself."""
+"""`--known`: the people of the workspace, from a file or from the workspace itself."""
 
 from collections.abc import Callable
 
@@ -14,15 +14,15 @@ WORKSPACE = "workspace"
 EXPORT = "export:"
 
 
-def preview_with(
+def preview_known(
     plan: Plan, known: str | None, *, client: Callable[[], Client], progress: ShowProgress = "auto"
 ) -> None:
-    """Find out who is new, for the report of a plan; without `known` nobody is asked.
+    """Compute the identity preview for the report of a plan, if there is `known`.
 
     Args:
         plan: The plan.
         known: A file, "workspace", or "export:" and the id of an export.
-        client: Makes or returns the client that reads the workspace.
+        client: Returns the client that reads the workspace.
         progress: As for `send`.
 
     Raises:
@@ -33,11 +33,11 @@ def preview_with(
         plan.identity(people, progress=progress)
 
 
-def reader(region: Region | None = None, *, endpoint: str | None = None) -> Client:
-    """Return a client that reads the workspace, whichever other keys there are.
+def app_api_client(region: Region | None = None, *, endpoint: str | None = None) -> Client:
+    """Return a client that reads the workspace.
 
     Args:
-        region: Where the account is; else CIO_REGION.
+        region: Where the account is; CIO_REGION if not given.
         endpoint: A server on this machine instead of Customer.io.
 
     Raises:
@@ -52,14 +52,14 @@ def reader(region: Region | None = None, *, endpoint: str | None = None) -> Clie
 def people_of(
     known: str | None, *, client: Callable[[], Client], progress: ShowProgress = "auto"
 ) -> WorkspacePeople | None:
-    """Return what the option names, None where it is not given; the arguments of `preview_with`."""
-    return None if known is None else people_named(known, client=client, progress=progress)
+    """Return the people that the option names, or None; the arguments of `preview_known`."""
+    return None if known is None else read_people(known, client=client, progress=progress)
 
 
-def people_named(
+def read_people(
     known: str, *, client: Callable[[], Client], progress: ShowProgress = "auto"
 ) -> WorkspacePeople:
-    """Return the people that a file, "workspace" or an export means; the arguments of `preview_with`."""
+    """Return the people of a file, "workspace" or an export; the arguments of `preview_known`."""
     if known == WORKSPACE:
         return client()
     if not known.startswith(EXPORT):

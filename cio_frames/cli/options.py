@@ -1,4 +1,4 @@
-"""The options that several commands share. What they say here is what `--help` shows."""
+"""The options that several commands share. `--help` shows the texts of the docstrings."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,32 +13,32 @@ Options = TypeVar("Options")
 Doubt = Literal["resend", "skip", "report"]
 Form = Literal["text", "json"]
 
-_WHAT = Group("Which column is sent as what (constants with --lit)", sort_key=1)
-_HOW = Group("How values are read and checked", sort_key=2)
-_WHERE = Group("Where to send, and how", sort_key=0)
-_OFF = Parameter(negative=(), show_default=False)
+_FIELDS = Group("Which column is sent as what (constants with --lit)", sort_key=1)
+_RULES = Group("How values are read and checked", sort_key=2)
+_TARGET = Group("Where to send, and how", sort_key=0)
+_UNSET = Parameter(negative=(), show_default=False)
 
 Column = Annotated[str | None, Parameter(metavar="COLUMN")]
 """An option that names a column."""
 
 Columns = Annotated[str | None, Parameter(metavar="COLUMNS")]
-"""An option that names several columns, with commas between them."""
+"""An option that names several columns, separated by commas."""
 
 Words = Annotated[str | None, Parameter(metavar="TEXT")]
 """An option that takes any text."""
 
-Pairs = Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE..."), _OFF]
-"""An option that sets something for a name, and that may be given several times."""
+Pairs = Annotated[tuple[str, ...], Parameter(metavar="NAME=VALUE..."), _UNSET]
+"""An option with a name and a value, which may be given several times."""
 
-Codes = Annotated[tuple[str, ...], Parameter(metavar="CODE..."), _OFF]
-"""An option that names checks, and that may be given several times."""
+Codes = Annotated[tuple[str, ...], Parameter(metavar="CODE..."), _UNSET]
+"""An option that names checks, which may be given several times."""
 
-Switch = Annotated[bool, _OFF]
-"""An option that is there or not."""
+Switch = Annotated[bool, _UNSET]
+"""An option without a value."""
 
 
 KnownPeople = Annotated[str | None, Parameter(metavar="FILE|workspace")]
-"""The option that says who is in the workspace."""
+"""The option that names the people of the workspace."""
 
 
 COLUMN_ARGUMENTS: tuple[str, ...] = tuple(
@@ -49,11 +49,11 @@ COLUMN_ARGUMENTS: tuple[str, ...] = tuple(
         if field.column_argument
     )
 )
-"""The arguments of all verbs that name one column, from the rows of `spec/`."""
+"""The arguments of all calls that name one column, from the rows of `spec/`."""
 
 
 def _with_columns(options: type[Options]) -> type[Options]:
-    """Add an option for each argument that names a column and has none."""
+    """Add the missing options for arguments that name a column."""
     for name in COLUMN_ARGUMENTS:
         if name not in options.__annotations__:
             parameter = Parameter(help=f"Column of {name.replace('_', ' ')}.")
@@ -62,7 +62,7 @@ def _with_columns(options: type[Options]) -> type[Options]:
     return options
 
 
-@Parameter(name="*", group=_WHAT)
+@Parameter(name="*", group=_FIELDS)
 @dataclass(frozen=True, slots=True, kw_only=True)
 @_with_columns
 class Fields:
@@ -122,7 +122,7 @@ class Fields:
     lit: Pairs = ()
 
 
-@Parameter(name="*", group=_HOW)
+@Parameter(name="*", group=_RULES)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """How values are read and checked.
@@ -163,17 +163,17 @@ class Rules:
     """
 
     timezone: Words = None
-    nulls: Annotated[tuple[str, ...], Parameter(metavar="POLICY..."), _OFF] = ()
-    dots: Annotated[tuple[str, ...], Parameter(metavar="POLICY..."), _OFF] = ()
+    nulls: Annotated[tuple[str, ...], Parameter(metavar="POLICY..."), _UNSET] = ()
+    dots: Annotated[tuple[str, ...], Parameter(metavar="POLICY..."), _UNSET] = ()
     hash: Columns = None
     namespace: Annotated[str, Parameter(metavar="TEXT", show_default=False)] = ""
     select: Codes = ()
     ignore: Codes = ()
     severity: Pairs = ()
-    allow: Annotated[tuple[str, ...], Parameter(metavar="NAME..."), _OFF] = ()
-    triggers: Annotated[tuple[str, ...], Parameter(metavar="NAME..."), _OFF] = ()
+    allow: Annotated[tuple[str, ...], Parameter(metavar="NAME..."), _UNSET] = ()
+    triggers: Annotated[tuple[str, ...], Parameter(metavar="NAME..."), _UNSET] = ()
     allow_sensitive: Pairs = ()
-    threshold: Annotated[tuple[str, ...], Parameter(metavar="SHARE..."), _OFF] = ()
+    threshold: Annotated[tuple[str, ...], Parameter(metavar="SHARE..."), _UNSET] = ()
     reference: Pairs = ()
     phone_region: Words = None
     drift: Annotated[Path | None, Parameter(metavar="DIR")] = None
@@ -190,7 +190,7 @@ class Rules:
     sheet: Words = None
 
 
-@Parameter(name="*", group=_WHERE)
+@Parameter(name="*", group=_TARGET)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Where rows are sent, and how.

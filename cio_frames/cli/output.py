@@ -1,4 +1,4 @@
-"""Where a command's words go: standard output, standard error, and files."""
+"""The output of commands: standard output, standard error, and files."""
 
 import os
 import sys
@@ -14,38 +14,38 @@ from cio_frames.errors import UsageError
 from cio_frames.views import text
 from cio_frames.views.environment import output_of, writing_to
 
-_WRITTEN = (".csv", ".parquet")
+_SUFFIXES = (".csv", ".parquet")
 
 
-def say(*blocks: str) -> None:
+def echo(*blocks: str) -> None:
     """Write blocks of text to standard output, an empty line after each."""
     _write(sys.stdout, text.page(blocks) + "\n\n")
 
 
-def say_json(value: Any) -> None:
-    """Write plain values to standard output, as JSON whatever characters it takes."""
+def echo_json(value: Any) -> None:
+    """Write values to standard output as JSON, in any encoding."""
     _write(sys.stdout, text.json_text(as_json(value)) + "\n\n")
 
 
-def say_html(html: str) -> None:
-    """Write HTML to standard output, as references where it takes no other characters."""
+def echo_html(html: str) -> None:
+    """Write HTML to standard output, with references for all characters outside ASCII."""
     _write(sys.stdout, html.encode("ascii", "xmlcharrefreplace").decode() + "\n\n")
 
 
-def ask(question: str, *, stream: TextIO) -> None:
-    """Write a question, after which the answer stands on the same line."""
+def prompt(question: str, *, stream: TextIO) -> None:
+    """Write a question; the answer follows on the same line."""
     with writing_to(output_of(stream)):
         _write(stream, text.block(question, indent="") + " ")
 
 
-def complain(message: str) -> None:
+def echo_error(message: str) -> None:
     """Write a message to standard error."""
     with writing_to(output_of(sys.stderr)):
         _write(sys.stderr, text.block(f"cio-frames: {message}", indent="") + "\n")
 
 
 def as_json(value: Any) -> str:
-    """Return plain values as JSON that people can read.
+    """Return values as indented JSON.
 
     Examples:
         >>> print(as_json({"rows": 2}))
@@ -56,7 +56,7 @@ def as_json(value: Any) -> str:
     return msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
 
 
-def put(path: Path, content: str) -> None:
+def write_file(path: Path, content: str) -> None:
     """Write text to a file that the user named.
 
     Raises:
@@ -68,13 +68,13 @@ def put(path: Path, content: str) -> None:
         raise _unwritable(path, error) from None
 
 
-def put_rows(path: Path, rows: pl.DataFrame) -> None:
+def write_rows(path: Path, rows: pl.DataFrame) -> None:
     """Write a table to a Parquet file, or to a CSV file that is safe to open in a spreadsheet.
 
     Raises:
-        UsageError: It cannot be written, or its name says neither.
+        UsageError: It cannot be written, or has another extension.
     """
-    require_written((path,))
+    require_table_suffix((path,))
     try:
         if path.suffix == ".parquet":
             rows.write_parquet(path)
@@ -84,14 +84,14 @@ def put_rows(path: Path, rows: pl.DataFrame) -> None:
         raise _unwritable(path, error) from None
 
 
-def require_written(paths: Sequence[Path | None]) -> None:
-    """Make sure that tables can be written under these names, before any work is done.
+def require_table_suffix(paths: Sequence[Path | None]) -> None:
+    """Raise if a table cannot be written under one of these names, before any work is done.
 
     Raises:
         UsageError: A name ends in neither .csv nor .parquet.
     """
     for path in paths:
-        if path is not None and path.suffix not in _WRITTEN:
+        if path is not None and path.suffix not in _SUFFIXES:
             raise UsageError(
                 f"{path}: tables can be written as .csv or .parquet. Use one of these extensions."
             )
@@ -107,5 +107,5 @@ def _write(stream: TextIO, words: str) -> None:
     try:
         text.write(stream, words)
     except BrokenPipeError:
-        # Whoever read has enough. What is still buffered would raise again at exit.
+        # The reader has closed the pipe. Buffered output would raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,4 +1,4 @@
-"""From the options of a command to a plan."""
+"""Make a plan from the options of a command."""
 
 import csv
 import inspect
@@ -20,22 +20,22 @@ from cio_frames.plan.plan import planned
 
 _BODIES = ("traits", "properties", "fields", "relationship")
 _CONTEXT = "context."
-_TRUTH = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False}
 
 
 def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
-    """Return the plan that the options ask for.
+    """Return the plan that the options describe.
 
     Raises:
-        UsageError: Options that do not go together.
+        UsageError: The options are invalid together.
         InputFileError: A file cannot be read.
         MappingError: A column is missing.
     """
-    rows = scan(list(files), **reading(rules))
-    given = arguments(fields, rules, columns=rows.collect_schema())
-    _require_taken(given, call=fields.call)
+    rows = scan(list(files), **scan_options(rules))
+    values = arguments(fields, rules, columns=rows.collect_schema())
+    _require_parameters(values, call=fields.call)
     verb = getattr(frame(rows), fields.call)
-    plan: Plan = verb(**given, checks=checks(rules), namespace=rules.namespace)
+    plan: Plan = verb(**values, checks=checks(rules), namespace=rules.namespace)
     for code in rules.fix:
         plan = plan.fix(code)
     label = ", ".join(Path(without_credentials(file)).name for file in files)
@@ -43,63 +43,63 @@ def plan_of(files: Sequence[str], *, fields: Fields, rules: Rules) -> Plan:
     return planned(replace(plan.pipeline, table=table))
 
 
-def reading(rules: Rules) -> dict[str, Any]:
-    """Return how files are read: the options of `scan`."""
-    named = ("separator", "encoding", "dialect", "header", "skip_rows", "comment", "sheet")
+def scan_options(rules: Rules) -> dict[str, Any]:
+    """Return the arguments of `scan`."""
+    names = ("separator", "encoding", "dialect", "header", "skip_rows", "comment", "sheet")
     return {
-        **{name: getattr(rules, name) for name in named},
-        "ids": _listed(rules.ids or ""),
-        "columns": None if rules.columns is None else _listed(rules.columns),
+        **{name: getattr(rules, name) for name in names},
+        "ids": _split_list(rules.ids or ""),
+        "columns": None if rules.columns is None else _split_list(rules.columns),
     }
 
 
 def arguments(
     fields: Fields, rules: Rules, *, columns: Mapping[str, pl.DataType]
 ) -> dict[str, Any]:
-    """Return the arguments of the verb, those that were given only.
+    """Return the arguments of the call that have a value.
 
     Examples:
-        >>> given = Fields(call="track", user_id="id", properties="total,plan=tier")
-        >>> arguments(given, Rules(), columns=dict.fromkeys(("id", "total", "tier"), pl.String()))
+        >>> options = Fields(call="track", user_id="id", properties="total,plan=tier")
+        >>> arguments(options, Rules(), columns=dict.fromkeys(("id", "total", "tier"), pl.String()))
         {'user_id': 'id', 'properties': {'total': 'total', 'plan': 'tier'}}
     """
-    named: dict[str, Any] = {name: getattr(fields, name) for name in COLUMN_ARGUMENTS}
+    values: dict[str, Any] = {name: getattr(fields, name) for name in COLUMN_ARGUMENTS}
     for name in _BODIES:
         body = getattr(fields, name)
-        named[name] = None if body is None else _places(_listed(body), columns=columns)
-    context = _places(_listed(fields.context or ""), columns=columns)
-    for argument, value in _parted(fields.lit, option="--lit", shape="argument=value"):
-        _put_constant(argument, lit(value), named=named, context=context)
-    named["context"] = _whole(fields.context, columns=columns) or context or None
-    named["integrations"] = _whole(fields.integrations, columns=columns) or (
-        _integrations(_listed(fields.integrations or "")) or None
+        values[name] = None if body is None else _field_columns(_split_list(body), columns=columns)
+    context = _field_columns(_split_list(fields.context or ""), columns=columns)
+    for argument, value in _split_pairs(fields.lit, option="--lit", shape="argument=value"):
+        _add_constant(argument, lit(value), values=values, context=context)
+    values["context"] = _struct_column(fields.context, columns=columns) or context or None
+    values["integrations"] = _struct_column(fields.integrations, columns=columns) or (
+        _integrations(_split_list(fields.integrations or "")) or None
     )
-    own_names = _parted(fields.mapping, option="--mapping", shape="field=attribute")
-    named["mapping"] = dict(own_names) or None
-    named["key"] = _listed(fields.key or "") or None
-    named["timezone"] = rules.timezone
-    named["nulls"] = _policies(rules.nulls, option="--nulls", shape="column=omit|send")
-    named["dots"] = _policies(rules.dots, option="--dots", shape="column=nest|keep")
-    named["hash"] = _listed(rules.hash or "") or None
-    return {name: value for name, value in named.items() if value is not None}
+    renamed = _split_pairs(fields.mapping, option="--mapping", shape="field=attribute")
+    values["mapping"] = dict(renamed) or None
+    values["key"] = _split_list(fields.key or "") or None
+    values["timezone"] = rules.timezone
+    values["nulls"] = _policies(rules.nulls, option="--nulls", shape="column=omit|send")
+    values["dots"] = _policies(rules.dots, option="--dots", shape="column=nest|keep")
+    values["hash"] = _split_list(rules.hash or "") or None
+    return {name: value for name, value in values.items() if value is not None}
 
 
-def _whole(given: str | None, *, columns: Mapping[str, pl.DataType]) -> str | None:
-    """Return the column of structs that fills all of a place, None if it is not one that is named."""
-    return given if isinstance(columns.get(given or ""), pl.Struct) else None
+def _struct_column(name: str | None, *, columns: Mapping[str, pl.DataType]) -> str | None:
+    """Return the name if it is the name of a struct column, else None."""
+    return name if isinstance(columns.get(name or ""), pl.Struct) else None
 
 
 def checks(rules: Rules) -> Checks:
-    """Return which checks apply, and how strictly.
+    """Return the configuration of the checks.
 
     Raises:
-        UsageError: A severity or a share that there is not.
+        UsageError: A severity or a share is invalid.
     """
-    levels = dict(_parted(rules.severity, option="--severity", shape="code=level"))
+    levels = dict(_split_pairs(rules.severity, option="--severity", shape="code=level"))
     for code, level in levels.items():
         if level not in get_args(Severity):
-            known = ", ".join(get_args(Severity))
-            raise UsageError(f"--severity {code}={level}: there are {known}.")
+            valid = ", ".join(get_args(Severity))
+            raise UsageError(f"--severity {code}={level}: there are {valid}.")
     return Checks(
         select=rules.select,
         ignore=rules.ignore,
@@ -108,36 +108,36 @@ def checks(rules: Rules) -> Checks:
         allow=tuple(name for name in rules.allow if "=" not in name),
         triggers=rules.triggers,
         allow_sensitive=dict(
-            _parted(rules.allow_sensitive, option="--allow-sensitive", shape="column=reason")
+            _split_pairs(rules.allow_sensitive, option="--allow-sensitive", shape="column=reason")
         ),
-        reference=dict(_parted(rules.reference, option="--reference", shape="column=file")),
+        reference=dict(_split_pairs(rules.reference, option="--reference", shape="column=file")),
         phone_region=rules.phone_region,
         drift=_drift(rules),
     )
 
 
 def allowances(entries: Sequence[str]) -> dict[str, str]:
-    """Return the numbers among the entries of --allow, by what they allow; names have no sign in them.
+    """Return the entries of --allow with a number, by what they allow.
 
     Examples:
         >>> allowances(["User Deleted", "campaigns=37"])
         {'campaigns': '37'}
     """
     numbers = [entry for entry in entries if "=" in entry]
-    return dict(_parted(numbers, option="--allow", shape="campaigns=37"))
+    return dict(_split_pairs(numbers, option="--allow", shape="campaigns=37"))
 
 
 def _drift(rules: Rules) -> Drift | None:
-    """Return which earlier runs the table is compared with, and how strictly; None if nothing is said.
+    """Return the comparison with earlier runs, or None without such options.
 
     Raises:
-        UsageError: There is no such limit, or it has no number.
+        UsageError: A limit is unknown or not a number.
     """
     limits: dict[str, float] = {}
-    known = [field.name for field in fields(Drift) if field.name != "audit"]
-    for name, text in _parted(rules.drift_limit, option="--drift-limit", shape="name=number"):
-        if name not in known:
-            raise UsageError(f"--drift-limit {name}: there are {', '.join(known)}.")
+    names = [field.name for field in fields(Drift) if field.name != "audit"]
+    for name, text in _split_pairs(rules.drift_limit, option="--drift-limit", shape="name=number"):
+        if name not in names:
+            raise UsageError(f"--drift-limit {name}: there are {', '.join(names)}.")
         try:
             limits[name] = int(text) if name == "runs" else float(text)
         except ValueError:
@@ -148,7 +148,7 @@ def _drift(rules: Rules) -> Drift | None:
 
 
 def option(argument: str) -> str:
-    """Return how an argument of the library is called on the command line.
+    """Return the command-line option for an argument of the library.
 
     Examples:
         >>> option("user_id")
@@ -157,18 +157,18 @@ def option(argument: str) -> str:
     return "--" + argument.replace("_", "-")
 
 
-def _require_taken(given: Iterable[str], *, call: str) -> None:
-    taken = inspect.signature(getattr(Frame, call)).parameters
-    for argument in given:
-        if argument not in taken:
-            offered = [name for name in (*COLUMN_ARGUMENTS, *_BODIES) if name in taken]
+def _require_parameters(arguments: Iterable[str], *, call: str) -> None:
+    parameters = inspect.signature(getattr(Frame, call)).parameters
+    for argument in arguments:
+        if argument not in parameters:
+            accepted = [name for name in (*COLUMN_ARGUMENTS, *_BODIES) if name in parameters]
             raise UsageError(
-                f"{call} has no {option(argument)}. It accepts {', '.join(map(option, offered))}."
+                f"{call} has no {option(argument)}. It accepts {', '.join(map(option, accepted))}."
             )
 
 
-def _put_constant(
-    argument: str, value: pl.Expr, *, named: dict[str, Any], context: dict[str, Any]
+def _add_constant(
+    argument: str, value: pl.Expr, *, values: dict[str, Any], context: dict[str, Any]
 ) -> None:
     if argument.startswith(_CONTEXT):
         context[argument.removeprefix(_CONTEXT)] = value
@@ -179,38 +179,38 @@ def _put_constant(
             f"--lit {argument}=...: {argument} cannot be a constant. These can: "
             f"{', '.join(COLUMN_ARGUMENTS)}, or context.PLACE."
         )
-    if named[name] is not None:
+    if values[name] is not None:
         raise UsageError(f"{option(name)} and --lit {name}=... are both given. Leave one out.")
-    named[name] = value
+    values[name] = value
 
 
-def _places(entries: Sequence[str], *, columns: Collection[str]) -> dict[str, str]:
-    """Return place to column; an entry that is a column as it stands is not parted."""
-    found = {}
+def _field_columns(entries: Sequence[str], *, columns: Collection[str]) -> dict[str, str]:
+    """Return the column of each field; an entry that is a column name is not split."""
+    columns_by_field = {}
     for entry in entries:
-        place, mark, column = entry.partition("=")
-        if entry in columns or not mark:
-            place = column = entry
-        found[place] = column
-    return found
+        field, sign, column = entry.partition("=")
+        if entry in columns or not sign:
+            field = column = entry
+        columns_by_field[field] = column
+    return columns_by_field
 
 
 def _integrations(entries: Sequence[str]) -> dict[str, str | bool]:
-    parted = _parted(entries, option="--integrations", shape="name=true|false|column")
-    return {name: _TRUTH.get(value, value) for name, value in parted}
+    pairs = _split_pairs(entries, option="--integrations", shape="name=true|false|column")
+    return {name: _BOOLEANS.get(value, value) for name, value in pairs}
 
 
 def _policies(policies: Sequence[str], *, option: str, shape: str) -> dict[str, str] | str | None:
-    whole = [policy for policy in policies if "=" not in policy]
-    each = [policy for policy in policies if "=" in policy]
-    if not each:
-        return whole[-1] if whole else None
-    found = dict(_parted(each, option=option, shape=shape))
-    return {"*": whole[-1], **found} if whole else found
+    general = [policy for policy in policies if "=" not in policy]
+    by_column = [policy for policy in policies if "=" in policy]
+    if not by_column:
+        return general[-1] if general else None
+    columns = dict(_split_pairs(by_column, option=option, shape=shape))
+    return {"*": general[-1], **columns} if general else columns
 
 
 def _thresholds(entries: Sequence[str]) -> dict[str, float] | float | None:
-    """Return the share of each code, or the one share of all rows."""
+    """Return the share of each code, or one share for all rows."""
     shares = {}
     for entry in entries:
         code, _, share = entry.rpartition("=")
@@ -225,16 +225,16 @@ def _thresholds(entries: Sequence[str]) -> dict[str, float] | float | None:
     return shares.get("", shares or None)
 
 
-def _parted(entries: Sequence[str], *, option: str, shape: str) -> list[tuple[str, str]]:
-    found = []
+def _split_pairs(entries: Sequence[str], *, option: str, shape: str) -> list[tuple[str, str]]:
+    pairs = []
     for entry in entries:
-        name, mark, value = entry.partition("=")
-        if not name or not mark:
+        name, sign, value = entry.partition("=")
+        if not name or not sign:
             raise UsageError(f"{option} {entry!r} does not have the form {shape}.")
-        found.append((name, value))
-    return found
+        pairs.append((name, value))
+    return pairs
 
 
-def _listed(entries: str) -> list[str]:
-    """Return what commas part; a name with a comma in it stands in double quotes."""
+def _split_list(entries: str) -> list[str]:
+    """Split at commas; a name that contains a comma is in double quotes."""
     return next(csv.reader([entries], skipinitialspace=True), [])

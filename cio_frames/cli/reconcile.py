@@ -1,4 +1,4 @@
-"""`reconcile`: what a workspace holds beside what a run should have left there."""
+"""`reconcile`: compare a workspace with what a run should have left in it."""
 
 from dataclasses import asdict
 from functools import partial
@@ -9,12 +9,12 @@ from cyclopts import Parameter
 
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
-from cio_frames.cli.known import WORKSPACE, people_named, reader
+from cio_frames.cli.known import WORKSPACE, app_api_client, read_people
 from cio_frames.cli.options import Fields, Form, Rules
-from cio_frames.cli.output import put_rows, require_written, say, say_json
+from cio_frames.cli.output import echo, echo_json, require_table_suffix, write_rows
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.frames import scan
-from cio_frames.plan.past_runs import reconcile as reconciled
+from cio_frames.plan.past_runs import reconcile as reconcile_run
 from cio_frames.run.reconciliation import Reconciliation
 from cio_frames.views import text
 
@@ -36,8 +36,8 @@ def reconcile(
 ) -> Exit:
     """Compare what the workspace holds now with what a run should have left there. Nothing is sent.
 
-    Messages are not stored on disk, so pass the same files and options as for the run. What is found
-    is kept beside the record of the run.
+    Messages are not stored on disk, so pass the same files and options as for the run. The result
+    is stored with the record of the run.
 
     Args:
         run: The directory of the run, such as audit/20261121T093000000Z-k3f9q2.
@@ -49,38 +49,37 @@ def reconcile(
             export that was started before.
         before: An export of the people from before the run.
         events: How many events of the last 30 days are looked up, ten each second.
-        seed: What draws these events, as an earlier report tells it.
+        seed: Selects these events, as an earlier report shows it.
         endpoint: A server on this machine whose workspace is read, instead of Customer.io's in CIO_REGION.
         differences: Write every difference to this .csv or .parquet file.
         format: Output format of the report.
     """
-    require_written((differences,))
-    held = people_named(known, client=partial(reader, endpoint=endpoint))
-    found = reconciled(
+    require_table_suffix((differences,))
+    people = read_people(known, client=partial(app_api_client, endpoint=endpoint))
+    reconciliation = reconcile_run(
         run,
-        held,
+        people,
         plan_of(files, fields=fields, rules=rules or Rules()),
         before=None if before is None else scan(before),
         events=events,
         seed=seed,
     )
     if differences is not None:
-        put_rows(differences, found.differences)
+        write_rows(differences, reconciliation.differences)
     if format == "json":
-        say_json(_values(found))
+        echo_json(_values(reconciliation))
     else:
-        say(cli_advice(text.render(found.document())))
-    return Exit.OK if found.is_as_expected else Exit.ROWS
+        echo(cli_advice(text.render(reconciliation.document())))
+    return Exit.OK if reconciliation.is_as_expected else Exit.ROWS
 
 
-def _values(found: Reconciliation) -> dict[str, Any]:
-    """Return a report as plain values."""
+def _values(reconciliation: Reconciliation) -> dict[str, Any]:
     return {
-        "run": found.run_id,
-        "held": found.held,
-        "as_expected": found.is_as_expected,
-        "compared": found.compared.to_dicts(),
-        "events": None if found.events is None else asdict(found.events),
-        "notes": found.notes,
-        "differences": found.differences.to_dicts(),
+        "run": reconciliation.run_id,
+        "held": reconciliation.held,
+        "as_expected": reconciliation.is_as_expected,
+        "compared": reconciliation.compared.to_dicts(),
+        "events": None if reconciliation.events is None else asdict(reconciliation.events),
+        "notes": reconciliation.notes,
+        "differences": reconciliation.differences.to_dicts(),
     }

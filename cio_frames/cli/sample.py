@@ -1,4 +1,4 @@
-"""The sample data: which file becomes which call, in which order, and how the dirty one is repaired."""
+"""The sample data: the call of each file, their order, and the repair of the dirty file."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,16 +17,16 @@ from cio_frames.plan.plan import planned
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """One file and the call its rows become."""
+    """One file and its call."""
 
     file: str
     call: str
     about: str
-    given: Mapping[str, Any]  # the arguments of the verb
+    arguments: Mapping[str, Any]  # of the call
 
 
 def _columns(*names: str) -> dict[str, str]:
-    """Return the arguments whose columns are called as they are."""
+    """Return arguments whose columns have the same names."""
     return {name: name for name in names}
 
 
@@ -35,8 +35,8 @@ LOADS: tuple[Load, ...] = (
         "user_id": pl.coalesce("id", "email"), "anonymous_id": "anonymous_id",
         "traits": ["email", "created_at"],
     }),
-    # Visitors before the people they turn out to be: anonymous events that come later than five
-    # minutes after the identify stay anonymous (reference C22).
+    # Anonymous events before identify calls: events that arrive more than five minutes after the
+    # identify stay anonymous (reference C22).
     Load("events.parquet", "track", "two years of shop events, including visitors",
          {**_columns("event", "user_id", "anonymous_id"), "timestamp": "occurred_at"}),
     Load("page_views.csv", "page", "pages that visitors and customers viewed",
@@ -49,7 +49,7 @@ LOADS: tuple[Load, ...] = (
         "group_id": "company_id", **_columns("object_type_id", "user_id"),
         "traits": [], "relationship": ["role", "since"],
     }),
-    # A merge needs the person that stays to be there (reference 3.4).
+    # A merge needs the remaining person to exist (reference 3.4).
     Load("aliases.csv", "alias", "old profiles to merge into people",
          _columns("previous_id", "user_id")),
     Load("events.csv", "track", "the tills of three stores",
@@ -66,15 +66,15 @@ DIRTY = Load(
 )  # fmt: skip
 
 _DROPPED = ("Unnamed: 0", "Email", "notes")
-"""Columns of the dirty file that nobody wants in the workspace."""
+"""Columns of the dirty file that are not sent."""
 
-_WANTED = (
+_CONFIRMED_FIXES = (
     "email.wrapped", "id.float-text", "id.invisible", "id.padded", "id.swapped", "text.mojibake",
     "trait.unsubscribed-word", "value.placeholder",
 )  # fmt: skip
-"""Repairs that are not safe by themselves: here the user says that they are meant."""
+"""Repairs that are not safe in general, but correct for this file."""
 
-_ROUNDS = 5
+_MAX_ROUNDS = 5
 
 
 def plan_for(load: Load, *, data: Path) -> Plan:
@@ -83,62 +83,66 @@ def plan_for(load: Load, *, data: Path) -> Plan:
     Raises:
         InputFileError: The file is not there.
     """
-    path = _existing(data / load.file, data=data)
-    plan: Plan = getattr(frame(scan(path)), load.call)(**load.given)
+    path = _require_file(data / load.file, data=data)
+    plan: Plan = getattr(frame(scan(path)), load.call)(**load.arguments)
     table = replace(plan.pipeline.table, label=load.file)
     return planned(replace(plan.pipeline, table=table))
 
 
-def repaired_plan(*, data: Path) -> tuple[Plan, list[str]]:
-    """Return the dirty file's plan so that it can be sent, and what was done to it.
+def fixed_plan(*, data: Path) -> tuple[Plan, list[str]]:
+    """Return a sendable plan of the dirty file, and a sentence for each change.
 
-    What can be repaired is repaired. What is still refused for single rows costs those rows, what
-    is refused for a whole column costs the column.
+    Everything repairable is repaired. After that, rows with a refusal are excluded, and columns
+    with one are left out.
     """
     dropped, severity = list(_DROPPED), dict(_STRICT)
-    plan, repairs = _repaired(_stripped(dropped, severity, data=data))
-    for _ in range(_ROUNDS):
+    plan, repairs = _fixed(_plan_without(dropped, severity, data=data))
+    for _ in range(_MAX_ROUNDS):
         refused = plan.pipeline.full_check.findings.filter(pl.col("severity") == "refuse")
         if refused.is_empty():
             break
-        for (code, column), found in refused.group_by("code", "column", maintain_order=True):
-            if found["row"].null_count() == 0:
+        for (code, column), findings in refused.group_by("code", "column", maintain_order=True):
+            if findings["row"].null_count() == 0:
                 severity[str(code)] = "reject"
             elif column is not None:
                 dropped.append(str(column))
-        plan, repairs = _repaired(_stripped(dropped, severity, data=data))
-    lowered = [code for code, level in severity.items() if _STRICT.get(code) != level]
+        plan, repairs = _fixed(_plan_without(dropped, severity, data=data))
+    downgraded = [code for code, level in severity.items() if _STRICT.get(code) != level]
     return plan, [
         f"Columns left out: {', '.join(dropped)}.",
-        f"Rows excluded instead of refusing all of them: {', '.join(lowered)}.",
+        f"Rows excluded instead of refusing all of them: {', '.join(downgraded)}.",
         *(f"Repaired {code}: {words}." for code, words in repairs.items()),
     ]
 
 
-def _stripped(dropped: Sequence[str], severity: Mapping[str, Severity], *, data: Path) -> Plan:
+def _plan_without(dropped: Sequence[str], severity: Mapping[str, Severity], *, data: Path) -> Plan:
     """Return the dirty file's plan without some columns and with other severities."""
     columns = scan(data / DIRTY.file).collect_schema().names()
-    kept = [name for name in columns if name not in (*dropped, DIRTY.given["user_id"])]
-    given = {**DIRTY.given, "traits": kept, "checks": Checks(severity=severity)}
-    return plan_for(replace(DIRTY, given=given), data=data)
+    traits = [name for name in columns if name not in (*dropped, DIRTY.arguments["user_id"])]
+    arguments = {**DIRTY.arguments, "traits": traits, "checks": Checks(severity=severity)}
+    return plan_for(replace(DIRTY, arguments=arguments), data=data)
 
 
-def _repaired(plan: Plan) -> tuple[Plan, dict[str, str]]:
-    """Return a plan with every repair that is safe or wanted, and what they do."""
+def _fixed(plan: Plan) -> tuple[Plan, dict[str, str]]:
+    """Return a plan with all safe and confirmed repairs, and the descriptions of these."""
     done: dict[str, str] = {}
-    while open_ones := {code: words for code, words in _offers(plan).items() if code not in done}:
-        code, words = next(iter(open_ones.items()))
+    while left := {
+        code: words for code, words in _available_fixes(plan).items() if code not in done
+    }:
+        code, words = next(iter(left.items()))
         plan = plan.fix(code)
         done[code] = words
     return plan, done
 
 
-def _offers(plan: Plan) -> dict[str, str]:
+def _available_fixes(plan: Plan) -> dict[str, str]:
     rows = pl.DataFrame(plan.fixes).iter_rows(named=True)
-    return {row["code"]: row["repair"] for row in rows if row["safe"] or row["code"] in _WANTED}
+    return {
+        row["code"]: row["repair"] for row in rows if row["safe"] or row["code"] in _CONFIRMED_FIXES
+    }
 
 
-def _existing(path: Path, *, data: Path) -> Path:
+def _require_file(path: Path, *, data: Path) -> Path:
     if path.is_file():
         return path
     raise InputFileError(

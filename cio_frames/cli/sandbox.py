@@ -1,19 +1,19 @@
-"""`sandbox`: an embedded workspace to try things against, and what a workspace holds."""
+"""`sandbox`: an embedded workspace for experiments, and the contents of a workspace."""
 
 import time
 
 import polars as pl
 
 from cio_frames.cli.exit_codes import Exit
-from cio_frames.cli.output import say
+from cio_frames.cli.output import echo
 from cio_frames.sandbox import Sandbox
 from cio_frames.views import text
 from cio_frames.views.wording import number
 from cio_frames.workspaces import Client
 from cio_frames.workspaces.embedded import sandbox as embedded
 
-_SLICE_S = 0.2  # an interrupt that another thread catches is seen only between waits
-_HELD = ("people", "events", "objects", "relationships", "forms", "merges")
+_WAIT_S = 0.2  # an interrupt caught by another thread is handled only between waits
+_TABLES = ("people", "events", "objects", "relationships", "forms", "merges")
 
 
 def sandbox(*, port: int = 8099) -> Exit:
@@ -25,37 +25,37 @@ def sandbox(*, port: int = 8099) -> Exit:
         port: Port of 127.0.0.1; 0 uses a free one.
     """
     with embedded(port=port) as workspace:
-        say(*_connection_lines(workspace))
+        echo(*_connection_lines(workspace))
         try:
             while True:
-                time.sleep(_SLICE_S)
+                time.sleep(_WAIT_S)
         except KeyboardInterrupt:
-            say(f"\nIt contained\n{contents(workspace)}")
+            echo(f"\nIt contained\n{contents(workspace)}")
     return Exit.OK
 
 
 def contents(workspace: Sandbox[Client]) -> str:
-    """Return what a workspace holds, as columns of text."""
-    rows = [(name, number(getattr(workspace, name).height), "") for name in _HELD]
+    """Return the contents of a workspace as columns of text."""
+    rows = [(name, number(getattr(workspace, name).height), "") for name in _TABLES]
     people = dict(
-        zip(("with an id", "with an e-mail address"), _identified(workspace), strict=True)
+        zip(("with an id", "with an e-mail address"), _identified_counts(workspace), strict=True)
     )
     rows[0] = (*rows[0][:2], ", ".join(f"{number(count)} {word}" for word, count in people.items()))
     anonymous = workspace.events["person"].null_count()
     rows[1] = (*rows[1][:2], f"{number(anonymous)} of anonymous visitors")
     dropped = workspace.dropped
     reasons = dropped["reason"].value_counts(sort=True).iter_rows()
-    why = ", ".join(f"{reason} {number(count)}" for reason, count in reasons)
-    rows.append(("dropped messages", number(dropped.height), why))
+    drop_reasons = ", ".join(f"{reason} {number(count)}" for reason, count in reasons)
+    rows.append(("dropped messages", number(dropped.height), drop_reasons))
     failures = workspace.failures["rule"].value_counts(sort=True).iter_rows()
     effects = ", ".join(f"{rule} {number(count)}" for rule, count in failures)
     rows.append(("ignored", number(workspace.failures.height), effects))
     return text.columns((), rows, right={1}, indent="  ")
 
 
-def _identified(workspace: Sandbox[Client]) -> tuple[int, ...]:
-    held = workspace.people.select(pl.col("id", "email").is_not_null().sum())
-    return held.row(0) if held.height else (0, 0)
+def _identified_counts(workspace: Sandbox[Client]) -> tuple[int, ...]:
+    counts = workspace.people.select(pl.col("id", "email").is_not_null().sum())
+    return counts.row(0) if counts.height else (0, 0)
 
 
 def _connection_lines(workspace: Sandbox[Client]) -> list[str]:
@@ -67,9 +67,9 @@ def _connection_lines(workspace: Sandbox[Client]) -> list[str]:
     }
     exports = (text.command(f"export {name}={value}") for name, value in keys.items())
     example = f"cio-frames send people.csv --call identify --user-id id --endpoint {workspace.url}"
-    where = f"A private workspace answers on {workspace.url}. Nothing leaves this machine."
+    about = f"A private workspace answers on {workspace.url}. Nothing leaves this machine."
     return [
-        text.paragraph(where),
+        text.paragraph(about),
         "\n".join((text.paragraph("Its temporary keys, for another terminal:"), *exports)),
         "\n".join(
             (

@@ -11,17 +11,18 @@ from cyclopts import Parameter
 
 from cio_frames.cli.check import PAGE, verdict
 from cio_frames.cli.exit_codes import Exit
-from cio_frames.cli.known import people_of, reader
+from cio_frames.cli.known import app_api_client, people_of
 from cio_frames.cli.options import Fields, KnownPeople, Pairs, Rules, Switch, Target
-from cio_frames.cli.output import as_json, put, say, say_html, say_json
-from cio_frames.cli.plan_options import allowances, plan_of, reading
+from cio_frames.cli.output import as_json, echo, echo_html, echo_json, write_file
+from cio_frames.cli.plan_options import allowances, plan_of, scan_options
 from cio_frames.cli.send import (
     all_arrived,
     confirm,
     confirm_allowances,
-    connected,
     needs_confirmation,
-    sent_as,
+    open_client,
+    send_plan,
+    shown_progress,
 )
 from cio_frames.errors import UsageError
 from cio_frames.frames import scan
@@ -61,24 +62,30 @@ def plan(
         expires: Days for which the plan can be applied; "never" for no limit.
     """
     rules, target = rules or Rules(), target or Target()
-    made = plan_of(files, fields=fields, rules=rules)
+    reviewable = plan_of(files, fields=fields, rules=rules)
     region = None if target.to == "sandbox" else target.to
-    people = people_of(known, client=partial(reader, region, endpoint=target.endpoint))
+    people = people_of(known, client=partial(app_api_client, region, endpoint=target.endpoint))
     until = None if expires == "never" else timedelta(days=float(expires))
     if target.to is None and target.endpoint is None:
-        saved = saved_plan(made.pipelines, known=people, expires=until, reading=reading(rules))
+        saved = saved_plan(
+            reviewable.pipelines, known=people, expires=until, reading=scan_options(rules)
+        )
     else:
         if target.to == "sandbox":
             raise UsageError(
                 "A temporary workspace is gone before the plan is applied. Leave --to out."
             )
-        with connected(target) as (client, _):
+        with open_client(target) as (client, _):
             saved = saved_plan(
-                made.pipelines, client=client, known=people, expires=until, reading=reading(rules)
+                reviewable.pipelines,
+                client=client,
+                known=people,
+                expires=until,
+                reading=scan_options(rules),
             )
     saved.write(out)
-    say(text.render(saved.document()), f"Saved as {out}.")
-    return verdict(made)
+    echo(text.render(saved.document()), f"Saved as {out}.")
+    return verdict(reviewable)
 
 
 def show(
@@ -97,13 +104,13 @@ def show(
     """
     saved = read_plan(file)
     if format == "json" and output is None:
-        say_json(saved.values())
+        echo_json(saved.values())
     elif format == "html" and output is None:
-        say_html(_report(saved, format))
+        echo_html(_report(saved, format))
     elif output is None:
-        say(_report(saved, format))
+        echo(_report(saved, format))
     else:
-        put(output, _report(saved, format))
+        write_file(output, _report(saved, format))
     return Exit.OK
 
 
@@ -120,17 +127,17 @@ def _report(saved: SavedPlan, format: str) -> str:  # noqa: A002 - the option's 
 
 
 def approve(file: Path | None = None, /, *, key: Switch = False) -> Exit:
-    """Sign a saved plan with your own key, which is made the first time.
+    """Sign a saved plan with your own key, which is created on first use.
 
     Args:
         file: The plan.
         key: Print your public key, which --approved-by takes; nothing is signed.
     """
     if key or file is None:
-        say(approval_key())
+        echo(approval_key())
         return Exit.OK
     saved = approved(file)
-    say(f"{file} is approved by {saved.approvals[-1]['key']}.")
+    echo(f"{file} is approved by {saved.approvals[-1]['key']}.")
     return Exit.OK
 
 
@@ -169,7 +176,7 @@ def apply(
     target, saved = target or Target(), read_plan(file)
     numbers = allowed(allowances(allow) or None)
     require_approval(file, saved, approved_by=approved_by)
-    with connected(target) as (client, _):
+    with open_client(target) as (client, _):
         ready = reviewed(
             file,
             restored(file, saved, _tables(saved, tables)),
@@ -182,13 +189,13 @@ def apply(
         if needs_confirmation(target):
             confirm(
                 ready.pipelines.counts["valid"], host=client.endpoint, answers=sys.stdin,
-                asks=sys.stderr, told=saved.outcome,
+                prompts=sys.stderr, outcome_text=saved.outcome,
             )  # fmt: skip
-            shows = False if target.progress == "off" else target.progress
             numbers = confirm_allowances(
-                ready.pipelines, numbers or {}, progress=shows, answers=sys.stdin, asks=sys.stderr
-            )
-        run = sent_as(
+                ready.pipelines, numbers or {}, progress=shown_progress(target),
+                answers=sys.stdin, prompts=sys.stderr,
+            )  # fmt: skip
+        run = send_plan(
             target, ready, client, audit=audit, repeat=repeat, allow=numbers, keep_undo=keep_undo
         )
     return Exit.OK if all_arrived(run) else Exit.ROWS

@@ -12,9 +12,9 @@ import polars as pl
 from cio_frames.audit import UNFINISHED, Audit, collected
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
-from cio_frames.cli.known import preview_with
+from cio_frames.cli.known import preview_known
 from cio_frames.cli.options import Fields, Form, KnownPeople, Rules, Switch, Target
-from cio_frames.cli.output import ask, say, say_json
+from cio_frames.cli.output import echo, echo_json, prompt
 from cio_frames.cli.plan_options import allowances, plan_of
 from cio_frames.errors import RunError, UsageError
 from cio_frames.plan import Plan
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 _NO_TARGET = (
     "Say where to send: --to sandbox, --to us, --to eu, or --endpoint http://127.0.0.1:PORT."
 )
-_GONE = "A temporary workspace disappears when its run ends, so it cannot be resumed."
+_TEMPORARY = "A temporary workspace disappears when its run ends, so it cannot be resumed."
 
 
 def send(
@@ -79,36 +79,40 @@ def send(
     """
     target, rules = target or Target(), rules or Rules()
     allow = allowed(allowances(rules.allow) or None)
-    with connected(target) as (client, workspace):
+    with open_client(target) as (client, workspace):
         client.require(fields.call)
         plan = plan_of(files, fields=fields, rules=rules)
         if corrected is not None:
             plan = plan.corrected(corrected)
         plan.require_sendable()
         _warn_of_now(plan)
-        shows = False if target.progress == "off" else target.progress
-        preview_with(plan, known, client=lambda: client, progress=shows)
+        progress = shown_progress(target)
+        preview_known(plan, known, client=lambda: client, progress=progress)
         preview = plan.pipelines.last_preview
         if needs_confirmation(target):
             confirm(
                 plan.counts["valid"],
                 host=client.endpoint,
                 answers=sys.stdin,
-                asks=sys.stderr,
-                told=outcome([plan.pipeline], preview, client=client),
+                prompts=sys.stderr,
+                outcome_text=outcome([plan.pipeline], preview, client=client),
             )
             allow = confirm_allowances(
-                plan.pipelines, allow or {}, progress=shows, answers=sys.stdin, asks=sys.stderr
+                plan.pipelines,
+                allow or {},
+                progress=progress,
+                answers=sys.stdin,
+                prompts=sys.stderr,
             )
         elif preview is not None:
             sys.stderr.write(outcome([plan.pipeline], preview, client=client) + "\n")
-        run = sent_as(
+        run = send_plan(
             target, plan, client, audit=audit, repeat=repeat, allow=allow, keep_undo=keep_undo
         )
         if workspace is not None and target.format == "text":
             from cio_frames.cli.sandbox import contents
 
-            say(f"The workspace now contains\n{contents(workspace)}")
+            echo(f"The workspace now contains\n{contents(workspace)}")
     return Exit.OK if all_arrived(run) else Exit.ROWS
 
 
@@ -135,26 +139,28 @@ def resume(
     """
     target = target or Target()
     if target.to == "sandbox":
-        raise UsageError(_GONE)
-    with connected(target) as (client, _):
+        raise UsageError(_TEMPORARY)
+    with open_client(target) as (client, _):
         client.require(fields.call)
         plan = plan_of(files, fields=fields, rules=rules or Rules())
         if needs_confirmation(target):
-            confirm(_unfinished_rows(run), host=client.endpoint, answers=sys.stdin, asks=sys.stderr)
-        ended = sent(
+            confirm(
+                _unfinished_rows(run), host=client.endpoint, answers=sys.stdin, prompts=sys.stderr
+            )
+        resumed = report_run(
             lambda progress: resume_run(
                 run, client, plan, in_doubt=target.in_doubt, progress=progress
             ),
             target=target,
         )
-    return Exit.OK if all_arrived(ended) else Exit.ROWS
+    return Exit.OK if all_arrived(resumed) else Exit.ROWS
 
 
 def _warn_of_now(plan: Plan) -> None:
-    """Say on stderr how many events have no time, before anything is sent."""
+    """Print to stderr how many events have no time, before anything is sent."""
     mapping = plan.pipeline.mapping
     if mapping.call.name not in EVENT_CALLS or mapping.find("timestamp") is not None:
-        return  # all rows are checked only where there is something to count
+        return  # no full check without events to count
     if rows := plan.pipeline.full_check.allowances.undated:
         sys.stderr.write(
             f"{many(rows, 'event')} would count as happening now and can start campaigns: no "
@@ -162,11 +168,13 @@ def _warn_of_now(plan: Plan) -> None:
         )
 
 
-def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO, told: str = "") -> None:
-    """Have the number of rows typed back, once it was `told` what sending comes to.
+def confirm(
+    rows: int, *, host: str, answers: TextIO | None, prompts: TextIO, outcome_text: str = ""
+) -> None:
+    """Show what sending would do, and require that the user types the number of rows.
 
     Raises:
-        UsageError: Nobody is there to ask, or the number is another one.
+        UsageError: There is no interactive terminal, or the number is wrong.
     """
     if answers is None or not answers.isatty():
         raise UsageError(
@@ -175,10 +183,10 @@ def confirm(rows: int, *, host: str, answers: TextIO | None, asks: TextIO, told:
         )
     lines = (
         f"This sends {many(rows, 'row')} to {host}. This cannot be undone.",
-        told,
+        outcome_text,
         "Type the number of rows to continue:",
     )
-    _typed("\n".join(filter(None, lines)), rows, answers=answers, asks=asks)
+    _require_typed("\n".join(filter(None, lines)), rows, answers=answers, prompts=prompts)
 
 
 def confirm_allowances(
@@ -187,33 +195,33 @@ def confirm_allowances(
     *,
     progress: ShowProgress,
     answers: TextIO,
-    asks: TextIO,
+    prompts: TextIO,
 ) -> dict[str, int]:
-    """Have each number typed back that needs an allowance beyond what the options allow; return all of them.
+    """Require that the user types each number beyond the allowances of the options; return all.
 
     Raises:
-        UsageError: The number is another one.
+        UsageError: A number is wrong.
     """
     from cio_frames.plan.allowances import merge_preview
 
-    found = needs(pipelines.checked(), merge_preview(pipelines, progress=progress))
-    beyond = {kind: count for kind, count in found.counts.items() if count > allow.get(kind, 0)}
+    needed = needs(pipelines.checked(), merge_preview(pipelines, progress=progress))
+    beyond = {kind: count for kind, count in needed.counts.items() if count > allow.get(kind, 0)}
     for kind, count in beyond.items():
         name = kind.replace("_", "-")
-        question = f"{found.sentences[kind]}.\nType the number of {name} to continue:"
-        _typed(question, count, answers=answers, asks=asks)
+        question = f"{needed.sentences[kind]}.\nType the number of {name} to continue:"
+        _require_typed(question, count, answers=answers, prompts=prompts)
     return {**allow, **beyond}
 
 
-def _typed(question: str, number: int, *, answers: TextIO, asks: TextIO) -> None:
-    ask(question, stream=asks)
+def _require_typed(question: str, number: int, *, answers: TextIO, prompts: TextIO) -> None:
+    prompt(question, stream=prompts)
     if number_of(answers.readline()) != number:
         raise UsageError("The number does not match. Nothing was sent.")
 
 
 @contextmanager
-def connected(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None]"]:
-    """Give a client, and the workspace behind it if it is a temporary one."""
+def open_client(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None]"]:
+    """Yield a client, and its workspace if that is a temporary one."""
     rate = target.rate if isinstance(target.rate, float) else None
     strict = not target.no_strict
     if target.to is None and target.endpoint is None:
@@ -224,7 +232,7 @@ def connected(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None]
         region = target.to or "us"
         yield connect(region, endpoint=target.endpoint, strict=strict, rate=rate), None
         return
-    from cio_frames.workspaces.embedded import sandbox  # a server, which most commands do without
+    from cio_frames.workspaces.embedded import sandbox  # a server, which most commands do not need
 
     with sandbox() as workspace:
         client = connect(
@@ -240,24 +248,29 @@ def connected(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | None]
         yield client, workspace
 
 
+def shown_progress(target: Target) -> ShowProgress:
+    """Return the progress option as the argument of the library."""
+    return False if target.progress == "off" else target.progress
+
+
 def needs_confirmation(target: Target) -> bool:
-    """Tell whether rows would leave this machine without a word."""
+    """Return whether rows would leave this machine without confirmation."""
     return target.to != "sandbox" and target.endpoint is None and not target.yes
 
 
-def sent_as(target: Target, plan: Sendable, client: Client, **options: Any) -> Run:
-    """Send a plan as the options of a target say; the others are those of `plan.send`."""
-    return sent(
+def send_plan(target: Target, plan: Sendable, client: Client, **options: Any) -> Run:
+    """Send a plan with the options of a target and those of `plan.send`."""
+    return report_run(
         lambda progress: plan.send(client, progress=progress, in_doubt=target.in_doubt, **options),
         target=target,
     )
 
 
-def sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
-    """Send, and show the outcome of the rows even if the run ends early."""
-    shown = None if target.progress == "off" else display(target.progress)
+def report_run(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
+    """Start a run, and print the outcome of the rows even if it ends early."""
+    progress = None if target.progress == "off" else display(target.progress)
     try:
-        run = start(shown.update if shown else False)
+        run = start(progress.update if progress else False)
     except (RunError, KeyboardInterrupt) as error:
         ended = getattr(error, "run", None)
         if ended is None:
@@ -265,22 +278,22 @@ def sent(start: Callable[[ShowProgress], Run], *, target: Target) -> Run:
         _print_outcome(ended, format=target.format)
         if isinstance(error, KeyboardInterrupt) or ended.stopped is None:
             raise
-        code, reason = ended.stopped  # its outcome has told why
-        told = str(error).replace(reason, f"The run stopped early ({code}).")
-        raise RunError(told, run=ended) from error
+        code, reason = ended.stopped  # the outcome contains the reason
+        message = str(error).replace(reason, f"The run stopped early ({code}).")
+        raise RunError(message, run=ended) from error
     finally:
-        if shown is not None:
-            shown.close(EMPTY)
+        if progress is not None:
+            progress.close(EMPTY)
     _print_outcome(run, format=target.format)
     return run
 
 
 def _print_outcome(run: Run, *, format: Form) -> None:  # noqa: A002 - the option's name
     if format == "json":
-        say_json(run.view())
+        echo_json(run.view())
     else:
         words = partial(_advice, audit=run.audit)
-        say(text.render(summary.document(run.view(), words=words)))
+        echo(text.render(summary.document(run.view(), words=words)))
 
 
 def _advice(words: str, *, audit: Path) -> str:

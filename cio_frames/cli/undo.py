@@ -1,4 +1,4 @@
-"""`undo`: a plan that takes a workspace back to what it was before a run."""
+"""`undo`: a plan that restores a workspace to its state before a run."""
 
 from functools import partial
 from pathlib import Path
@@ -9,12 +9,12 @@ from cyclopts import Parameter
 
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
-from cio_frames.cli.known import people_of, reader
+from cio_frames.cli.known import app_api_client, people_of
 from cio_frames.cli.options import Fields, KnownPeople, Rules
-from cio_frames.cli.output import say
+from cio_frames.cli.output import echo
 from cio_frames.cli.plan_options import plan_of
 from cio_frames.frames import scan
-from cio_frames.plan.past_runs import undo as planned_undo
+from cio_frames.plan.past_runs import undo as plan_undo
 from cio_frames.spec import Region
 
 Table = Annotated[str | None, Parameter(metavar="FILE", show_default=False)]
@@ -55,18 +55,18 @@ def undo(
         out: The directory to write undo.cioplan and its tables to; without it, the report only.
     """
     plan = plan_of(files, fields=fields, rules=rules or Rules())
-    found = planned_undo(
+    undo_plan = plan_undo(
         run,
         _read(known),
         plan=plan,
         objects=_read(objects),
         relationships=_read(relationships),
-        current=people_of(current, client=partial(reader, region)),
+        current=people_of(current, client=partial(app_api_client, region)),
     )
-    say(cli_advice(repr(found)))
-    if out is not None and not found.is_empty:
-        found.save(out)
-        say(f"Saved in {out}.")
+    echo(cli_advice(repr(undo_plan)))
+    if out is not None and not undo_plan.is_empty:
+        undo_plan.save(out)
+        echo(f"Saved in {out}.")
     return Exit.OK
 
 

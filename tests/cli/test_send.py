@@ -290,7 +290,7 @@ def test_a_command_that_is_told_to_end_finishes_what_is_under_way(folder, name):
 def test_the_number_of_rows_goes_on(typed):
     """The number of rows, however it is written, goes on."""
     asked = io.StringIO()
-    confirm(1_234, host="cdp.customer.io", answers=Typed(typed), asks=asked)
+    confirm(1_234, host="cdp.customer.io", answers=Typed(typed), prompts=asked)
 
     assert "This sends 1,234 rows to cdp.customer.io." in asked.getvalue()
 
@@ -299,7 +299,7 @@ def test_the_number_of_rows_goes_on(typed):
 def test_anything_else_does_not_go_on(typed):
     """Anything but the number of rows does not go on."""
     with pytest.raises(UsageError, match=r"does not match\. Nothing was sent\."):
-        confirm(1_234, host="cdp.customer.io", answers=Typed(typed), asks=io.StringIO())
+        confirm(1_234, host="cdp.customer.io", answers=Typed(typed), prompts=io.StringIO())
 
 
 def test_forms_are_sent_one_by_one(cli, folder, workspace):
@@ -362,7 +362,12 @@ def test_each_number_is_typed(typed, numbers):
     rows = pl.DataFrame({"id": ["u1"] * 3, "event": ["A", "A", "User Deleted"]})
     plan = rows.cio.track(user_id="id", event="event", checks=cio.Checks(allow=["User Deleted"]))
     asked = io.StringIO()
-    given = {"allow": {"campaigns": 1}, "progress": False, "answers": Typed(typed), "asks": asked}
+    given = {
+        "allow": {"campaigns": 1},
+        "progress": False,
+        "answers": Typed(typed),
+        "prompts": asked,
+    }
     if numbers is None:
         with pytest.raises(UsageError, match="does not match"):
             confirm_allowances(plan.pipelines, **given)

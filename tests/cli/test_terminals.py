@@ -167,11 +167,11 @@ def test_a_table_that_does_not_fit_becomes_lists(terminal):
 def test_the_question_before_a_send_fits_and_can_be_written():
     """What is asked before rows leave the machine arrives in every code page."""
     raw = io.BytesIO()
-    asks = io.TextIOWrapper(raw, "ascii")
+    prompts = io.TextIOWrapper(raw, "ascii")
     answers = io.StringIO("3\n")
     answers.isatty = lambda: True  # type: ignore[method-assign]
 
-    confirm(3, host="straße.example", answers=answers, asks=asks)
+    confirm(3, host="straße.example", answers=answers, prompts=prompts)
 
     assert raw.getvalue().decode("ascii") == (
         "This sends 3 rows to stra\\xdfe.example. This cannot be undone.\n"
@@ -197,5 +197,5 @@ def test_without_a_console_a_command_does_its_work(terminal, monkeypatch, folder
     assert main([*SEND]) == 1
     assert main([*CHECK[:2], "--call", "nope"]) == 2
     with pytest.raises(UsageError, match="not an interactive terminal"):
-        confirm(3, host="eu", answers=None, asks=io.StringIO())
+        confirm(3, host="eu", answers=None, prompts=io.StringIO())
     assert list((folder / "straße").glob("*/run.json"))
