@@ -1,1 +1,1 @@
-"""Measurements, side by side with what a user would pick instead."""
+"""Benchmarks of this package beside the alternatives."""

@@ -1,4 +1,4 @@
-"""What a user would pick instead: each sends the same Parquet file to the same sink."""
+"""The alternatives of a user: each sends the same Parquet file to the same sink."""
 
 import asyncio
 import json
@@ -15,13 +15,13 @@ KEY = "benchmark"
 
 
 def rows_of(path: str) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a file, as a careful user would: without holding them all."""
-    scanned = (
+    """Yield the rows of a file without loading all of them, as a careful user would."""
+    query = (
         pl.scan_csv(path, schema_overrides={"user_id": pl.String}, try_parse_dates=True)
         if path.endswith(".csv")
         else pl.scan_parquet(path)
     )
-    for frame in scanned.collect_batches(chunk_size=50_000, maintain_order=True):
+    for frame in query.collect_batches(chunk_size=50_000, maintain_order=True):
         yield from frame.iter_rows(named=True)
 
 
@@ -31,18 +31,18 @@ def sdk(path: str, url: str, *, best: bool) -> int:
 
     options: dict[str, Any] = {"max_queue_size": 10**7, "thread": 4} if best else {}
     client = Client(KEY, host=url, **options)
-    refused = 0
+    rejected = 0
     for row in rows_of(path):
         user, event, at = row.pop("user_id"), row.pop("event", None), row.pop("occurred_at", None)
         if event is None:
-            taken, _ = client.identify(user_id=user, traits=row)
+            accepted, _ = client.identify(user_id=user, traits=row)
         else:
-            taken, _ = client.track(user_id=user, event=event, properties=row, timestamp=at)
-        refused += not taken
+            accepted, _ = client.track(user_id=user, event=event, properties=row, timestamp=at)
+        rejected += not accepted
     for consumer in client.consumers:
         consumer.queue.join()
     client.shutdown()
-    return refused
+    return rejected
 
 
 def handwritten_message(row: dict[str, Any]) -> bytes:
@@ -50,53 +50,53 @@ def handwritten_message(row: dict[str, Any]) -> bytes:
     import orjson
 
     user, event, at = row.pop("user_id"), row.pop("event", None), row.pop("occurred_at", None)
-    told = {key: value for key, value in row.items() if value is not None}
+    body = {key: value for key, value in row.items() if value is not None}
     if event is None:
-        return orjson.dumps({"type": "identify", "userId": user, "traits": told})
+        return orjson.dumps({"type": "identify", "userId": user, "traits": body})
     message = {
         "type": "track",
         "event": event,
         "userId": user,
         "timestamp": at.isoformat(timespec="milliseconds"),
-        "properties": told,
+        "properties": body,
     }
     return orjson.dumps(message)
 
 
 def handwritten_bodies(rows: Iterable[dict[str, Any]]) -> Iterator[bytes]:
     """Yield full batches of rows."""
-    held: list[bytes] = []
+    messages: list[bytes] = []
     size = 0
     for row in rows:
         text = handwritten_message(row)
         if size + len(text) + 1 > BATCH_BYTES:
-            yield b'{"batch":[' + b",".join(held) + b"]}"
-            held, size = [], 0
-        held.append(text)
+            yield b'{"batch":[' + b",".join(messages) + b"]}"
+            messages, size = [], 0
+        messages.append(text)
         size += len(text) + 1
-    if held:
-        yield b'{"batch":[' + b",".join(held) + b"]}"
+    if messages:
+        yield b'{"batch":[' + b",".join(messages) + b"]}"
 
 
 def handwritten(path: str, url: str) -> int:
     """asyncio, httpx and orjson with full batches: what a good engineer writes in an afternoon."""
     import httpx
 
-    async def post(client: httpx.AsyncClient, body: bytes, gate: asyncio.Semaphore) -> None:
+    async def post(client: httpx.AsyncClient, body: bytes, semaphore: asyncio.Semaphore) -> None:
         try:
             headers = {"Content-Type": "application/json"}
             answer = await client.post("/v1/batch", content=body, headers=headers)
             answer.raise_for_status()
         finally:
-            gate.release()
+            semaphore.release()
 
     async def send_all() -> None:
-        gate = asyncio.Semaphore(16)
+        semaphore = asyncio.Semaphore(16)
         options: dict[str, Any] = {"base_url": url, "auth": (KEY, ""), "timeout": 30}
         async with httpx.AsyncClient(**options) as client, asyncio.TaskGroup() as group:
             for body in handwritten_bodies(rows_of(path)):
-                await gate.acquire()
-                group.create_task(post(client, body, gate))
+                await semaphore.acquire()
+                group.create_task(post(client, body, semaphore))
 
     asyncio.run(send_all())
     return 0
@@ -124,25 +124,25 @@ def to_json(path: str, url: str) -> int:
 
 
 def json_alone(path: str, _: str) -> int:
-    """How fast polars alone writes the JSON of the rows, on all cores: the yardstick."""
-    written = 0
+    """Polars alone writing the JSON of the rows on all cores, for comparison."""
+    write_once = 0
     for frame in pl.scan_parquet(path).collect_batches(chunk_size=50_000, maintain_order=True):
         text = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()
-        written += int(text.str.len_bytes().sum())
-    return 0 if written else 1
+        write_once += int(text.str.len_bytes().sum())
+    return 0 if write_once else 1
 
 
 def least(path: str, url: str) -> int:
-    """What nobody can leave out, with the same engines on all cores: the limit, not a peer.
+    """The minimum of work, with the same engines on all cores: a limit, not an alternative.
 
     Rows are read once, written as JSON with their nulls, hashed, packed, compressed and posted.
-    Nothing is checked, ordered or recorded, and the messages are not what the API takes.
+    Nothing is checked, ordered or recorded, and the API would not accept the messages.
     """
     import httpx2 as httpx  # as this package does; it costs a third of httpx
     import polars_hash  # noqa: F401 - gives expressions the name space `chash`
     from isal import igzip
 
-    def packed(frame: pl.DataFrame) -> list[bytes]:
+    def bodies_of(frame: pl.DataFrame) -> list[bytes]:
         text = frame.select(message=pl.struct(pl.all()).struct.json_encode())
         text.select(pl.col("message").chash.sha2_256())  # type: ignore[attr-defined]
         sizes = text["message"].str.len_bytes().cast(pl.Int64) + 1
@@ -154,19 +154,19 @@ def least(path: str, url: str) -> int:
         ]
 
     async def send_all() -> None:
-        gate, headers = asyncio.Semaphore(16), {"Content-Encoding": "gzip"}
+        semaphore, headers = asyncio.Semaphore(16), {"Content-Encoding": "gzip"}
         frames = pl.scan_parquet(path).collect_batches(chunk_size=50_000, maintain_order=True)
         options: dict[str, Any] = {"base_url": url, "auth": (KEY, ""), "timeout": 30}
         async with httpx.AsyncClient(**options) as client, asyncio.TaskGroup() as group:
 
             async def post(body: bytes) -> None:
-                async with gate:
+                async with semaphore:
                     answer = await client.post("/v1/batch", content=body, headers=headers)
                     answer.raise_for_status()
 
             async def work() -> None:
                 while (frame := await asyncio.to_thread(next, frames, None)) is not None:
-                    for body in await asyncio.to_thread(packed, frame):
+                    for body in await asyncio.to_thread(bodies_of, frame):
                         group.create_task(post(body))
 
             async with asyncio.TaskGroup() as workers:
@@ -178,7 +178,7 @@ def least(path: str, url: str) -> int:
 
 
 def csv_to_json_alone(path: str, _: str) -> int:
-    """How fast polars alone reads a CSV file and writes its JSON."""
+    """Polars alone reading a CSV file and writing its JSON."""
     table = pl.read_csv(path)
     return 0 if table.select(pl.struct(pl.all()).struct.json_encode()).height else 1
 
@@ -195,7 +195,7 @@ CONTENDERS = {
 
 
 def main(name: str, path: str, url: str) -> None:
-    """Run one contender and print what it refused and how long it sent."""
+    """Run one contender and print how many rows it rejected and how long it sent."""
     if name.startswith("ours"):
         from benchmarks import ours
 
@@ -211,9 +211,9 @@ def main(name: str, path: str, url: str) -> None:
 
         unchecked(path, url)
         return
-    began = time.perf_counter()
-    refused = CONTENDERS[name](path, url)
-    print(json.dumps({"refused": refused, "seconds": time.perf_counter() - began}))
+    start = time.perf_counter()
+    rejected = CONTENDERS[name](path, url)
+    print(json.dumps({"rejected": rejected, "seconds": time.perf_counter() - start}))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tables of people and events for identity previews, and the pairs of identifiers that they name."""
+"""Tables of people and events for identity previews, and the pairs of their identifiers."""
 
 import sys
 from pathlib import Path
@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.inputs import SEED, written
+from benchmarks.inputs import SEED, write_once
 
 
 def people(rows: int) -> pl.DataFrame:
-    """Return people of whom one in 50 comes twice, one in 100 with somebody else's e-mail."""
+    """Return people; one in 50 is there twice, one in 100 has somebody else's e-mail address."""
     numbers = np.arange(rows)
     random = np.random.default_rng(SEED)
     ids = np.where(numbers % 50 == 49, random.integers(0, rows, rows), numbers)
@@ -25,15 +25,15 @@ def people(rows: int) -> pl.DataFrame:
 
 
 def events(rows: int) -> pl.DataFrame:
-    """Return events of a twentieth of the people; a tenth of them before they were known."""
+    """Return events of a twentieth of the people; a tenth of the events are anonymous."""
     random = np.random.default_rng(SEED + 1)
     users = random.integers(0, max(rows // 20, 1), rows)
     moments = np.datetime64("2026-09-01T00:00:00.000") + random.integers(
         0, 60 * 86_400_000, rows
     ).astype("timedelta64[ms]")
-    known = random.random(rows) < 0.9
-    return pl.DataFrame({"n": users, "at": np.sort(moments), "known": known}).select(
-        pl.when("known").then(pl.format("user-{}", "n")).alias("user_id"),
+    is_known = random.random(rows) < 0.9
+    return pl.DataFrame({"n": users, "at": np.sort(moments), "is_known": is_known}).select(
+        pl.when("is_known").then(pl.format("user-{}", "n")).alias("user_id"),
         pl.format("visitor-{}", "n").alias("anonymous_id"),
         pl.lit("Order Completed").alias("event"),
         pl.col("at").dt.replace_time_zone("UTC"),
@@ -42,14 +42,14 @@ def events(rows: int) -> pl.DataFrame:
 
 
 def pairs(rows: int) -> pl.DataFrame:
-    """Return the identifiers that a row of the people names together."""
-    named = people(rows)
-    each = [named.select(key="id", other=name) for name in ("email", "anonymous_id")]
-    return pl.concat(each).drop_nulls().unique()
+    """Return the pairs of identifiers in each row of the people."""
+    table = people(rows)
+    frames = [table.select(key="id", other=name) for name in ("email", "anonymous_id")]
+    return pl.concat(frames).drop_nulls().unique()
 
 
-def loners(rows: int) -> pl.DataFrame:
-    """Return people of whom no two share an identifier."""
+def unlinked_people(rows: int) -> pl.DataFrame:
+    """Return people without shared identifiers."""
     number = pl.int_range(rows, dtype=pl.Int64)
     return pl.select(
         pl.format("user-{}", number).alias("id"),
@@ -59,13 +59,13 @@ def loners(rows: int) -> pl.DataFrame:
     )
 
 
-TABLES = {"people": people, "events": events, "pairs": pairs, "loners": loners}
+TABLES = {"people": people, "events": events, "pairs": pairs, "unlinked": unlinked_people}
 
 
 def table_file(folder: Path, name: str, rows: int) -> Path:
-    """Return a Parquet file of one of the tables, written unless it is there."""
+    """Return a Parquet file of one of the tables; write it if it does not exist."""
     path = folder / f"identity-{name}-{rows}.parquet"
-    return written("benchmarks.identity", name, str(rows), path=path)
+    return write_once("benchmarks.identity", name, str(rows), path=path)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Tables to measure with: seeded, realistic in shape, written once."""
+"""Tables for measurements: random with a fixed seed, realistic, written once."""
 
 import subprocess
 import sys
@@ -57,30 +57,30 @@ def events(rows: int, *, start: int = 0) -> pl.DataFrame:
 
 
 def events_file(folder: Path, rows: int) -> Path:
-    """Return a Parquet file of events, written unless it is there."""
+    """Return a Parquet file of events; write it if it does not exist."""
     path = folder / f"events-{rows}.parquet"
-    return written("benchmarks.inputs", str(rows), path=path)
+    return write_once("benchmarks.inputs", str(rows), path=path)
 
 
 def lines_file(folder: Path, rows: int) -> Path:
     """Return the same events as a file of JSON lines."""
     path = folder / f"events-{rows}.jsonl"
-    return written("benchmarks.inputs", str(rows), path=path)
+    return write_once("benchmarks.inputs", str(rows), path=path)
 
 
-def written(module: str, *asked: str, path: Path) -> Path:
-    """Have a module write a file in a process of its own, unless it is there.
+def write_once(module: str, *arguments: str, path: Path) -> Path:
+    """Let a module write a file in a separate process, if it does not exist.
 
-    What this process held once would count as memory of the contenders that it starts.
+    The memory of this process would count as memory of the contenders that it starts.
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-m", module, *asked, str(path)], check=True)
+        subprocess.run([sys.executable, "-m", module, *arguments, str(path)], check=True)
     return path
 
 
 def main(rows: int, path: Path) -> None:
-    """Write so many events to a file."""
+    """Write events to a file."""
     parts = [
         events(min(CHUNK_ROWS, rows - start), start=start) for start in range(0, rows, CHUNK_ROWS)
     ]

@@ -1,4 +1,4 @@
-"""Run a command as a process of its own and take what the operating system counted of it."""
+"""Run a command as a process and return its time and memory as counted by the operating system."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from threading import TIMEOUT_MAX, Timer
 
 AS_INSTALLED = {"PYTHONDONTWRITEBYTECODE": ""}
-"""What is installed is compiled once, not at every start."""
+"""Python writes bytecode, as in an installed package, instead of compiling at every start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +25,15 @@ class Process:
         wall_s: Seconds from start to end of the process, start-up included.
         cpu_s: Seconds of processor time, of all threads.
         rss_mb: Peak resident memory.
-        ok: Whether the process ended well.
-        said: What it measured itself.
+        ok: Whether the process succeeded.
+        figures: What it measured itself.
     """
 
     wall_s: float
     cpu_s: float
     rss_mb: float
     ok: bool
-    said: Mapping[str, float]
+    figures: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +48,8 @@ class Measured:
         rss_mb: Peak resident memory.
         requests: Requests that arrived.
         bytes: Bytes of their bodies, as sent.
-        lost: Rows that the contender took and did not send.
-        ok: Whether the process ended well.
+        lost: Rows that the contender rejected and did not send.
+        ok: Whether the process succeeded.
     """
 
     name: str
@@ -64,18 +64,18 @@ class Measured:
 
     @property
     def per_s(self) -> float:
-        """Rows that were sent, per second."""
+        """Rows sent per second."""
         return (self.rows - self.lost) / self.wall_s
 
 
 def sink(*, latency_ms: float = 0.0) -> AbstractContextManager[str]:
-    """Start a sink as a process, give its address, and end it."""
+    """Start a sink as a process, yield its address, and stop it."""
     return server("benchmarks.sink", "--latency-ms", str(latency_ms))
 
 
 @contextmanager
 def server(module: str, *options: str) -> Iterator[str]:
-    """Start a module that prints its port as a process, give its address, and end it."""
+    """Start a module that prints its port as a process, yield its address, and stop it."""
     command = [sys.executable, "-m", module, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -86,46 +86,46 @@ def server(module: str, *options: str) -> Iterator[str]:
 
 
 def totals(url: str) -> dict[str, int]:
-    """Return what a sink has counted."""
+    """Return the totals of a sink."""
     with urllib.request.urlopen(f"{url}/totals") as answer:  # noqa: S310 - the sink's own address
-        counted: dict[str, int] = json.load(answer)
-        return counted
+        counts: dict[str, int] = json.load(answer)
+        return counts
 
 
 def run(
     command: Sequence[str | Path],
     *,
     env: Mapping[str, str] | None = None,
-    most_s: float | None = None,
+    timeout_s: float | None = None,
 ) -> Process:
-    """Run a command, for so many seconds at most; return what it took, and what its last line of JSON said."""
-    # A pipe that nobody empties would stop a contender that warns of each row.
-    with TemporaryFile() as answer, TemporaryFile() as told, TemporaryDirectory() as left:
-        began = time.perf_counter()
+    """Run a command with a timeout; its last line of output may contain figures as JSON."""
+    # A full pipe would block a contender that warns about each row.
+    with TemporaryFile() as output, TemporaryFile() as errors, TemporaryDirectory() as folder:
+        start = time.perf_counter()
         process = subprocess.Popen(
             command,
-            stdout=answer,
-            stderr=told,
-            env=os.environ | AS_INSTALLED | {"TMPDIR": left, **(env or {})},
+            stdout=output,
+            stderr=errors,
+            env=os.environ | AS_INSTALLED | {"TMPDIR": folder, **(env or {})},
         )
-        patience = Timer(most_s or TIMEOUT_MAX, process.kill)
-        patience.daemon = True
-        patience.start()
+        timer = Timer(timeout_s or TIMEOUT_MAX, process.kill)
+        timer.daemon = True
+        timer.start()
         _, status, usage = os.wait4(process.pid, 0)
-        patience.cancel()
-        wall_s = time.perf_counter() - began
+        timer.cancel()
+        wall_s = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            told.seek(0)
-            sys.stderr.write(told.read().decode()[-2_000:])
-        answer.seek(0)
-        said = (answer.read().splitlines() or [b"{}"])[-1] if process.returncode == 0 else b"{}"
+            errors.seek(0)
+            sys.stderr.write(errors.read().decode()[-2_000:])
+        output.seek(0)
+        last = (output.read().splitlines() or [b"{}"])[-1] if process.returncode == 0 else b"{}"
     return Process(
         wall_s=wall_s,
         cpu_s=usage.ru_utime + usage.ru_stime,
         rss_mb=usage.ru_maxrss / 1024,
         ok=process.returncode == 0,
-        said=json.loads(said),
+        figures=json.loads(last),
     )
 
 
@@ -142,6 +142,6 @@ def measure(name: str, *, path: str, rows: int, url: str, module: str) -> Measur
         rss_mb=process.rss_mb,
         requests=after["requests"] - before["requests"],
         bytes=after["bytes"] - before["bytes"],
-        lost=int(process.said.get("refused", 0)),
+        lost=int(process.figures.get("rejected", 0)),
         ok=process.ok,
     )

@@ -11,12 +11,12 @@ const options = {
     properties: { ...row, distinct_id: row.user_id, time: row.occurred_at },
   }),
 };
-const began = performance.now(), worked = process.cpuUsage();
-send({ token: "benchmark" }, process.argv[3], options).then((found) => {
-  const { user, system } = process.cpuUsage(worked);
-  if (!found.total) throw new Error("no row was read");
+const start = performance.now(), cpuStart = process.cpuUsage();
+send({ token: "benchmark" }, process.argv[3], options).then((result) => {
+  const { user, system } = process.cpuUsage(cpuStart);
+  if (!result.total) throw new Error("no row was read");
   console.log(JSON.stringify({
-    s: (performance.now() - began) / 1e3, cpu_s: (user + system) / 1e6,
+    s: (performance.now() - start) / 1e3, cpu_s: (user + system) / 1e6,
     peak_mb: process.resourceUsage().maxRSS / 1024,
   }));
 });

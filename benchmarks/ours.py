@@ -12,19 +12,19 @@ import polars as pl
 import cio_frames as cio
 
 
-def kept() -> Path:
-    """Return a directory for the record; to delete it is not part of sending, but of measuring."""
+def record_directory() -> Path:
+    """Return a directory for the record; `measure` deletes it, so that sending does not."""
     return Path(mkdtemp(prefix="audit-"))
 
 
 def main(path: str, url: str, *, gzip: bool, lazy: bool = False) -> None:
-    """Send a file of events, or of people where it has no event.
+    """Send a file of events, or of people if it has no events.
 
     Args:
         path: The file.
         url: Where it is sent.
         gzip: Whether bodies are compressed.
-        lazy: Whether it is read by a query that the user made.
+        lazy: Whether it is read through a query of the user.
     """
     client = cio.connect(endpoint=url, write_key="benchmark", rate=None, gzip=gzip)
     table = pl.scan_parquet(path).filter(pl.col("amount") >= 0) if lazy else cio.scan(path)
@@ -32,7 +32,7 @@ def main(path: str, url: str, *, gzip: bool, lazy: bool = False) -> None:
         plan = cio.frame(table).track(event="event", user_id="user_id", timestamp="occurred_at")
     else:
         plan = cio.frame(table).identify(user_id="user_id")
-    run = plan.send(client, audit=kept(), progress=False)
+    run = plan.send(client, audit=record_directory(), progress=False)
     assert run.counts["delivered"] == run.counts["rows"], run.counts
 
 
@@ -42,19 +42,19 @@ def latency(path: str, url: str) -> None:
     plan = cio.frame(cio.scan(path)).track(
         event="event", user_id="user_id", timestamp="occurred_at"
     )
-    run = plan.send(client, audit=kept(), progress=False)
+    run = plan.send(client, audit=record_directory(), progress=False)
     assert run.counts["delivered"] == run.counts["rows"], run.counts
 
 
 def command(path: str, url: str) -> None:
-    """Send a file of people by the command line, rate limit included, as its program starts."""
+    """Send a file of people with the command line, rate limit included."""
     os.environ["CIO_WRITE_KEY"] = "benchmark"
-    asked = ["--call", "identify", "--user-id", "user_id"]
-    there = ["--endpoint", url, "--audit", str(kept())]
-    sys.argv = ["cio-frames", "send", path, *asked, *there]
+    plan_options = ["--call", "identify", "--user-id", "user_id"]
+    target_options = ["--endpoint", url, "--audit", str(record_directory())]
+    sys.argv = ["cio-frames", "send", path, *plan_options, *target_options]
     with redirect_stdout(sys.stderr):
         try:
             run_module("cio_frames.cli", run_name="__main__")
-        except SystemExit as ended:
-            if ended.code:
+        except SystemExit as exit_:
+            if exit_.code:
                 raise

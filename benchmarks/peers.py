@@ -1,7 +1,7 @@
-"""What others offer for the same work, in an environment of their own: nothing of this package is imported.
+"""Other libraries doing the same work, in an environment of their own without this package.
 
 `benchmarks.aims` runs it as a script with the interpreter of that environment. Each peer loads its
-libraries and its table first; what it says is what the work itself took, and the peak of the process.
+libraries and its table first, then prints the time of the work itself and the peak memory of the process.
 """
 
 import json
@@ -18,10 +18,10 @@ import polars as pl
 CURRENCIES = ["EUR", "USD", "GBP"]
 FILLED = ["event", "user_id", "occurred_at"]
 USER = r"^user-\d+$"
-Act = Callable[[], object]
+Action = Callable[[], object]
 
 
-def pandera(path: str) -> Act:
+def pandera(path: str) -> Action:
     """Validate events with pandera."""
     import pandera.polars as pa
 
@@ -38,32 +38,32 @@ def pandera(path: str) -> Act:
     return lambda: schema.validate(pl.read_parquet(path), lazy=True)
 
 
-def pointblank(path: str) -> Act:
-    """Validate events with pointblank, and make its report."""
+def pointblank(path: str) -> Action:
+    """Validate events with pointblank and make its report."""
     import pointblank as pb
 
     def act() -> None:
-        asked = pb.Validate(pl.read_parquet(path)).col_vals_not_null(FILLED)
-        asked = asked.col_vals_regex("user_id", USER).rows_distinct(["order_id"])
-        asked = asked.col_vals_ge("amount", 0).col_vals_in_set("currency", CURRENCIES)
-        done = asked.interrogate()
-        assert done.all_passed()
-        done.get_tabular_report()
+        rules = pb.Validate(pl.read_parquet(path)).col_vals_not_null(FILLED)
+        rules = rules.col_vals_regex("user_id", USER).rows_distinct(["order_id"])
+        rules = rules.col_vals_ge("amount", 0).col_vals_in_set("currency", CURRENCIES)
+        result = rules.interrogate()
+        assert result.all_passed()
+        result.get_tabular_report()
 
     return act
 
 
-def great_expectations(path: str) -> Act:
+def great_expectations(path: str) -> Action:
     """Validate events with great_expectations."""
     import great_expectations as gx
 
-    expected = gx.expectations
+    expectations = gx.expectations
     rules = [
-        *(expected.ExpectColumnValuesToNotBeNull(column=name) for name in FILLED),
-        expected.ExpectColumnValuesToMatchRegex(column="user_id", regex=USER),
-        expected.ExpectColumnValuesToBeUnique(column="order_id"),
-        expected.ExpectColumnValuesToBeBetween(column="amount", min_value=0),
-        expected.ExpectColumnValuesToBeInSet(column="currency", value_set=CURRENCIES),
+        *(expectations.ExpectColumnValuesToNotBeNull(column=name) for name in FILLED),
+        expectations.ExpectColumnValuesToMatchRegex(column="user_id", regex=USER),
+        expectations.ExpectColumnValuesToBeUnique(column="order_id"),
+        expectations.ExpectColumnValuesToBeBetween(column="amount", min_value=0),
+        expectations.ExpectColumnValuesToBeInSet(column="currency", value_set=CURRENCIES),
     ]
     suite = gx.ExpectationSuite(name="rules", expectations=rules)
     source = gx.get_context(mode="ephemeral").data_sources.pandas_default
@@ -74,7 +74,7 @@ def great_expectations(path: str) -> Act:
     return act
 
 
-def splink(path: str) -> Act:
+def splink(path: str) -> Action:
     """Find components with splink and DuckDB."""
     from splink import DuckDBAPI
     from splink.clustering import cluster_pairwise_predictions_at_threshold
@@ -87,7 +87,7 @@ def splink(path: str) -> Act:
     ).as_pandas_dataframe()
 
 
-def recordlinkage(path: str) -> Act:
+def recordlinkage(path: str) -> Action:
     """Find components with recordlinkage and networkx."""
     from recordlinkage import ConnectedComponents
 
@@ -95,13 +95,13 @@ def recordlinkage(path: str) -> Act:
     return lambda: ConnectedComponents().compute(pd.MultiIndex.from_frame(pairs))
 
 
-def json_dumps(path: str) -> Act:
+def json_dumps(path: str) -> Action:
     """Write each object with the standard library."""
     values = [json.loads(line) for line in Path(path).read_text().splitlines()]
     return lambda: deque(map(json.dumps, values), maxlen=0)
 
 
-def orjson(path: str) -> Act:
+def orjson(path: str) -> Action:
     """Write each object with orjson."""
     from orjson import dumps
 
@@ -121,16 +121,16 @@ PEERS = {
 
 
 def main(name: str, path: str) -> None:
-    """Do the work of one peer and print what it took."""
-    act = PEERS[name](path)
-    began, worked = time.perf_counter(), time.process_time()
-    act()
-    found = {
-        "s": time.perf_counter() - began,
-        "cpu_s": time.process_time() - worked,
+    """Do the work of one peer and print its figures."""
+    action = PEERS[name](path)
+    start, cpu_start = time.perf_counter(), time.process_time()
+    action()
+    figures = {
+        "s": time.perf_counter() - start,
+        "cpu_s": time.process_time() - cpu_start,
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
-    print(json.dumps(found))
+    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

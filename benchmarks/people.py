@@ -1,9 +1,9 @@
-"""Read people, preview a table against them, reconcile and plan an undo: seconds, and peak memory.
+"""Read people, preview a table against them, reconcile and plan an undo: time and peak memory.
 
-Run it as `python -m benchmarks.people [people]`. An embedded workspace holds the people in a process
-of its own; another one reads them with an App API key, and previews as many rows, a tenth of them new. A
-third one sends people to a server that keeps nothing, and reconciles the run with an export of them; a
-fourth one sends such rows, and plans the undo.
+Run it as `python -m benchmarks.people [people]`. One process runs an embedded workspace with the
+people; a second one reads them with an App API key and previews as many rows, a tenth of them new; a
+third one sends people to a sink and reconciles the run with an export of them; a fourth one sends
+such rows and plans the undo.
 """
 
 import resource
@@ -22,7 +22,7 @@ PEOPLE = 1_000_000
 
 
 def people(count: int) -> pl.DataFrame:
-    """Return people of whom no two share an identifier."""
+    """Return people without shared identifiers."""
     number = pl.int_range(count, dtype=pl.Int64)
     return pl.select(
         pl.format("user-{}", number).alias("id"),
@@ -32,7 +32,7 @@ def people(count: int) -> pl.DataFrame:
 
 
 def serve(count: int) -> None:
-    """Hold people, say where they are, and wait until nobody reads any more."""
+    """Serve people, print the address and key, and wait until standard input is closed."""
     with cio.sandbox() as workspace:
         workspace.load(people(count).with_columns(attributes=pl.lit('{"plan":"pro","score":7}')))
         print(workspace.url, workspace.app_api_key, flush=True)
@@ -40,44 +40,46 @@ def serve(count: int) -> None:
 
 
 def read(count: int, *, url: str, key: str) -> None:
-    """Read people, preview rows against them, and print what it took."""
-    began = time.perf_counter()
+    """Read people, preview rows against them, and print time and memory."""
+    start = time.perf_counter()
     client = cio.connect(endpoint=url, app_api_key=key, environ={})
     known = client.people(attributes=["plan", "score"], progress=False)
-    exported, read_mb = time.perf_counter() - began, peak()
+    export_s, read_mb = time.perf_counter() - start, peak()
     assert known.height == count
     del known
     rows = people(count + count // 10).tail(count)
     plan = cio.frame(rows).identify(user_id="id")
-    began = time.perf_counter()
-    found = plan.identity(known=client, progress=False)
-    previewed = time.perf_counter() - began
-    assert found.summary["creates"] == count // 10
+    start = time.perf_counter()
+    preview = plan.identity(known=client, progress=False)
+    preview_s = time.perf_counter() - start
+    assert preview.summary["creates"] == count // 10
     print("| people | export s | its peak MB | export and preview s | peak MB |")
     print("|---|---|---|---|---|")
-    print(f"| {count:,} | {exported:.1f} | {read_mb:,.0f} | {previewed:.1f} | {peak():,.0f} |")
+    print(f"| {count:,} | {export_s:.1f} | {read_mb:,.0f} | {preview_s:.1f} | {peak():,.0f} |")
 
 
 def reconcile(count: int) -> None:
-    """Send people, compare them with an export of which every thousandth differs, and print what it took."""
+    """Send people, reconcile with an export where every thousandth differs, and print time and memory."""
     rows = people(count).with_columns(
         score=pl.int_range(count) % 7, is_vip=pl.int_range(count) % 2 == 0
     )
     plan = cio.frame(rows).identify(user_id="id")
     export = rows.select(pl.all().cast(pl.String), cio_id=pl.format("k{}", pl.int_range(count)))
-    is_other = pl.int_range(count) % 1_000 == 0
-    held = export.with_columns(score=pl.when(is_other).then(pl.lit("9")).otherwise("score"))
+    is_changed = pl.int_range(count) % 1_000 == 0
+    workspace_people = export.with_columns(
+        score=pl.when(is_changed).then(pl.lit("9")).otherwise("score")
+    )
     with sink() as url, TemporaryDirectory() as folder:
         client = cio.connect(endpoint=url, write_key="k", environ={})
         run = plan.send(client, audit=folder, progress=False)
         for before in (None, export.select("id", "email", "cio_id", "city")):
-            began, used = time.perf_counter(), time.process_time()
-            found = run.reconcile(held, before=before, progress=False)
-            took, used = time.perf_counter() - began, time.process_time() - used
-            assert found.differences.height == -(-count // 1_000)
+            start, cpu_start = time.perf_counter(), time.process_time()
+            result = run.reconcile(workspace_people, before=before, progress=False)
+            wall_s, cpu_s = time.perf_counter() - start, time.process_time() - cpu_start
+            assert result.differences.height == -(-count // 1_000)
             what = "reconcile" if before is None else "reconcile with people before"
             print(
-                f"| {what} | {count:,} | {took:.1f} s | {used:.1f} s of processor | {peak():,.0f} MB |"
+                f"| {what} | {count:,} | {wall_s:.1f} s | {cpu_s:.1f} s of processor | {peak():,.0f} MB |"
             )
 
 
@@ -92,23 +94,23 @@ def undo(count: int) -> None:
             .send(workspace.client(), audit=folder, progress=False)
         )
         sent_mb = peak()
-        began = time.perf_counter()
-        found = run.undo(before)
-        took = time.perf_counter() - began
-    assert found.summary["people_deleted"] == count // 10
-    assert found.summary["attributes_restored"] == count - count // 10
+        start = time.perf_counter()
+        undo_plan = run.undo(before)
+        wall_s = time.perf_counter() - start
+    assert undo_plan.summary["people_deleted"] == count // 10
+    assert undo_plan.summary["attributes_restored"] == count - count // 10
     print("| people | undo-plan s | peak MB before | peak MB |")
     print("|---|---|---|---|")
-    print(f"| {count:,} | {took:.1f} | {sent_mb:,.0f} | {peak():,.0f} |")
+    print(f"| {count:,} | {wall_s:.1f} | {sent_mb:,.0f} | {peak():,.0f} |")
 
 
 def peak() -> float:
-    """Return the most memory that this process has had, in MB."""
+    """Return the peak memory of this process in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def main(count: int) -> None:
-    """Hold and read people in two processes."""
+    """Run each part in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.people", str(count)]
     with subprocess.Popen(
         [*command, "serve"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""The least a server can do: read a request, answer 200, count. Run as a process of its own."""
+"""A minimal server: read a request, answer 200, count. Runs in its own process."""
 
 import argparse
 import asyncio
@@ -10,7 +10,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 
 
 @dataclass
 class Totals:
-    """What arrived."""
+    """Counts of what arrived."""
 
     requests: int = 0
     bytes: int = 0
@@ -19,13 +19,13 @@ class Totals:
 
 @dataclass
 class Sink(asyncio.Protocol):
-    """Reads requests off one connection."""
+    """Reads the requests of one connection."""
 
     totals: Totals
     latency_s: float
     _transport: asyncio.Transport | None = None
     _head: bytearray = field(default_factory=bytearray)
-    _left: int = 0
+    _remaining: int = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the connection."""
@@ -35,11 +35,11 @@ class Sink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Count down the body, or read the head of the next request."""
         while data:
-            if self._left:
-                taken = min(self._left, len(data))
-                self._left -= taken
-                data = data[taken:]
-                if not self._left:
+            if self._remaining:
+                count = min(self._remaining, len(data))
+                self._remaining -= count
+                data = data[count:]
+                if not self._remaining:
                     self._answer(ANSWER)
                 continue
             data = self._read_head(data)
@@ -52,15 +52,15 @@ class Sink(asyncio.Protocol):
         head, rest = bytes(self._head[:end]).lower(), bytes(self._head[end + 4 :])
         self._head.clear()
         if head.startswith(b"get /totals"):
-            told = json.dumps(vars(self.totals)).encode()
-            self._answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
+            body = json.dumps(vars(self.totals)).encode()
+            self._answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
             return rest
         fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
-        self._left = int(fields.get(b"content-length", b"0"))
+        self._remaining = int(fields.get(b"content-length", b"0"))
         self.totals.requests += 1
-        self.totals.bytes += self._left
+        self.totals.bytes += self._remaining
         self.totals.gzip += fields.get(b"content-encoding") == b"gzip"
-        if not self._left:
+        if not self._remaining:
             self._answer(ANSWER)
         return rest
 

@@ -1,7 +1,7 @@
-"""Where the time goes: processor seconds of each stage, beside the least that its work can cost.
+"""Processor seconds of each stage of sending, beside the minimum for its work.
 
 The stages run one after the other in one process, so that each second belongs to one of them. In a
-real run they overlap on the cores there are.
+real run they overlap on several cores.
 """
 
 import argparse
@@ -41,13 +41,13 @@ AT_ONCE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """What one stage took.
+    """The time of one stage.
 
     Attributes:
         name: The stage.
         ours: Processor seconds per million rows.
-        alone: The same for the least that does this work; None where there is no such thing.
-        least: What that is.
+        alone: The same for the minimum that does this work; None if there is no such minimum.
+        least: What the minimum is.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Stage:
     least: str = ""
 
 
-class Watch:
+class Stopwatch:
     """Adds up processor seconds by name."""
 
     def __init__(self) -> None:
@@ -64,10 +64,10 @@ class Watch:
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
-        """Add what happens inside to `name`."""
-        began = time.process_time()
+        """Add the time of the block to `name`."""
+        start = time.process_time()
         yield
-        self.spent[name] = self.spent.get(name, 0.0) + time.process_time() - began
+        self.spent[name] = self.spent.get(name, 0.0) + time.process_time() - start
 
 
 def started(code: str) -> float:
@@ -76,12 +76,12 @@ def started(code: str) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def planned(plan: cio.Plan, watch: Watch) -> None:
-    """Do what comes before a request, chunk by chunk."""
+def prepare_rows(plan: cio.Plan, watch: Stopwatch) -> None:
+    """Do the work before a request, chunk by chunk."""
     with watch("before sending"):
         assert not plan.refusals()
     tests = compile_checks(plan.pipeline.applied, scope=plan.pipeline.scope())
-    with watch("read"):  # at once: what is read map_ahead would count for other stages
+    with watch("read"):  # all at once: reading ahead would count for other stages
         chunks = list(plan.pipeline.table.chunks(CHUNK_ROWS))
     for chunk in chunks:
         prepared = plan.pipeline.mapping.prepare(chunk)
@@ -100,41 +100,43 @@ def planned(plan: cio.Plan, watch: Watch) -> None:
             )  # fmt: skip
 
 
-def packed(segments: Sequence[Segment], watch: Watch) -> list[bytes]:
-    """Make the bodies of all requests, and compress them."""
-    found = []
+def pack_bodies(segments: Sequence[Segment], watch: Stopwatch) -> list[bytes]:
+    """Make and compress the bodies of all requests."""
+    bodies = []
     for batch in (batch for segment in segments for batch in segment.batches):
         with watch("bodies"):
             body = batch.body()
         with watch("gzip"):
-            found.append(igzip.compress(body, 1, mtime=0))
+            bodies.append(igzip.compress(body, 1, mtime=0))
         with watch("alone: zlib"):
             zlib.compress(body, 1)
-    return found
+    return bodies
 
 
-def recorded(segments: Sequence[Segment], watch: Watch) -> float:
-    """Keep the record of segments that are delivered; return its bytes per row."""
+def write_record(segments: Sequence[Segment], watch: Stopwatch) -> float:
+    """Write the record of delivered segments; return its bytes per row."""
     now, rows = datetime.now(UTC), sum(segment.rows.height for segment in segments)
     info = RunInfo(
         run_id="run", created=now, region="us", endpoint="sink", strict=True,
         rows=rows, plans=(("track", rows),),
     )  # fmt: skip
     with TemporaryDirectory() as folder:
-        with watch("record"), AuditWriter.start(Path(folder), info, key="0" * 64) as recorder:
+        with watch("record"), AuditWriter.start(Path(folder), info, key="0" * 64) as writer:
             for segment in segments:
-                recorder(SegmentPlanned(segment=segment))
+                writer(SegmentPlanned(segment=segment))
                 for start in range(0, len(segment.batches), AT_ONCE):
-                    together = segment.batches[start : start + AT_ONCE]
-                    recorder.record([BatchAttempted(batch=b, attempt=1, at=now) for b in together])
-                    for batch in together:
-                        recorder(delivered(batch, now))
-            recorder(RunFinished(at=now))
-        kept = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
+                    group = segment.batches[start : start + AT_ONCE]
+                    writer.record(
+                        [BatchAttempted(batch=batch, attempt=1, at=now) for batch in group]
+                    )
+                    for batch in group:
+                        writer(delivered(batch, now))
+            writer(RunFinished(at=now))
+        size = sum(path.stat().st_size for path in Path(folder).rglob("*.parquet"))
     with watch("alone: Parquet"):
         for segment in segments:
             segment.rows.write_parquet(BytesIO(), compression="zstd", compression_level=1)
-    return kept / rows
+    return size / rows
 
 
 def delivered(batch: Batch, now: datetime) -> BatchFinished[Batch]:
@@ -145,7 +147,7 @@ def delivered(batch: Batch, now: datetime) -> BatchFinished[Batch]:
     )  # fmt: skip
 
 
-def posted(bodies: Sequence[bytes], watch: Watch) -> None:
+def post_bodies(bodies: Sequence[bytes], watch: Stopwatch) -> None:
     """Post the same bytes with this package's transport, and with httpx alone."""
     import httpx
 
@@ -153,7 +155,7 @@ def posted(bodies: Sequence[bytes], watch: Watch) -> None:
         client = cio.connect(endpoint=url, write_key="benchmark", gzip=False)
         async with client.session() as transport:
             with watch("post"):
-                await together(
+                await run_concurrently(
                     [
                         Request(api="pipelines", path="/v1/batch", body=body, plain=True)
                         for body in bodies
@@ -164,39 +166,39 @@ def posted(bodies: Sequence[bytes], watch: Watch) -> None:
     async def alone(url: str) -> None:
         async with httpx.AsyncClient(base_url=url, auth=("benchmark", "")) as client:
             with watch("alone: httpx"):
-                await together(bodies, lambda body: client.post("/v1/batch", content=body))
+                await run_concurrently(bodies, lambda body: client.post("/v1/batch", content=body))
 
     with sink() as url:
         asyncio.run(ours(url))
         asyncio.run(alone(url))
 
 
-async def together(items: Sequence[Any], work: Callable[[Any], Any]) -> None:
-    """Work on all items, some at once."""
-    waiting = iter(items)
+async def run_concurrently(items: Sequence[Any], work: Callable[[Any], Any]) -> None:
+    """Work on all items, several at a time."""
+    queue = iter(items)
 
-    async def take() -> None:
-        for item in waiting:
+    async def worker() -> None:
+        for item in queue:
             await work(item)
 
-    await asyncio.gather(*[take() for _ in range(AT_ONCE)])
+    await asyncio.gather(*[worker() for _ in range(AT_ONCE)])
 
 
 def measured(rows: int, *, folder: Path) -> tuple[list[Stage], float]:
-    """Return the stages of sending so many events, and the bytes of record per row."""
-    path, watch = events_file(folder, rows), Watch()
+    """Return the stages of sending events, and the bytes of the record per row."""
+    path, watch = events_file(folder, rows), Stopwatch()
     plan = cio.frame(cio.scan(path)).track(
         event="event", user_id="user_id", timestamp="occurred_at"
     )
-    planned(plan, watch)
+    prepare_rows(plan, watch)
     segments = list(plan.pipeline.segments(RowSelection()))
-    bodies = packed(segments, watch)
-    kept = recorded(segments, watch)
-    posted(bodies, watch)
+    bodies = pack_bodies(segments, watch)
+    record_bytes = write_record(segments, watch)
+    post_bodies(bodies, watch)
     per = {name: spent / rows * 1e6 for name, spent in watch.spent.items()}
     return [
         Stage(name="start", ours=started("import cio_frames"), alone=started("import polars"), least="import polars"),
-        Stage(name="before sending: read, fingerprint, what forbids sending", ours=per["before sending"]),
+        Stage(name="before sending: read, fingerprint, blocking checks", ours=per["before sending"]),
         Stage(name="read again", ours=per["read"]),
         Stage(name="checks of each row", ours=per["checks"]),
         Stage(name="encode: JSON, hash, ids", ours=per["encode"],
@@ -205,17 +207,17 @@ def measured(rows: int, *, folder: Path) -> tuple[list[Stage], float]:
         Stage(name="gzip", ours=per["gzip"], alone=per["alone: zlib"], least="zlib, level 1"),
         Stage(name="record", ours=per["record"], alone=per["alone: Parquet"], least="polars writing the rows as Parquet"),
         Stage(name="post", ours=per["post"], alone=per["alone: httpx"], least="httpx with the same bytes"),
-    ], kept  # fmt: skip
+    ], record_bytes  # fmt: skip
 
 
 def table(stages: Sequence[Stage]) -> pl.DataFrame:
     """Return the stages as a table, with the share of each."""
-    whole = sum(stage.ours for stage in stages)
+    total = sum(stage.ours for stage in stages)
     return pl.DataFrame(
         {
             "stage": [stage.name for stage in stages],
             "cpu s per million": [round(stage.ours, 2) for stage in stages],
-            "share": [f"{stage.ours / whole:.0%}" for stage in stages],
+            "share": [f"{stage.ours / total:.0%}" for stage in stages],
             "least": [stage.least for stage in stages],
             "its cpu s": [stage.alone and round(stage.alone, 2) for stage in stages],
             "distance": [
@@ -226,22 +228,22 @@ def table(stages: Sequence[Stage]) -> pl.DataFrame:
 
 
 def main(rows: int, *, folder: Path) -> tuple[str, float]:
-    """Return the stages as a table in Markdown, and the microseconds of the record of a message."""
-    stages, kept = measured(rows, folder=folder)
+    """Return the stages as Markdown, and the microseconds of the record of a message."""
+    stages, record_bytes = measured(rows, folder=folder)
     record = next(stage for stage in stages if stage.name == "record")
     text = markdown(table(stages))
-    whole = sum(stage.ours for stage in stages)
-    told = (
-        f"{text}\n\nAll stages: {whole:.2f} cpu s per million messages. "
-        f"The record: {record.ours:.2f} us and {kept:.1f} B per message."
+    total = sum(stage.ours for stage in stages)
+    report = (
+        f"{text}\n\nAll stages: {total:.2f} cpu s per million messages. "
+        f"The record: {record.ours:.2f} us and {record_bytes:.1f} B per message."
     )
-    return told, record.ours
+    return report, record.ours
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, default=Path("build") / "benchmarks")
-    asked = parser.parse_args()
-    asked.folder.mkdir(parents=True, exist_ok=True)
-    print(main(asked.rows, folder=asked.folder)[0])
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    print(main(arguments.rows, folder=arguments.folder)[0])

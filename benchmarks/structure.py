@@ -1,4 +1,4 @@
-"""How large the package is, how its modules hang together, and how often each step reads the table.
+"""The size of the package, the imports of its modules, and how often each step reads the table.
 
 `python -m benchmarks.structure` prints one table; the history of these figures is in benchmarks/history.md.
 """
@@ -24,15 +24,15 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "cio_frames"
 ROWS = 100_000
 STARTS = 9
-EMPTY = (ast.Import, ast.ImportFrom)
+IMPORTS = (ast.Import, ast.ImportFrom)
 
 
 def code_lines(tree: ast.Module, text: str) -> set[int]:
-    """Return the lines that hold code: no blank line, comment, import or docstring."""
+    """Return the lines of code, without blank lines, comments, imports and docstrings."""
     lines = {number for number, line in enumerate(text.splitlines(), 1) if line.strip()}
     comments = {n for n, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith("#")}
-    left_out = [*_docstrings(tree), *(node for node in ast.walk(tree) if isinstance(node, EMPTY))]
-    for node in left_out:
+    excluded = [*_docstrings(tree), *(node for node in ast.walk(tree) if isinstance(node, IMPORTS))]
+    for node in excluded:
         lines -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
     return lines - comments
 
@@ -40,9 +40,10 @@ def code_lines(tree: ast.Module, text: str) -> set[int]:
 def functions(tree: ast.Module, lines: set[int]) -> list[int]:
     """Return how many lines of code each function has."""
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [node for node in ast.walk(tree) if isinstance(node, kinds)]
     return [
-        len(lines & set(range(node.lineno, (node.end_lineno or node.lineno) + 1))) for node in found
+        len(lines & set(range(node.lineno, (node.end_lineno or node.lineno) + 1)))
+        for node in ast.walk(tree)
+        if isinstance(node, kinds)
     ]
 
 
@@ -52,20 +53,22 @@ def size() -> dict[str, float]:
     texts = [path.read_text() for path in paths]
     trees = [ast.parse(text) for text in texts]
     lines = [code_lines(tree, text) for tree, text in zip(trees, texts, strict=True)]
-    each = [count for tree, of in zip(trees, lines, strict=True) for count in functions(tree, of)]
+    sizes = [
+        count for tree, code in zip(trees, lines, strict=True) for count in functions(tree, code)
+    ]
     return {
         "files": len(paths),
         "lines": sum(text.count("\n") for text in texts),
         "lines of code": sum(map(len, lines)),
-        "functions": len(each),
-        "median function": median(each),
-        "longest function": max(each),
-        "functions over 60 lines": sum(count > 60 for count in each),
+        "functions": len(sizes),
+        "median function": median(sizes),
+        "longest function": max(sizes),
+        "functions over 60 lines": sum(count > 60 for count in sizes),
     }
 
 
 def imports() -> dict[str, float]:
-    """Measure circles among the modules, layers, and how many inner modules the tests import."""
+    """Count import cycles, layers, and the internal modules that the tests import."""
     graph = grimp.build_graph("cio_frames", cache_dir=None)
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     public = {"cio_frames", "cio_frames.errors"}
@@ -83,20 +86,20 @@ def imports() -> dict[str, float]:
 
 
 def circles(graph: grimp.ImportGraph) -> list[list[str]]:
-    """Return the groups of modules in which each imports every other, directly or through others."""
+    """Return the groups of modules that import each other, directly or through others."""
     modules = sorted(graph.modules)
-    number = {module: place for place, module in enumerate(modules)}
-    arrows = rustworkx.PyDiGraph[str, None]()
-    arrows.add_nodes_from(modules)
-    arrows.add_edges_from_no_data(
+    number = {module: index for index, module in enumerate(modules)}
+    edges = rustworkx.PyDiGraph[str, None]()
+    edges.add_nodes_from(modules)
+    edges.add_edges_from_no_data(
         [
             (number[module], number[other])
             for module in modules
             for other in graph.find_modules_directly_imported_by(module)
         ]
     )
-    found = rustworkx.strongly_connected_components(arrows)
-    return [[modules[place] for place in group] for group in found if len(group) > 1]
+    groups = rustworkx.strongly_connected_components(edges)
+    return [[modules[index] for index in group] for group in groups if len(group) > 1]
 
 
 def passes(folder: Path) -> dict[str, float]:
@@ -134,7 +137,7 @@ def passes(folder: Path) -> dict[str, float]:
 
 
 def start() -> dict[str, float]:
-    """Measure what importing the package costs beside polars, as medians of fresh interpreters."""
+    """Measure the import of the package beside that of polars, as medians of new interpreters."""
     return {
         "import of polars, s": _started("import polars"),
         "import of polars and cio_frames, s": _started("import polars, cio_frames"),
@@ -168,14 +171,14 @@ def _imported(tree: ast.Module, modules: set[str]) -> Iterator[str]:
 
 
 def _started(code: str) -> float:
-    """Return the median seconds of a fresh interpreter that runs the code."""
+    """Return the median seconds of a new interpreter that runs the code."""
     environ = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
-    took = []
+    seconds = []
     for _ in range(STARTS):
         before = perf_counter()
         subprocess.run([sys.executable, "-c", code], check=True, env=environ)
-        took.append(perf_counter() - before)
-    return round(median(took), 3)
+        seconds.append(perf_counter() - before)
+    return round(median(seconds), 3)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What sending asks for besides checks: this package's own steps, in a straight line.
+"""Sending without checks: the steps of this package without controls around them.
 
-No peer, but a limit. The table is read once to tell it from another one, and a second time for its
-messages, which are those that this package sends; each segment's plan is on disk before anything of
-it leaves, and its part of the record after. But no row is checked, no attempt is recorded, a refused
-request ends it all, and nothing is shown, retried or stopped.
+This is a limit, not an alternative. The table is read once for its fingerprint and once for its
+messages, which are those that this package sends; the plan of each segment is on disk before its
+requests leave, and its part of the record afterwards. But no row is checked, no attempt is recorded,
+a rejected request ends the run, and there is no display, retry or stop.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 import polars as pl
 
 import cio_frames as cio
-from benchmarks.ours import kept
+from benchmarks.ours import record_directory
 from cio_frames.audit.file_system import LocalFileSystem, write_atomic
 from cio_frames.audit.journal import Entry, Place
 from cio_frames.audit.parquet import digest, encode
@@ -42,46 +42,46 @@ def unchecked(path: str, url: str) -> None:
         event="event", user_id="user_id", timestamp="occurred_at"
     )
     table = plan.pipeline.table
-    seen = Fingerprint(table.schema())
-    for _ in map_ahead(seen.add, table.chunks(rows_at_once(table)), at_once=AT_ONCE):
+    fingerprint = Fingerprint(table.schema())
+    for _ in map_ahead(fingerprint.add, table.chunks(rows_at_once(table)), at_once=AT_ONCE):
         pass
-    asyncio.run(sent(plan, url=url, folder=kept()))
+    asyncio.run(send_segments(plan, url=url, folder=record_directory()))
 
 
-async def sent(plan: cio.Plan, *, url: str, folder: Path) -> None:
-    """Post all segments; one is planned and a few are open at a time."""
+async def send_segments(plan: cio.Plan, *, url: str, folder: Path) -> None:
+    """Post all segments; one is planned and two are open at a time."""
     import httpx2
     from isal import igzip
 
-    gate, headers = asyncio.Semaphore(REQUESTS), {"Content-Encoding": "gzip"}
+    semaphore, headers = asyncio.Semaphore(REQUESTS), {"Content-Encoding": "gzip"}
     options: dict[str, Any] = {"base_url": url, "auth": ("benchmark", ""), "timeout": 30}
-    segments = planned(plan, folder)
-    with ThreadPool(1) as planners, ThreadPool(OPEN_SEGMENTS) as keepers:
+    segments = planned_segments(plan, folder)
+    with ThreadPool(1) as planner_pool, ThreadPool(OPEN_SEGMENTS) as writer_pool:
         async with httpx2.AsyncClient(**options) as client:
 
             async def post(batch: Batch) -> None:
-                async with gate:
+                async with semaphore:
                     body = igzip.compress(batch.body(), 1, mtime=0)
                     answer = await client.post("/v1/batch", content=body, headers=headers)
                     answer.raise_for_status()
 
-            async def deliver(made: Planned) -> None:
-                await asyncio.gather(*map(post, made[0].batches))
-                await asyncio.wrap_future(keepers.start(record, *made, folder=folder))
+            async def deliver(planned: Planned) -> None:
+                await asyncio.gather(*map(post, planned[0].batches))
+                await asyncio.wrap_future(writer_pool.start(record, *planned, folder=folder))
 
-            under_way: set[asyncio.Task[None]] = set()
-            while made := await asyncio.wrap_future(planners.start(next, segments, None)):
-                under_way.add(asyncio.create_task(deliver(made)))
-                if len(under_way) == OPEN_SEGMENTS:
-                    done, under_way = await asyncio.wait(
-                        under_way, return_when=asyncio.FIRST_COMPLETED
+            open_segments: set[asyncio.Task[None]] = set()
+            while planned := await asyncio.wrap_future(planner_pool.start(next, segments, None)):
+                open_segments.add(asyncio.create_task(deliver(planned)))
+                if len(open_segments) == OPEN_SEGMENTS:
+                    done, open_segments = await asyncio.wait(
+                        open_segments, return_when=asyncio.FIRST_COMPLETED
                     )
                     await asyncio.gather(*done)
-            await asyncio.gather(*under_way)
+            await asyncio.gather(*open_segments)
 
 
-def planned(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
-    """Yield segments whose plan is on disk, with that plan."""
+def planned_segments(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
+    """Write the plan of each segment to disk and yield both."""
     pipeline = plan.pipeline
     encoding = replace(pipeline.encoding(), checks=(), tests=())
     for segment in segments(
@@ -98,7 +98,7 @@ def planned(plan: cio.Plan, folder: Path) -> Iterator[Planned]:
 
 
 def record(segment: Segment, rows: pl.DataFrame, *, folder: Path) -> None:
-    """Put the record of a delivered segment on disk."""
+    """Write the record of a delivered segment to disk."""
     at = datetime.now(UTC)
     entries: list[Entry] = []
     for batch in segment.batches:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from benchmarks.inputs import SEED, events, written
+from benchmarks.inputs import SEED, events, write_once
 
 
 def people(rows: int) -> pl.DataFrame:
@@ -37,7 +37,7 @@ def people(rows: int) -> pl.DataFrame:
 def wide(rows: int) -> pl.DataFrame:
     """Return events with 60 further number columns."""
     random = np.random.default_rng(SEED)
-    numbers = {f"metric_{place:02d}": random.random(rows).round(4) for place in range(60)}
+    numbers = {f"metric_{index:02d}": random.random(rows).round(4) for index in range(60)}
     return events(rows).hstack(pl.DataFrame(numbers))
 
 
@@ -53,10 +53,10 @@ def sparse(rows: int) -> pl.DataFrame:
     """Return events with 30 further text columns, nine tenths of them empty."""
     random = np.random.default_rng(SEED)
     columns = {}
-    for place in range(30):
+    for index in range(30):
         filled = pl.Series(random.random(rows) < 0.1)
-        columns[f"note_{place:02d}"] = pl.select(
-            pl.when(filled).then(pl.lit(f"note {place}"))
+        columns[f"note_{index:02d}"] = pl.select(
+            pl.when(filled).then(pl.lit(f"note {index}"))
         ).to_series()
     return events(rows).hstack(pl.DataFrame(columns))
 
@@ -72,7 +72,7 @@ def flat(rows: int) -> pl.DataFrame:
 
 
 def warning(rows: int) -> pl.DataFrame:
-    """Return events that all have a text that was decoded wrongly."""
+    """Return events with a text in the wrong encoding."""
     return events(rows).with_columns(pl.col("currency") + " fÃ¼r")
 
 
@@ -87,9 +87,9 @@ class Variant:
     """A shape of table.
 
     Attributes:
-        make: Makes so many rows of it.
+        make: Makes the given number of rows.
         is_large: Whether it is measured with the largest tables too.
-        suffix: What kind of file it is in.
+        suffix: The suffix of its file.
     """
 
     make: Callable[[int], pl.DataFrame]
@@ -107,22 +107,22 @@ VARIANTS = {
 
 
 UNSENT = {"warning": Variant(make=warning), "rejected": Variant(make=rejected)}
-"""Tables that are only looked at before a send."""
+"""Tables that are reported and not sent."""
 
 
 def variant_file(folder: Path, name: str, rows: int) -> Path:
-    """Return a file of one variant, written unless it is there."""
+    """Return a file of one variant; write it if it does not exist."""
     path = folder / f"{name}-{rows}{(VARIANTS | UNSENT)[name].suffix}"
-    return written("benchmarks.variants", name, str(rows), path=path)
+    return write_once("benchmarks.variants", name, str(rows), path=path)
 
 
 def main(name: str, rows: int, path: Path) -> None:
     """Write the file of one variant."""
-    made = (VARIANTS | UNSENT)[name].make(rows)
+    table = (VARIANTS | UNSENT)[name].make(rows)
     if path.suffix == ".csv":
-        made.write_csv(path)
+        table.write_csv(path)
     else:
-        made.write_parquet(path, row_group_size=100_000)
+        table.write_parquet(path, row_group_size=100_000)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How much faster sending would be if a stage cost nothing: how far work on that stage can lead.
+"""How much faster sending would be if a stage cost nothing, which limits the gain of optimising it.
 
-`python -m benchmarks.without` sends the same file with everything, with messages, hashes and ids that
-lie ready in a file (an encoder that costs nothing), with a single check, and with both.
+`python -m benchmarks.without_stages` sends the same file with everything, with messages, hashes and ids
+from a file (an encoder that costs nothing), with a single check, and with both.
 """
 
 import sys
@@ -18,7 +18,7 @@ import pyarrow as pa
 import cio_frames as cio
 from benchmarks.inputs import events_file
 from benchmarks.measure import Measured, measure, sink
-from benchmarks.ours import kept
+from benchmarks.ours import record_directory
 from cio_frames.frames import ROW
 from cio_frames.plan import chunks
 
@@ -35,7 +35,7 @@ def plan_of(path: str, *, checks: cio.Checks | None = None) -> cio.Plan:
 
 
 def write_ready(path: str) -> None:
-    """Write the messages of a file, a file for each chunk, unless they are there."""
+    """Write the messages of a file, one file per chunk, if they do not exist."""
     folder = _folder(path)
     if folder.exists():
         return
@@ -46,16 +46,14 @@ def write_ready(path: str) -> None:
         encoded.messages.rechunk().write_ipc(folder / f"{number}.arrow")
 
 
-def ready(path: str) -> Callable[..., pl.DataFrame]:
-    """Return what stands for the encoder where its messages lie ready: they are mapped, not read."""
+def ready_encoder(path: str) -> Callable[..., pl.DataFrame]:
+    """Return a replacement of the encoder that maps the ready messages into memory."""
 
     def encode(prepared: pl.DataFrame, *_: Any, **__: Any) -> pl.DataFrame:
         number, start = divmod(prepared[ROW][0], chunks.CHUNK_ROWS)
         with pa.memory_map(str(_folder(path) / f"{number}.arrow")) as file:
             messages: Any = pl.from_arrow(pa.ipc.open_file(file).read_all(), rechunk=False)
-        messages = messages.slice(
-            start, prepared.height
-        )  # the first rows are looked at by themselves
+        messages = messages.slice(start, prepared.height)  # the first rows are a chunk of their own
         assert messages["row"].equals(prepared[ROW], check_names=False)
         return pl.DataFrame(messages)
 
@@ -63,25 +61,25 @@ def ready(path: str) -> Callable[..., pl.DataFrame]:
 
 
 def send(name: str, path: str, url: str) -> None:
-    """Send a file of events without what a variant leaves out."""
+    """Send a file of events without the stages that a variant leaves out."""
     if name.startswith("ready messages"):
-        vars(chunks)["encode"] = ready(path)
+        vars(chunks)["encode"] = ready_encoder(path)
     client = cio.connect(endpoint=url, write_key="benchmark", rate=None)
     plan = plan_of(path, checks=CHEAPEST if name.endswith("one check") else None)
-    run = plan.send(client, audit=kept(), progress=False)
+    run = plan.send(client, audit=record_directory(), progress=False)
     assert run.counts["delivered"] == run.counts["rows"], run.counts
 
 
-def compared(path: str) -> pl.DataFrame:
+def compare(path: str) -> pl.DataFrame:
     """Send with each variant in turn and return the medians."""
-    found: dict[str, list[Measured]] = {name: [] for name in VARIANTS}
+    results: dict[str, list[Measured]] = {name: [] for name in VARIANTS}
     with sink() as url:
         for _ in range(TIMES):
-            for name, runs in found.items():
+            for name, runs in results.items():
                 runs.append(
-                    measure(name, path=path, rows=ROWS, url=url, module="benchmarks.without")
+                    measure(name, path=path, rows=ROWS, url=url, module="benchmarks.without_stages")
                 )
-    speeds = {name: median(run.per_s for run in runs) for name, runs in found.items()}
+    speeds = {name: median(run.per_s for run in runs) for name, runs in results.items()}
     return pl.DataFrame(
         {
             "what": list(speeds),
@@ -90,9 +88,10 @@ def compared(path: str) -> pl.DataFrame:
                 f"{speed / speeds['everything']:.2f}" for speed in speeds.values()
             ],
             "cpu s per million": [
-                round(median(run.cpu_s for run in runs) / ROWS * 1e6, 2) for runs in found.values()
+                round(median(run.cpu_s for run in runs) / ROWS * 1e6, 2)
+                for runs in results.values()
             ],
-            "failed": [sum(not run.ok for run in runs) for runs in found.values()],
+            "failed": [sum(not run.ok for run in runs) for runs in results.values()],
         }
     )
 
@@ -106,7 +105,7 @@ def main() -> None:
     with pl.Config(
         tbl_formatting="MARKDOWN", tbl_hide_dataframe_shape=True, tbl_hide_column_data_types=True
     ):
-        print(compared(path))
+        print(compare(path))
 
 
 def _folder(path: str) -> Path:
