@@ -61,14 +61,7 @@ def table(results: Sequence[Measured]) -> pl.DataFrame:
 def targets(
     results: pl.DataFrame, *, sizes: Sequence[int], record_us: float, import_s: float
 ) -> list[Figure]:
-    """Return the aims of sending with the figures of this run, as ratios.
-
-    Args:
-        results: The medians.
-        sizes: The three sizes of the tables, in ascending order.
-        record_us: Microseconds of processor time that the record of a message takes.
-        import_s: Seconds of `import cio_frames` in a new interpreter.
-    """
+    """Return the aims of sending with the figures of this run, as ratios."""
     by_size = {(row["what"], row["rows"]): row for row in results.iter_rows(named=True)}
     few, many, most = sizes
 

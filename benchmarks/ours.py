@@ -18,14 +18,7 @@ def record_directory() -> Path:
 
 
 def main(path: str, url: str, *, gzip: bool, lazy: bool = False) -> None:
-    """Send a file of events, or of people if it has no events.
-
-    Args:
-        path: The file.
-        url: Where it is sent.
-        gzip: Whether bodies are compressed.
-        lazy: Whether it is read through a query of the user.
-    """
+    """Send a file of events, or of people if it has no events."""
     client = cio.connect(endpoint=url, write_key="benchmark", rate=None, gzip=gzip)
     table = pl.scan_parquet(path).filter(pl.col("amount") >= 0) if lazy else cio.scan(path)
     if "event" in table.collect_schema():

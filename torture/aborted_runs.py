@@ -26,13 +26,7 @@ AT_ONCE_S = 0.1
 
 
 def revoked_key(*, seed: int, rows: int, first: int = 12) -> Line:
-    """Revoke the key in mid-run: almost nothing is sent after it, and a resume completes the run (T9).
-
-    Args:
-        seed: Decides the rows.
-        rows: How many rows.
-        first: The first request that is answered 401.
-    """
+    """Revoke the key in mid-run: almost nothing is sent after it, and a resume completes the run (T9)."""
     workload = Workload(
         frame=random_rows(rows, people=rows // 10, seed=seed), batch_bytes=160 * rows // 60
     )
@@ -54,12 +48,7 @@ def revoked_key(*, seed: int, rows: int, first: int = 12) -> Line:
 
 
 def resume_on_full_disk(*, seed: int, rows: int = 400) -> Line:
-    """Let a resume fail on a full disk: the next one, in the same process, completes (T11).
-
-    Args:
-        seed: Decides the rows.
-        rows: How many rows.
-    """
+    """Let a resume fail on a full disk: the next one, in the same process, completes (T11)."""
     workload = Workload(frame=random_rows(rows, people=40, seed=seed), batch_bytes=3_000)
     errors = 0
     with fast_clock(), set_up("T11", "resume without room", seed=seed) as harness:
@@ -84,10 +73,6 @@ def two_audits(*, seed: int, rows: int) -> Line:
     """Send the same rows from two runs at once, each with a record of its own (T10).
 
     Events count once. Without the other's record, each run sets every state, under its own ids.
-
-    Args:
-        seed: Decides the rows and the faults.
-        rows: How many rows.
     """
     frame = random_rows(rows, people=rows // 10, seed=seed, parts=2)
     workload = Workload(frame=frame, batch_bytes=160 * rows // 30, parts=2)
@@ -110,12 +95,7 @@ def two_audits(*, seed: int, rows: int) -> Line:
 
 
 def second_writer(*, seed: int, rows: int = 300) -> Line:
-    """Open the record of a running run: it is locked, and the error comes at once (T10).
-
-    Args:
-        seed: Decides the rows.
-        rows: How many rows.
-    """
+    """Open the record of a running run: it is locked, and the error comes at once (T10)."""
     workload = Workload(frame=random_rows(rows, people=30, seed=seed), batch_bytes=4_000)
     with set_up("T10", "second writer", seed=seed, faults=Faults(late=1.0, hold_s=0.2)) as harness:
         run = workload.plan.send(harness.client(), audit=harness.audit, progress=False, wait=False)
@@ -241,12 +221,7 @@ def failure_points(count: int, *, seed: int, last: int) -> list[int]:
 
 
 def resume_before_planning(*, seed: int, rows: int = 1_000) -> Line:
-    """Let a second run fail before it plans a row: its resume skips what the first delivered (T11).
-
-    Args:
-        seed: Decides the rows.
-        rows: How many rows.
-    """
+    """Let a second run fail before it plans a row: its resume skips what the first delivered (T11)."""
     frame = random_rows(rows, people=rows // 10, seed=seed, parts=4)
     workload = Workload(frame=frame, batch_bytes=6_000, parts=4)
     with fast_clock(), set_up("T11", "resume of nothing planned", seed=seed) as harness:

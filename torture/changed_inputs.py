@@ -25,12 +25,7 @@ NOTICED_SHARE = 0.9
 
 
 def resume_finished(*, seed: int, times: int = 5) -> Line:
-    """Resume a finished run: nothing is sent, and no byte of its files changes (T13).
-
-    Args:
-        seed: Decides the rows.
-        times: How often.
-    """
+    """Resume a finished run: nothing is sent, and no byte of its files changes (T13)."""
     workload = Workload(frame=random_rows(ROWS, people=40, seed=seed), batch_bytes=6_000)
     with fast_clock(), set_up("T13", "resume a finished run", seed=seed, faults="flaky") as harness:
         run = harness.send(workload)
@@ -106,12 +101,7 @@ CHANGES: Mapping[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], Any, int]] =
 
 
 def send_changed(name: str, *, seed: int) -> Line:
-    """Send a delivered table again with a change: only changed values are sent (T13).
-
-    Args:
-        name: A key of `DRIFTS`.
-        seed: Decides the rows.
-    """
+    """Send a delivered table again with a change: only changed values are sent (T13)."""
     change, make_plan, expected = CHANGES[name]
     frame = random_rows(ROWS, people=40, seed=seed)
     workload = Workload(frame=frame, batch_bytes=6_000, calls=(track_plan,))
@@ -136,11 +126,7 @@ def send_changed(name: str, *, seed: int) -> Line:
 
 
 def append_rows(*, seed: int) -> Line:
-    """Send a table with more rows at its end: only those are sent (T13).
-
-    Args:
-        seed: Decides the rows.
-    """
+    """Send a table with more rows at its end: only those are sent (T13)."""
     frame = random_rows(ROWS, people=40, seed=seed)
     first = Workload(frame=frame.head(ROWS // 2), batch_bytes=6_000, calls=(track_plan,))
     longer = Workload(frame=frame, batch_bytes=6_000, calls=(track_plan,))
@@ -160,12 +146,7 @@ def append_rows(*, seed: int) -> Line:
 
 
 def corrupt_record(*, seed: int, cases: int) -> Line:
-    """Damage the record of an unfinished run: reading it raises or gives correct states (T12).
-
-    Args:
-        seed: Decides the rows and the damage.
-        cases: How many bits are changed, one at a time, over all kinds of files.
-    """
+    """Damage the record of an unfinished run: reading it raises or gives correct states (T12)."""
     rng = np.random.default_rng(seed)
     workload = Workload(frame=random_rows(ROWS, people=40, seed=seed), batch_bytes=6_000)
     errors = 0

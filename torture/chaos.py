@@ -38,14 +38,7 @@ BAD_SHARE = 0.01
 
 
 def send_with_faults(name: str, *, seed: int, rows: int, requests: int = 60) -> Line:
-    """Send under faults: everything arrives, in order, and each row is accounted for (T4).
-
-    Args:
-        name: A key of `WEATHERS`.
-        seed: Decides the rows and the faults.
-        rows: How many rows.
-        requests: About how many requests they should make.
-    """
+    """Send under faults: everything arrives, in order, and each row is accounted for (T4)."""
     workload = _workload(rows, seed=seed, requests=requests)
     with fast_clock(), set_up("T4", name, seed=seed, faults=FAULT_PROFILES[name]) as harness:
         run = harness.send(workload)
@@ -58,14 +51,7 @@ def send_with_faults(name: str, *, seed: int, rows: int, requests: int = 60) -> 
 
 
 def throughput(name: str, *, seed: int, rows: int, min_rows_per_s: int) -> Line:
-    """Send full batches in real time, at the rate that the specification requires (T4).
-
-    Args:
-        name: A key of `WEATHERS`.
-        seed: Decides the rows and the faults.
-        rows: How many rows.
-        min_rows_per_s: The rows per second to reach.
-    """
+    """Send full batches in real time, at the rate that the specification requires (T4)."""
     frame = random_rows(rows, people=rows // 10, seed=seed, parts=2)
     workload = Workload(frame=frame, parts=2)
     what = f"{name}, full batches"
@@ -93,12 +79,7 @@ def require_all_faults(lines: Iterable[Line]) -> None:
 
 
 def links_of_earlier_plans(*, seed: int, rows: int = 2_000) -> Line:
-    """Link devices to people in the first plan only: later plans keep the order (T4).
-
-    Args:
-        seed: Decides the rows and the faults.
-        rows: How many rows.
-    """
+    """Link devices to people in the first plan only: later plans keep the order (T4)."""
     frame = random_rows(rows, people=rows // 10, seed=seed)
     workload = Workload(frame=frame, batch_bytes=3_000, parts=PARTS, calls=(identify_plan,))
     with fast_clock(), set_up("T4", "links of earlier plans", seed=seed, faults=CHAOS) as harness:
@@ -107,14 +88,7 @@ def links_of_earlier_plans(*, seed: int, rows: int = 2_000) -> Line:
 
 
 def prescribed_answers(*, seed: int, users: int, rows_per_user: int, requests: int = 40) -> Line:
-    """Prescribe the answers to each message: each gets the prescribed final state, in order (T5).
-
-    Args:
-        seed: Decides the rows and their answers.
-        users: How many people.
-        rows_per_user: About how many messages each has.
-        requests: About how many requests they should make.
-    """
+    """Prescribe the answers to each message: each gets the prescribed final state, in order (T5)."""
     scripts, poison = _scripts(users * rows_per_user, seed=seed)
     workload = _workload(
         users * rows_per_user, users=users, seed=seed, requests=requests, poison=poison

@@ -101,12 +101,7 @@ def retry_after(*, seed: int, wait_s: float = 3.0) -> Line:
 
 
 def outage(*, seed: int, rows: int = 2_000) -> Line:
-    """Let every request fail for a while: then everything arrives (T16).
-
-    Args:
-        seed: Decides the rows.
-        rows: How many rows.
-    """
+    """Let every request fail for a while: then everything arrives (T16)."""
     workload = Workload(
         frame=random_rows(rows, people=rows // 10, seed=seed), batch_bytes=160 * rows // 60
     )

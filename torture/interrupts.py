@@ -28,12 +28,7 @@ BAD_WORDS = ("Task was destroyed", "never awaited", "never retrieved", "Fatal Py
 
 
 def interrupt_script(signals: int, *, seed: int) -> Line:
-    """Interrupt a script once to drain it, twice to stop it at once; then resume (T14).
-
-    Args:
-        signals: How often it is interrupted.
-        seed: Decides the rows.
-    """
+    """Interrupt a script once to drain it, twice to stop it at once; then resume (T14)."""
     what = f"script, {signals} interrupt{'s' * (signals > 1)}"
     with set_up("T14", what, seed=seed, faults=QUICK if signals == 1 else STUCK) as harness:
         workload, job = _write_job(harness, seed=seed)
@@ -58,11 +53,7 @@ def interrupt_script(signals: int, *, seed: int) -> Line:
 
 
 def closed_output(*, seed: int) -> Line:
-    """Close both outputs of a script while it sends: the run continues to its end (T14).
-
-    Args:
-        seed: Decides the rows.
-    """
+    """Close both outputs of a script while it sends: the run continues to its end (T14)."""
     with set_up("T14", "script, output closed", seed=seed, faults=QUICK) as harness:
         workload, job = _write_job(harness, seed=seed)
         with _running(job) as process:
@@ -94,12 +85,7 @@ RESUME = "run = cio.resume(sorted(Path(job['audit']).glob('*/run.json'))[-1].par
 
 
 def interrupt_cell(name: str, *, seed: int) -> Line:
-    """Interrupt a cell of a notebook, and resume in the next one (T14).
-
-    Args:
-        name: A key of `CELLS`.
-        seed: Decides the rows.
-    """
+    """Interrupt a cell of a notebook, and resume in the next one (T14)."""
     with (
         set_up("T14", f"notebook, {name}", seed=seed, faults=QUICK) as harness,
         _kernel() as kernel,

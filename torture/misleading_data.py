@@ -115,12 +115,7 @@ def repeated_answers(*, seed: int, rows: int, pause_s: float | None) -> Line:
 
 
 def changed_parts(*, seed: int, rows: int = 400) -> Line:
-    """Save parts with other states: every send and resume raises, and nothing is sent (T27).
-
-    Args:
-        seed: Decides the rows.
-        rows: How many rows.
-    """
+    """Save parts with other states: every send and resume raises, and nothing is sent (T27)."""
     workload = Workload(frame=random_rows(rows, people=rows // 10, seed=seed), batch_bytes=4_000)
     with set_up("T27", "parts that were changed", seed=seed) as harness:
         harness.workspace.faults = Faults(unauthorized=1.0, first=4)
@@ -149,13 +144,7 @@ def changed_parts(*, seed: int, rows: int = 400) -> Line:
 
 
 def many_runs(count: int, *, seed: int, max_s: float) -> Line:
-    """Send with many earlier runs in the record: looking them up is quick (T28).
-
-    Args:
-        count: How many earlier runs.
-        seed: Decides the rows.
-        max_s: The most seconds the lookup may take.
-    """
+    """Send with many earlier runs in the record: looking them up is quick (T28)."""
     workload = Workload(frame=random_rows(200, people=20, seed=seed))
     with set_up("T28", f"{count:,} earlier runs", seed=seed) as harness:
         client = harness.client()
@@ -189,12 +178,7 @@ def _write_run(audit: Path, number: int, *, workspaces: dict[str, str]) -> None:
 
 
 def clock_set_back(*, seed: int, rows: int) -> Line:
-    """Lose the answers to forms and set the clock back: no form is submitted twice (T29).
-
-    Args:
-        seed: For the table.
-        rows: How many submissions.
-    """
+    """Lose the answers to forms and set the clock back: no form is submitted twice (T29)."""
     frame = pl.DataFrame({"email": [f"u{n}@example.com" for n in range(rows)]})
     plan = cio.frame(frame).form(form_id=cio.lit("news"))
     with set_up("T29", "forms, clock set back", seed=seed) as harness:

@@ -21,13 +21,7 @@ MESSAGE_BYTES, BATCH_BYTES = LIMITS["message_bytes"].value, LIMITS["batch_bytes"
 
 
 def bad_rows(count: int | None, *, seed: int, batches: int = 8) -> Line:
-    """Send bad rows among good ones: only these are rejected, within few requests (T6).
-
-    Args:
-        count: How many rows are bad; None for all.
-        seed: Decides which.
-        batches: About how many batches of 500 rows are sent.
-    """
+    """Send bad rows among good ones: only these are rejected, within few requests (T6)."""
     rows = BATCH_ROWS * batches
     numbers = np.random.default_rng(seed).choice(
         rows, rows if count is None else count, replace=False
@@ -56,13 +50,7 @@ def bad_rows(count: int | None, *, seed: int, batches: int = 8) -> Line:
 
 
 def permissive_host(*, seed: int, rows: int, has_key: bool) -> Line:
-    """Send without strict mode to a host that answers 200 and drops: nothing is delivered (T7).
-
-    Args:
-        seed: Decides the rows.
-        rows: How many.
-        has_key: Whether the write key is that of the workspace.
-    """
+    """Send without strict mode to a host that answers 200 and drops: nothing is delivered (T7)."""
     workload = Workload(frame=random_rows(rows, people=rows // 10, seed=seed), batch_bytes=5_000)
     what = "permissive, " + ("dropping" if has_key else "unknown key")
     with set_up("T7", what, seed=seed, faults=Faults(dropped=0.3)) as harness:
@@ -79,12 +67,7 @@ def permissive_host(*, seed: int, rows: int, has_key: bool) -> Line:
 
 
 def sizes_around_limits(*, seed: int, combinations: int) -> Line:
-    """Make messages with sizes around the limits: none that is too large is sent (T7).
-
-    Args:
-        seed: Decides the sizes.
-        combinations: How many sequences of sizes are cut into batches.
-    """
+    """Make messages with sizes around the limits: none that is too large is sent (T7)."""
     rng = np.random.default_rng(seed)
     for _ in range(combinations):
         _check_cut(_message_sizes(rng), lanes=np.sort(rng.integers(0, 4, 60)).astype(np.int32))

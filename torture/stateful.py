@@ -208,13 +208,7 @@ def _must(condition: object, problem: str) -> None:
 
 
 def run_histories(examples: int, *, steps: int, seed: int) -> Line:
-    """Run random histories (T3).
-
-    Args:
-        examples: How many.
-        steps: The maximum number of steps of each.
-        seed: Decides them.
-    """
+    """Run random histories (T3)."""
     EVENTS.clear()
     started = time.monotonic()
     run_state_machine_as_test(
@@ -242,12 +236,7 @@ def run_histories(examples: int, *, steps: int, seed: int) -> Line:
 
 
 def crash_at_every_operation(*, seed: int, every: int = 1) -> Line:
-    """Crash at each disk operation in turn, in the same history (T2).
-
-    Args:
-        seed: Decides the rows.
-        every: The distance between two of the operations.
-    """
+    """Crash at each disk operation in turn, in the same history (T2)."""
     EVENTS.clear()
     started, at, crashes = time.monotonic(), 1, 0
     while True:

@@ -165,7 +165,7 @@ def _json_values(plan: Plan, *, findings: Path | None) -> dict[str, Any]:
 
 
 def _document(plan: Plan) -> Document:
-    return report.plan(_view(plan), words=cli_advice)
+    return report.plan(_view(plan), adapt_advice=cli_advice)
 
 
 def _view(plan: Plan) -> PlanView:

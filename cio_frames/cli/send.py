@@ -292,8 +292,8 @@ def _print_outcome(run: Run, *, format: Form) -> None:  # noqa: A002 - the optio
     if format == "json":
         echo_json(run.view())
     else:
-        words = partial(_advice, audit=run.audit)
-        echo(text.render(summary.document(run.view(), words=words)))
+        adapt_advice = partial(_advice, audit=run.audit)
+        echo(text.render(summary.document(run.view(), adapt_advice=adapt_advice)))
 
 
 def _advice(words: str, *, audit: Path) -> str:

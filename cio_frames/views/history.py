@@ -31,13 +31,7 @@ _TIMES = {"first sent": "first_attempt_at", "ended": "finished_at"}
 def audit(
     directory: str, runs: Sequence[Mapping[str, Any]], *, totals: Mapping[str, int]
 ) -> Document:
-    """Return all runs with their counts, the latest first.
-
-    Args:
-        directory: The folder of the runs.
-        runs: Each run with its rows by state.
-        totals: The rows by state, each row counted once even if several runs have it.
-    """
+    """Return all runs with their counts, the latest first; `totals` count each row once."""
     rows, arrived, not_sent, unknown = _sums(totals)
     lead = f"{many(len(runs), 'run')}, with a record of every row."
     if rows < sum(_sums(run)[0] for run in runs):
@@ -74,12 +68,7 @@ def audit(
 
 
 def explanation(record: Mapping[str, Any], *, text: str) -> Document:
-    """Return the outcome of one row, in sentences, with its technical details.
-
-    Args:
-        record: The row of the audit.
-        text: The sentences.
-    """
+    """Return the outcome of one row: the sentences of `text`, and its technical details."""
     state = STATES[record["state"]]
     facts = [(name, Code(str(record[name]))) for name in _FACTS if record[name] is not None]
     facts += [

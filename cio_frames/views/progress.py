@@ -131,12 +131,7 @@ class Progress:
         self._call(lambda: self._display.update(state))
 
     def set_pace(self, *, paused: bool, requested_rate: str) -> None:
-        """Show the pace that the user requested.
-
-        Args:
-            paused: Whether no request may be sent.
-            requested_rate: The rate in words; empty for the client's own.
-        """
+        """Show the pace that the user requested; the rate in words, empty for the client's own."""
         with self._lock:
             self.state = replace(self.state, paused=paused, requested_rate=requested_rate)
 

@@ -204,12 +204,7 @@ def tone(state: ProgressState) -> Tone:
 
 
 def document(state: ProgressState, *, advice: str = "") -> Document:
-    """Return the state for the output of a notebook.
-
-    Args:
-        state: The state.
-        advice: A last line, for example how to stop the run.
-    """
+    """Return the state for the output of a notebook, with advice as the last line."""
     meter = Meter(share(state), tone(state), _percent(state))
     return Document(
         heading(state), (meter, *report(state, advice=advice), *steps_after_closing(state))

@@ -102,15 +102,10 @@ class PlanView:
     ids_are_final: bool = True
 
 
-def plan(view: PlanView, *, words: Callable[[str], str] = str) -> Document:
-    """Return the report of a plan.
-
-    Args:
-        view: The plan.
-        words: Adapts advice to where it is shown.
-    """
+def plan(view: PlanView, *, adapt_advice: Callable[[str], str] = str) -> Document:
+    """Return the report of a plan; `adapt_advice` rewrites advice for the command line."""
     heading = Heading(f"Plan: {view.call}", view.source, verdict(view)[0])
-    return Document(heading, list(_body(view, words)))
+    return Document(heading, list(_body(view, adapt_advice)))
 
 
 def backfill(views: Sequence[PlanView], *, outcome: str = "", allow_line: str = "") -> Document:
@@ -250,10 +245,10 @@ def timeline(view: TimelineView) -> Section:
     return Section("When the events happened", body)
 
 
-def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
+def _body(view: PlanView, adapt_advice: Callable[[str], str]) -> Iterator[Node]:
     badge, sentence = verdict(view)
-    yield Paragraph(words(_lead(view.outcome, badge, sentence)), "lead")
-    yield from _allow_step(words(view.allow_line), badge)
+    yield Paragraph(adapt_advice(_lead(view.outcome, badge, sentence)), "lead")
+    yield from _allow_step(adapt_advice(view.allow_line), badge)
     parts: list[tuple[str, int, Tone]] = [
         ("valid", view.valid, "dull" if badge.tone == "bad" else "good"),
         ("rejected", view.rejected, "care"),
@@ -263,7 +258,7 @@ def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
         yield timeline(view.times)
     yield from sections(view.findings)
     if view.findings_csv or view.save_steps:
-        yield _saving(view, words)
+        yield _saving(view, adapt_advice)
     if view.mapping:
         yield mapping(view.mapping)
     if view.payloads:
@@ -274,11 +269,11 @@ def _body(view: PlanView, words: Callable[[str], str]) -> Iterator[Node]:
         yield Section("Notes", [Bullets(view.notes)])
 
 
-def _saving(view: PlanView, words: Callable[[str], str]) -> Fold:
+def _saving(view: PlanView, adapt_advice: Callable[[str], str]) -> Fold:
     """Return how to save findings and excluded rows; a report contains only the rows it shows."""
     download = Saved("Save this list as findings.csv", "findings.csv", view.findings_csv)
     link = [Paragraph((download, " (a link in trusted notebooks)"))] if view.findings_csv else []
-    steps = [Step(why, words(what)) for why, what in view.save_steps]
+    steps = [Step(why, adapt_advice(what)) for why, what in view.save_steps]
     return Fold("Save as CSV", [*link, *steps], is_html_only=True)
 
 

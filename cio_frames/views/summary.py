@@ -153,15 +153,10 @@ _ANSWERED = ("delivered", "accepted_unverified", "rejected_server")
 _FAILED = ("rejected_local", "rejected_server", "blocked", "in_doubt")
 
 
-def document(view: RunView, *, words: Callable[[str], str] = str) -> Document:
-    """Return the summary of a run.
-
-    Args:
-        view: The run.
-        words: Adapts advice to where it is shown.
-    """
+def document(view: RunView, *, adapt_advice: Callable[[str], str] = str) -> Document:
+    """Return the summary of a run; `adapt_advice` rewrites advice for the command line."""
     heading = Heading(f"Run: {view.call}", (view.run_id, view.host), _verdict(view))
-    return Document(heading, list(_body(view, words)))
+    return Document(heading, list(_body(view, adapt_advice)))
 
 
 def pace(view: PaceView) -> Fold:
@@ -266,15 +261,15 @@ def _sentence(view: RunView) -> str:
     )
 
 
-def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
+def _body(view: RunView, adapt_advice: Callable[[str], str]) -> Iterator[Node]:
     present = [(STATES[state], view.counts[state]) for state in STATES if view.counts.get(state)]
     rows = sum(view.counts.values())
     yield Paragraph(_sentence(view), "lead")
     if view.reason:
-        reason = (Strong("Why: "), Quoted(words(view.reason)))
+        reason = (Strong("Why: "), Quoted(adapt_advice(view.reason)))
         yield Notice(reason, _verdict(view).tone)
     for note in view.notes:
-        yield Notice((Strong("Note: "), Quoted(words(note))), "care")
+        yield Notice((Strong("Note: "), Quoted(adapt_advice(note))), "care")
     yield Figures(
         _figures(view), bar=[(state.label, count, state.tone) for state, count in present]
     )
@@ -287,7 +282,7 @@ def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
             (
                 Code(reason.code or _NO_CODE),
                 reason.rows,
-                _reason_text(reason, view=view, words=words),
+                _reason_text(reason, view=view, adapt_advice=adapt_advice),
             )
             for reason in sorted(view.reasons, key=lambda reason: (-reason.rows, reason.code))
         ]
@@ -295,17 +290,17 @@ def _body(view: RunView, words: Callable[[str], str]) -> Iterator[Node]:
         yield Section("Why rows did not arrive", [table])
     if view.pace:
         yield pace(view.pace)
-    steps = [Step(step.why, words(step.what)) for step in next_steps(view)]
+    steps = [Step(step.why, adapt_advice(step.what)) for step in next_steps(view)]
     if steps:
         yield Section("Next", steps)
 
 
-def _reason_text(reason: ReasonView, *, view: RunView, words: Callable[[str], str]) -> str:
+def _reason_text(reason: ReasonView, *, view: RunView, adapt_advice: Callable[[str], str]) -> str:
     """Return why rows did not arrive; what stopped the run is above already."""
     return (
         "See above: it stopped the run."
         if reason.sentence == view.reason
-        else words(reason.sentence)
+        else adapt_advice(reason.sentence)
     )
 
 
