@@ -1,7 +1,7 @@
-"""The picture of `docs/architecture.md`: the way of a table through the rooms, and the layers of imports.
+"""The diagram of `docs/architecture.md`: the path of a table through the package, and the layers of imports.
 
-`python docs/architecture.py` writes `docs/_static/architecture.svg`. What a box says is the first sentence of the
-room's docstring; the layers are those of the import contract in pyproject.toml.
+`python docs/architecture.py` writes `docs/_static/architecture.svg`. The text of a box is the first sentence of the
+folder's docstring; the layers are those of the import contract in pyproject.toml.
 """
 
 import ast
@@ -16,15 +16,15 @@ ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "_static" / "architecture.svg"
 
 FLOW = ("frames", "mapping", "checks", "validation", "payloads", "sending", "audit")
-"""What a table goes through, in this order."""
+"""The folders that process a table, in this order."""
 OWNERS = {"plan": ("frames", "payloads"), "run": ("sending", "audit")}
-"""Who pulls the chunks through which part of the way."""
+"""The folders that drive a part of the path, from its first to its last folder."""
 BRANCHES = {"identity": "validation", "views": "audit"}
-"""Who takes what another room gives, away from the way."""
+"""The folders beside the path that use the result of another one."""
 LAYERS = ("command line", "API", "edge", "messages", "identity", "ground")
 
-BOX, GAP, HIGH, MARGIN, LABEL = 150, 22, 92, 16, 112
-LINE, CHARACTERS, CHIP = 14, 23, 30
+BOX, GAP, HEIGHT, MARGIN, LABEL = 150, 22, 92, 16, 112
+LINE, CHARACTERS, BAND = 14, 23, 30
 STYLE = """
 svg { background: #fff; font: 11px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; fill: #57606a } .name { font: 600 12px ui-monospace, monospace }
@@ -34,30 +34,30 @@ svg { background: #fff; font: 11px system-ui, sans-serif; fill: #1f2328 }
 
 
 def layers() -> list[list[str]]:
-    """Return the rooms of each layer, from the command line down."""
+    """Return the folders of each layer, from the command line down."""
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
     return [layer.replace(" ", "").split(":") for layer in config["contracts"][0]["layers"]]
 
 
-def summary(room: str) -> str:
-    """Return the first sentence of a room's docstring."""
-    folder = ROOT / "cio_frames" / room
+def summary(name: str) -> str:
+    """Return the first sentence of the docstring of a folder or module."""
+    folder = ROOT / "cio_frames" / name
     path = folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
     text = ast.get_docstring(ast.parse(path.read_text())) or ""
     return text.partition("\n")[0].replace("`", "").partition(". ")[0].rstrip(".")
 
 
-def drawn() -> str:
-    """Return the picture."""
+def diagram() -> str:
+    """Return the diagram as SVG."""
     width = MARGIN * 2 + len(FLOW) * (BOX + GAP) - GAP
-    steps, branches = 64, 64 + HIGH + 40
-    bands = branches + HIGH + 24
-    height = bands + len(LAYERS) * (CHIP + 4) + MARGIN
-    lefts = {room: MARGIN + place * (BOX + GAP) for place, room in enumerate(FLOW)}
+    steps, branches = 64, 64 + HEIGHT + 40
+    bands = branches + HEIGHT + 24
+    height = bands + len(LAYERS) * (BAND + 4) + MARGIN
+    lefts = {name: MARGIN + index * (BOX + GAP) for index, name in enumerate(FLOW)}
     parts = [
         (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" role="img" '
-            'aria-label="The way of a table through the rooms of cio_frames, and the layers of imports">'
+            'aria-label="The path of a table through cio_frames, and the layers of imports">'
         ),
         f"<style>{STYLE}</style>",
         (
@@ -67,27 +67,27 @@ def drawn() -> str:
     ]
     for owner, (first, last) in OWNERS.items():
         parts += _owner(owner, x=lefts[first], end=lefts[last] + BOX)
-    for room, x in lefts.items():
-        parts += _box(room, x=x, y=steps)
+    for name, x in lefts.items():
+        parts += _box(name, x=x, y=steps)
     for before, after in pairwise(lefts.values()):
-        parts.append(_arrow(before + BOX, steps + HIGH // 2, after, steps + HIGH // 2))
-    for room, source in BRANCHES.items():
-        parts += _box(room, x=lefts[source], y=branches)
+        parts.append(_arrow(before + BOX, steps + HEIGHT // 2, after, steps + HEIGHT // 2))
+    for name, source in BRANCHES.items():
+        parts += _box(name, x=lefts[source], y=branches)
         middle = lefts[source] + BOX // 2
-        parts.append(_arrow(middle, steps + HIGH, middle, branches))
+        parts.append(_arrow(middle, steps + HEIGHT, middle, branches))
     parts += _bands(bands, width=width)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
-def _owner(room: str, *, x: int, end: int) -> Iterator[str]:
+def _owner(name: str, *, x: int, end: int) -> Iterator[str]:
     yield f'<rect class="owner" x="{x}" y="{MARGIN}" width="{end - x}" height="32" rx="4"/>'
-    yield f'<text x="{x + 10}" y="{MARGIN + 20}"><tspan class="name">{room}</tspan>  {escape(summary(room).partition(",")[0])}</text>'
+    yield f'<text x="{x + 10}" y="{MARGIN + 20}"><tspan class="name">{name}</tspan>  {escape(summary(name).partition(",")[0])}</text>'
 
 
-def _box(room: str, *, x: int, y: int) -> Iterator[str]:
-    yield f'<rect class="box" x="{x}" y="{y}" width="{BOX}" height="{HIGH}" rx="4"/>'
-    yield f'<text class="name" x="{x + 8}" y="{y + 18}">{room}</text>'
-    for line, text in enumerate(textwrap.wrap(summary(room), CHARACTERS)):
+def _box(name: str, *, x: int, y: int) -> Iterator[str]:
+    yield f'<rect class="box" x="{x}" y="{y}" width="{BOX}" height="{HEIGHT}" rx="4"/>'
+    yield f'<text class="name" x="{x + 8}" y="{y + 18}">{name}</text>'
+    for line, text in enumerate(textwrap.wrap(summary(name), CHARACTERS)):
         yield f'<text x="{x + 8}" y="{y + 35 + line * LINE}">{escape(text)}</text>'
 
 
@@ -96,13 +96,13 @@ def _arrow(x: int, y: int, to_x: int, to_y: int) -> str:
 
 
 def _bands(top: int, *, width: int) -> Iterator[str]:
-    for place, (layer, rooms) in enumerate(zip(LAYERS, layers(), strict=True)):
-        y = top + place * (CHIP + 4)
-        names = "   ".join(rooms)
-        yield f'<rect class="band" x="{MARGIN}" y="{y}" width="{width - 2 * MARGIN}" height="{CHIP}" rx="4"/>'
+    for index, (layer, folders) in enumerate(zip(LAYERS, layers(), strict=True)):
+        y = top + index * (BAND + 4)
+        names = "   ".join(folders)
+        yield f'<rect class="band" x="{MARGIN}" y="{y}" width="{width - 2 * MARGIN}" height="{BAND}" rx="4"/>'
         yield f'<text class="title" x="{MARGIN + 10}" y="{y + 19}">{layer}</text>'
         yield f'<text class="name" x="{MARGIN + LABEL}" y="{y + 19}" xml:space="preserve">{names}</text>'
 
 
 if __name__ == "__main__":
-    PICTURE.write_text(drawn())
+    PICTURE.write_text(diagram())

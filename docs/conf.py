@@ -1,4 +1,4 @@
-"""How the site is made: Sphinx, with the notebooks run and the reference taken from docstrings."""
+"""Configuration of Sphinx: the notebooks are executed, and the reference comes from docstrings."""
 
 import shutil
 
@@ -28,7 +28,7 @@ nb_execution_excludepatterns = [] if shutil.which("java") else ["**/08_spark*"] 
 nb_merge_streams = True
 nb_ipywidgets_js: dict[
     str, dict[str, str]
-] = {}  # notebooks save no widgets, so no page asks the network for them
+] = {}  # notebooks save no widgets, so no page needs to load ipywidgets
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
@@ -38,7 +38,7 @@ napoleon_use_ivar = True
 
 
 def setup(app: Sphinx) -> None:
-    """Let links work here as they do in the checkout, where these pages are in a folder of theirs."""
+    """Make links work as in the repository, where these pages are in a folder of their own."""
     app.connect("source-read", _without_folder)
 
 

@@ -1,6 +1,6 @@
-"""The README's pictures: real plans and runs on sample_data, drawn by a headless Chromium.
+"""The pictures of the README: real plans and runs on sample_data, rendered by a headless Chromium.
 
-`python docs/pictures.py` writes `docs/_static/*.png`, each in light and in dark.
+`python docs/pictures.py` writes `docs/_static/*.png`, each in a light and a dark theme.
 """
 
 import os
@@ -25,10 +25,10 @@ STATIC = ROOT / "docs" / "_static"
 CHROMIUM = os.environ.get("CIO_CHROMIUM", "/usr/bin/chromium")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-lcd-text", "--disable-dev-shm-usage")
 WIDTH_PX = 800
-SHARPNESS = 2
+PIXEL_RATIO = 2
 COLOURS = 128
-BYTES_MAX = 150_000
-GROUNDS = {"light": ("#ffffff", "#1f2328"), "dark": ("#0d1117", "#e6edf3")}
+MAX_BYTES = 150_000
+THEMES = {"light": ("#ffffff", "#1f2328"), "dark": ("#0d1117", "#e6edf3")}
 
 
 def main() -> None:
@@ -36,18 +36,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("sample_data").symlink_to(ROOT / "sample_data")
-        shown = dict(_moments())
+        views = dict(_views())
         os.chdir(ROOT)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        for name, html in shown.items():
-            for theme in GROUNDS:
-                _draw(browser, html, path=STATIC / f"{name}_{theme}.png", theme=theme)
+        for name, html in views.items():
+            for theme in THEMES:
+                _screenshot(browser, html, path=STATIC / f"{name}_{theme}.png", theme=theme)
         browser.close()
 
 
-def _moments() -> Iterator[tuple[str, str]]:
-    """Yield the four moments of a send as a notebook would show them."""
+def _views() -> Iterator[tuple[str, str]]:
+    """Yield four views of a send as a notebook shows them."""
     dirty = cio.scan("sample_data/people_dirty.csv")
     traits = {"email": "email", "plan": "plan", "created_at": "signup_date"}
     checks = cio.Checks(select=["id.float-text", "id.missing", "time.day-first"])
@@ -56,47 +56,49 @@ def _moments() -> Iterator[tuple[str, str]]:
 
     people = cio.scan("sample_data/people.csv")
     known = pl.read_csv("sample_data/people_known.csv", infer_schema=False)
-    some = people.filter(pl.col("id").is_in(["10541", "11714", "14561"]))
-    yield "identity", _html(some.cio.identify(user_id="id").identity(known))
+    selected = people.filter(pl.col("id").is_in(["10541", "11714", "14561"]))
+    yield "identity", _html(selected.cio.identify(user_id="id").identity(known))
 
-    mended = plan.fix("id.float-text").fix("time.day-first")
+    fixed = plan.fix("id.float-text").fix("time.day-first")
     events = cio.scan("sample_data/events.parquet").cio.track(
         event="event", user_id="user_id", anonymous_id="anonymous_id", timestamp="occurred_at"
     )
     states: list[ProgressState] = []
     with cio.sandbox(rate=12.0) as workspace:
-        back = cio.backfill([mended, planned(replace(events.pipeline, batch_bytes=200_000))])
-        run = back.send(workspace.client(), audit="audit", progress=states.append)
-    moment = progress_state.document(states[len(states) * 3 // 5], advice=INTERRUPT)
-    yield "progress", _short(str(html.render(moment)))
+        backfill = cio.backfill([fixed, planned(replace(events.pipeline, batch_bytes=200_000))])
+        run = backfill.send(workspace.client(), audit="audit", progress=states.append)
+    document = progress_state.document(states[len(states) * 3 // 5], advice=INTERRUPT)
+    yield "progress", _short(str(html.render(document)))
 
     log = cio.audit("audit")
-    story = log.explain(row=log.failed()["row"][0], plan=0)
-    yield "run", _html(run) + _html(story)
+    explanation = log.explain(row=log.failed()["row"][0], plan=0)
+    yield "run", _html(run) + _html(explanation)
 
 
 def _html(view: object) -> str:
-    """Return what a notebook would show of a view."""
+    """Return the HTML that a notebook shows."""
     return _short(str(view._repr_mimebundle_()["text/html"]))  # type: ignore[attr-defined]
 
 
-def _short(shown: str) -> str:
-    """Return a view with paths as short as they were typed."""
-    return shown.replace(f"{Path.cwd()}/", "")
+def _short(html: str) -> str:
+    """Return HTML with relative paths."""
+    return html.replace(f"{Path.cwd()}/", "")
 
 
-def _draw(browser: Browser, html: str, *, path: Path, theme: str) -> None:
-    """Draw a view on the ground of a theme, and refuse a picture that is too heavy for a page."""
-    ground, ink = GROUNDS[theme]
+def _screenshot(browser: Browser, html: str, *, path: Path, theme: str) -> None:
+    """Write a picture of a view in a theme; raise if it is too large for a page."""
+    background, colour = THEMES[theme]
     page = browser.new_page(
-        viewport={"width": WIDTH_PX, "height": 100}, device_scale_factor=SHARPNESS
+        viewport={"width": WIDTH_PX, "height": 100}, device_scale_factor=PIXEL_RATIO
     )
-    page.set_content(f'<body style="margin:0;padding:4px;background:{ground};color:{ink}">{html}')
-    drawn = Image.open(BytesIO(page.screenshot(full_page=True))).convert("RGB")
+    page.set_content(
+        f'<body style="margin:0;padding:4px;background:{background};color:{colour}">{html}'
+    )
+    image = Image.open(BytesIO(page.screenshot(full_page=True))).convert("RGB")
     page.close()
-    drawn.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
-    if path.stat().st_size > BYTES_MAX:
-        raise SystemExit(f"{path.name} has {path.stat().st_size:,} bytes; at most {BYTES_MAX:,}.")
+    image.quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    if path.stat().st_size > MAX_BYTES:
+        raise SystemExit(f"{path.name} has {path.stat().st_size:,} bytes; at most {MAX_BYTES:,}.")
 
 
 if __name__ == "__main__":

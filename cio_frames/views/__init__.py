@@ -1,1 +1,1 @@
-"""Everything that notebooks and terminals show: plain values in; HTML, text or a widget out."""
+"""Displays for notebooks and terminals, from plain values to HTML, text or widgets."""
