@@ -142,7 +142,7 @@ class Figure:
         if self.aim is None:
             return ""
         is_met = self.measured >= self.aim if self.is_floor else self.measured <= self.aim
-        return "yes" if is_met else f"no: {self.in_the_way}".removesuffix(": ")
+        return "yes" if is_met else f"no: {self.obstacle}".removesuffix(": ")
 
 
 def table(figures: Sequence[Figure]) -> pl.DataFrame:

@@ -126,10 +126,10 @@ def _plan_without(dropped: Sequence[str], severity: Mapping[str, Severity], *, d
 def _fixed(plan: Plan) -> tuple[Plan, dict[str, str]]:
     """Return a plan with all safe and confirmed repairs, and the descriptions of these."""
     done: dict[str, str] = {}
-    while left := {
+    while remaining := {
         code: words for code, words in _available_fixes(plan).items() if code not in done
     }:
-        code, words = next(iter(left.items()))
+        code, words = next(iter(remaining.items()))
         plan = plan.fix(code)
         done[code] = words
     return plan, done

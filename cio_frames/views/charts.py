@@ -93,7 +93,7 @@ def scale(chart: Chart) -> str:
 
 
 def narrow(chart: Chart, *, max_bars: int | None) -> Chart:
-    """Return a chart with at most `max_bars` bars, by adding neighbours up."""
+    """Return a chart with at most `max_bars` bars, each the sum of neighbours."""
     count = len(totals(chart))
     step = 1 if max_bars is None else max(-(-count // max(max_bars, 1)), 1)
     layers = [

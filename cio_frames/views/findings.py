@@ -80,7 +80,7 @@ NOW = "time.now"
 
 
 def sections(findings: Iterable[FindingView]) -> list[Node]:
-    """Return a section per severity, the most frequent findings first; the time of events precedes."""
+    """Return a section per severity, the most frequent findings first, after that of missing times."""
     ordered = sorted(findings, key=lambda finding: (-finding.rows, finding.code))
     first = [_item(finding) for finding in ordered if finding.code == NOW]
     others = [finding for finding in ordered if finding.code != NOW]

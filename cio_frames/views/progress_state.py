@@ -163,8 +163,8 @@ def title(state: ProgressState) -> str:
     """Return what the run is doing."""
     if state.stopped:
         return f"Stopping {state.label}" if state.phase != "finished" else f"Stopped {state.label}"
-    place = f" (plan {state.plan + 1} of {state.plans})" if state.plans > 1 else ""
-    return f"{'Paused' if state.paused else state.phase.capitalize()} {state.label}{place}"
+    position = f" (plan {state.plan + 1} of {state.plans})" if state.plans > 1 else ""
+    return f"{'Paused' if state.paused else state.phase.capitalize()} {state.label}{position}"
 
 
 def details(state: ProgressState) -> tuple[str, ...]:
@@ -335,4 +335,4 @@ def _speed(state: ProgressState) -> str:
 
 def _remaining(state: ProgressState) -> str:
     """Return the remaining time as text."""
-    return f"about {duration(state.left_s)} left" if state.remaining_s else ""
+    return f"about {duration(state.remaining_s)} left" if state.remaining_s else ""
