@@ -1,6 +1,5 @@
 """`plan`, `show`, `approve` and `apply`: a plan in a file, reviewed before it is sent."""
 
-import sys
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,10 @@ from cio_frames.cli.output import as_json, echo, echo_html, echo_json, write_fil
 from cio_frames.cli.plan_options import allowances, plan_of, scan_options
 from cio_frames.cli.send import (
     all_arrived,
-    confirm,
-    confirm_allowances,
+    confirm_plan,
     needs_confirmation,
     open_client,
     send_plan,
-    shown_progress,
 )
 from cio_frames.errors import UsageError
 from cio_frames.frames import scan
@@ -187,14 +184,9 @@ def apply(
         )
         ready.require_sendable()
         if needs_confirmation(target):
-            confirm(
-                ready.pipelines.counts["valid"], host=client.endpoint, answers=sys.stdin,
-                prompts=sys.stderr, outcome_text=saved.outcome,
-            )  # fmt: skip
-            numbers = confirm_allowances(
-                ready.pipelines, numbers or {}, progress=shown_progress(target),
-                answers=sys.stdin, prompts=sys.stderr,
-            )  # fmt: skip
+            numbers = confirm_plan(
+                ready.pipelines, numbers, target=target, client=client, outcome_text=saved.outcome
+            )
         run = send_plan(
             target, ready, client, audit=audit, repeat=repeat, allow=numbers, keep_undo=keep_undo
         )

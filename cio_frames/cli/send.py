@@ -86,23 +86,12 @@ def send(
             plan = plan.corrected(corrected)
         plan.require_sendable()
         _warn_of_now(plan)
-        progress = shown_progress(target)
-        preview_known(plan, known, client=lambda: client, progress=progress)
+        preview_known(plan, known, client=lambda: client, progress=_shown_progress(target))
         preview = plan.pipelines.last_preview
         if needs_confirmation(target):
-            confirm(
-                plan.counts["valid"],
-                host=client.endpoint,
-                answers=sys.stdin,
-                prompts=sys.stderr,
-                outcome_text=outcome([plan.pipeline], preview, client=client),
-            )
-            allow = confirm_allowances(
-                plan.pipelines,
-                allow or {},
-                progress=progress,
-                answers=sys.stdin,
-                prompts=sys.stderr,
+            outcome_text = outcome([plan.pipeline], preview, client=client)
+            allow = confirm_plan(
+                plan.pipelines, allow, target=target, client=client, outcome_text=outcome_text
             )
         elif preview is not None:
             sys.stderr.write(outcome([plan.pipeline], preview, client=client) + "\n")
@@ -189,6 +178,28 @@ def confirm(
     _require_typed("\n".join(filter(None, lines)), rows, answers=answers, prompts=prompts)
 
 
+def confirm_plan(
+    pipelines: Pipelines,
+    allow: Mapping[str, int] | None,
+    *,
+    target: Target,
+    client: Client,
+    outcome_text: str,
+) -> dict[str, int]:
+    """Require that the user types the number of rows and each number to allow; return the latter."""
+    confirm(
+        pipelines.counts["valid"], host=client.endpoint, answers=sys.stdin, prompts=sys.stderr,
+        outcome_text=outcome_text,
+    )  # fmt: skip
+    return confirm_allowances(
+        pipelines,
+        allow or {},
+        progress=_shown_progress(target),
+        answers=sys.stdin,
+        prompts=sys.stderr,
+    )
+
+
 def confirm_allowances(
     pipelines: Pipelines,
     allow: Mapping[str, int],
@@ -248,7 +259,7 @@ def open_client(target: Target) -> Iterator["tuple[Client, Sandbox[Client] | Non
         yield client, workspace
 
 
-def shown_progress(target: Target) -> ShowProgress:
+def _shown_progress(target: Target) -> ShowProgress:
     """Return the progress option as the argument of the library."""
     return False if target.progress == "off" else target.progress
 

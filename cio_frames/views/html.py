@@ -187,7 +187,9 @@ def _meter(node: Meter) -> Markup:
 @_node.register
 def _item(node: Item) -> Markup:
     style = css.join(css.ITEM, css.edge(node.badge.tone))
-    name, extent = _documented(_inline(Code(node.name)), page=node.page), f" {node.extent}"
+    name, extent = _inline(Code(node.name)), f" {node.extent}"
+    if node.page:
+        name = link(name, page=node.page, style=css.LINK)
     if not node.brief:
         line = tag("div", _inline(node.badge), name, extent)
         return tag("div", line, render_nodes(node.body), style=style)
@@ -196,10 +198,6 @@ def _item(node: Item) -> Markup:
     brief = tag("span", node.brief, style=css.MUTED)
     line = tag("span", *bar, name, f"{extent} ", brief)
     return _fold(line, tag("div", render_nodes(node.body), style=style), style=css.INNER_FOLD)
-
-
-def _documented(text: str, *, page: str) -> str:
-    return link(text, page=page, style=css.LINK) if page else text
 
 
 @_node.register
