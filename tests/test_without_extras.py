@@ -136,10 +136,10 @@ def test_a_notebook_without_ipywidgets_shows_plain_html():
     code = """
 from types import SimpleNamespace
 from cio_frames.views.displays import display
-from cio_frames.views.environment import look
+from cio_frames.views.environment import detect
 shell = SimpleNamespace(kernel=object(), user_ns={})
-cell = look(modules={"IPython": SimpleNamespace(get_ipython=lambda: shell)}, environ={})
-print(type(display(True, surroundings=cell)).__name__)
+cell = detect(modules={"IPython": SimpleNamespace(get_ipython=lambda: shell)}, environ={})
+print(type(display(True, environment=cell)).__name__)
 """
 
     assert run(code, missing=("ipywidgets",)) == "Html"

@@ -167,7 +167,7 @@ MUTANTS: Mapping[str, Mutant] = {
     ),
     "blocks-nobody": Mutant(
         what="continues with people after a row of theirs was rejected",
-        caught_by=("misheld",),
+        caught_by=("wrongly_blocked",),
         patches=[(BlockedPeople, "refused", lambda *_, **__: False)],
     ),
     "forgets-the-last-row": Mutant(

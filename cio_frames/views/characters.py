@@ -57,7 +57,7 @@ def display_width(text: str) -> int:
     """Return how many columns of a terminal a text fills.
 
     Examples:
-        >>> cells("Ada"), cells("日本")
+        >>> display_width("Ada"), display_width("日本")
         (3, 4)
     """
     return len(text) if text.isascii() else sum(_character_width(character) for character in text)
@@ -67,7 +67,7 @@ def shorten(text: str, columns: int, *, end: str = "…") -> str:
     """Return the text as one line of at most that many columns.
 
     Examples:
-        >>> shortened("sending 日本", 11), shortened("short", 11)
+        >>> shorten("sending 日本", 11), shorten("short", 11)
         ('sending 日…', 'short')
     """
     line = one_line(text)

@@ -59,7 +59,7 @@ def test_a_run_without_display_is_not_in_view():
 
 
 @pytest.mark.parametrize(
-    ("leaves", "closed"),
+    ("persistence", "closed"),
     [
         pytest.param("output", 2, id="output-replaced-again"),
         pytest.param("text", 1, id="text-not-repeated"),
