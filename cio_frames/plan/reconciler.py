@@ -39,7 +39,7 @@ from cio_frames.plan.workspace_people import (
 )
 from cio_frames.run.reconciliation import COMPARED, DIFFERENCES, EventSample, Kind, Reconciliation
 from cio_frames.run.reconciliation import KINDS as ORDER
-from cio_frames.sending.reading import host_of
+from cio_frames.sending.app_api import host_of
 from cio_frames.spec import LIMITS
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Document, Heading

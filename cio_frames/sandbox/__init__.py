@@ -1,4 +1,4 @@
-"""An embedded Customer.io: what a sender sees of it, and what became of what it sent.
+"""An embedded Customer.io: it answers like the real one, and shows the outcome of each message.
 
 The server's libraries are loaded when a sandbox is made, not when the package is.
 """

@@ -1,12 +1,16 @@
 """The web application of a workspace: each request is read, answered and logged."""
 
 import asyncio
+import base64
+import binascii
+import hmac
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from http import HTTPStatus
+from secrets import token_hex
 
 import msgspec
 from starlette.applications import Starlette
@@ -16,14 +20,13 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from cio_frames.sandbox import intake, reading
-from cio_frames.sandbox.app_api import FILE_PATH, AppApi, Asked
-from cio_frames.sandbox.breakage import Broken, answered
+from cio_frames.sandbox import handlers, request_body
+from cio_frames.sandbox.app_api import FILE_PATH, AppApi, AppRequest
+from cio_frames.sandbox.fault_injection import BrokenResponse, answer_with_fault
 from cio_frames.sandbox.faults import Fault
-from cio_frames.sandbox.intake import Answer, Rules, Submit
-from cio_frames.sandbox.keys import Keys
+from cio_frames.sandbox.handlers import Answer, Rules, Submit
 from cio_frames.sandbox.page import HEADERS, download, render
-from cio_frames.sandbox.reading import Body, Bounds
+from cio_frames.sandbox.request_body import Body, Bounds
 from cio_frames.sandbox.store import Arrival, Store
 from cio_frames.spec import BATCH_PATH, CALLS, OPERATIONS, REGION_PATH, Operation, Region
 
@@ -33,18 +36,47 @@ JSON = "application/json; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
+class Keys:
+    """The credentials of a workspace, random unless given."""
+
+    write_key: str = field(default_factory=lambda: token_hex(16), repr=False)
+    site_id: str = field(default_factory=lambda: token_hex(10), repr=False)
+    track_api_key: str = field(default_factory=lambda: token_hex(16), repr=False)
+    app_api_key: str = field(default_factory=lambda: token_hex(16), repr=False)
+    page_token: str = field(default_factory=lambda: token_hex(16), repr=False)
+
+    def opens_pipelines(self, header: str | None) -> bool:
+        """Whether an Authorization header holds the write key with a blank password."""
+        return _matches(header, f"{self.write_key}:")
+
+    def opens_page(self, token: str) -> bool:
+        """Whether this is the secret part of the page's address."""
+        return hmac.compare_digest(token.encode(), self.page_token.encode())
+
+    def opens_track(self, header: str | None) -> bool:
+        """Whether an Authorization header holds the site id and its API key."""
+        return _matches(header, f"{self.site_id}:{self.track_api_key}")
+
+    def opens_app(self, header: str | None) -> bool:
+        """Whether an Authorization header holds the App API key as a token."""
+        scheme, _, value = (header or "").partition(" ")
+        is_same = hmac.compare_digest(value.strip().encode(), self.app_api_key.encode())
+        return is_same and scheme.lower() == "bearer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkspaceApp:
     """Answers the requests to one workspace.
 
     Attributes:
-        store: Where everything that arrives is kept.
-        keys: What opens the workspace.
-        rules: Limits and choices of the answers.
-        app_api: Answers what is asked about people.
-        bounds: Limits of reading.
+        store: Keeps everything that arrives.
+        keys: The credentials of the workspace.
+        rules: Limits, and choices where the documentation is silent.
+        app_api: Answers the requests of the App API.
+        bounds: Limits of request bodies.
         region: What the region lookup answers.
-        clock: Tells the time of arrival.
-        faults: Tells what happens to the request of a number.
+        clock: Returns the time of arrival.
+        fault_for: Returns the fault of a request, by its number.
         has_page: Whether there is a page of what is in the workspace.
     """
 
@@ -55,7 +87,7 @@ class Desk:
     bounds: Bounds
     region: Region
     clock: Callable[[], datetime]
-    faults: Callable[[int], Fault | None]
+    fault_for: Callable[[int], Fault | None]
     has_page: bool = True
 
     def app(self) -> Starlette:
@@ -64,7 +96,7 @@ class Desk:
         form_path = CALLS["form"].path.replace("{form_id}", "{form_id:path}")
         pipelines = [
             Route(path, partial(self._pipelines, call=call), methods=["POST"])
-            for path, call in (calls | {BATCH_PATH: intake.BATCH}).items()
+            for path, call in (calls | {BATCH_PATH: handlers.BATCH}).items()
         ]
         others = [
             *map(self._operation, OPERATIONS.values()),
@@ -78,24 +110,26 @@ class Desk:
                 else []
             ),
         ]
-        astray = {HTTPStatus.NOT_FOUND: self._astray, HTTPStatus.METHOD_NOT_ALLOWED: self._astray}
-        return Starlette(routes=[*pipelines, *others], exception_handlers=astray)
+        codes = (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+        return Starlette(
+            routes=[*pipelines, *others], exception_handlers=dict.fromkeys(codes, self._no_route)
+        )
 
     async def _pipelines(self, request: Request, *, call: str) -> Response:
-        known = self.keys.opens_pipelines(request.headers.get("authorization"))
+        has_key = self.keys.opens_pipelines(request.headers.get("authorization"))
         strict = _is_strict(request)
 
         def answer(body: bytes, _: Submit) -> Answer:
-            return intake.pipelines(call, body, known=known, strict=strict, rules=self.rules)
+            return handlers.pipelines(call, body, has_key=has_key, strict=strict, rules=self.rules)
 
         return await self._receive(request, answer)
 
     async def _form(self, request: Request) -> Response:
-        known = self.keys.opens_track(request.headers.get("authorization"))
+        has_key = self.keys.opens_track(request.headers.get("authorization"))
         form_id = request.path_params["form_id"]
 
         def answer(body: bytes, submit: Submit) -> Answer:
-            return intake.form(form_id, body, known=known, submit=submit)
+            return handlers.form(form_id, body, has_key=has_key, submit=submit)
 
         return await self._receive(request, answer)
 
@@ -105,41 +139,41 @@ class Desk:
         site_id = self.keys.site_id
 
         def answer(body: bytes, submit: Submit) -> Answer:
-            data = reading.fields(body, kind)
-            return intake.form_action(data, query, site_id=site_id, submit=submit)
+            data = request_body.fields(body, kind)
+            return handlers.form_action(data, query, site_id=site_id, submit=submit)
 
         return await self._receive(request, answer)
 
     def _operation(self, row: Operation) -> Route:
-        """Return the route of a request of the App API; an identifier may have any character."""
+        """Return the route of an operation of the App API; an identifier may have any character."""
         path = row.path.replace("{customer_id}", "{customer_id:path}")
         return Route(path, partial(self._app, operation=row.name), methods=[row.method])
 
     async def _app(self, request: Request, *, operation: str) -> Response:
-        asked = Asked(
+        app_request = AppRequest(
             parameters=request.path_params,
             query=request.query_params,
             body=b"",
             host=request.headers["host"],
-            known=self.keys.opens_app(request.headers.get("authorization")),
+            has_key=self.keys.opens_app(request.headers.get("authorization")),
         )
 
         def answer(body: bytes, _: Submit) -> Answer:
-            return self.app_api.answer(operation, replace(asked, body=body))
+            return self.app_api.answer(operation, replace(app_request, body=body))
 
-        return await self._receive(request, answer, told=True)
+        return await self._receive(request, answer, shows_faults=True)
 
     async def _file(self, request: Request) -> Response:
-        known = self.keys.opens_app(request.headers.get("authorization"))
+        has_key = self.keys.opens_app(request.headers.get("authorization"))
         token = request.path_params["token"]
 
         def answer(_: bytes, __: Submit) -> Answer:
-            return self.app_api.file(token, known=known)
+            return self.app_api.file(token, has_key=has_key)
 
-        return await self._receive(request, answer, told=True)
+        return await self._receive(request, answer, shows_faults=True)
 
     async def _region(self, request: Request) -> Response:
-        known = self.keys.opens_track(request.headers.get("authorization"))
+        has_key = self.keys.opens_track(request.headers.get("authorization"))
         content = {
             "url": f"http://{request.headers['host']}",
             "region": self.region,
@@ -147,24 +181,24 @@ class Desk:
         }
 
         def answer(_: bytes, __: Submit) -> Answer:
-            if known:
+            if has_key:
                 return Answer(status=200, content=content)
             return Answer(status=401, errors=["the site id and API key are unknown"])
 
         return await self._receive(request, answer)
 
     async def _page(self, request: Request) -> Response:
-        """Show what is in the workspace to who has its address; looking is no request to it.
+        """Show what is in the workspace to whoever has the address; this is not logged as a request.
 
-        What is searched for is posted, so that no address in the history of the browser holds it.
+        The search is posted, so that it is in no address in the history of the browser.
         """
         if not self.keys.opens_page(request.path_params["token"]):
-            return await self._astray(request, HTTPException(HTTPStatus.NOT_FOUND))
-        asked: dict[str, str] = {}
+            return await self._no_route(request, HTTPException(HTTPStatus.NOT_FOUND))
+        form: dict[str, str] = {}
         if request.method == "POST":
-            body = await reading.read(request, bounds=self.bounds)
-            asked = reading.fields(body.data, request.headers.get("content-type", ""))
-        search, name = asked.get("search", "").strip(), asked.get("download")
+            body = await request_body.read(request, bounds=self.bounds)
+            form = request_body.fields(body.data, request.headers.get("content-type", ""))
+        search, name = form.get("search", "").strip(), form.get("download")
         if name is None:
             page = await run_in_threadpool(render, self.store, search=search)
             return HTMLResponse(page, headers=HEADERS)
@@ -174,7 +208,7 @@ class Desk:
         saved = HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(file, headers=saved, media_type="application/octet-stream")
 
-    async def _astray(self, request: Request, error: Exception) -> Response:
+    async def _no_route(self, request: Request, error: Exception) -> Response:
         """Answer a request to a path or with a method that does not exist."""
 
         def answer(_: bytes, __: Submit) -> Answer:
@@ -187,29 +221,29 @@ class Desk:
         request: Request,
         decide: Callable[[bytes, Submit], Answer],
         *,
-        told: bool = False,
+        shows_faults: bool = False,
     ) -> Response:
-        """Read a request, decide on it, log it. Messages count in the order in which they end.
+        """Read a request, answer it and log it. Messages are applied in the order in which they end.
 
         Args:
             request: The request.
-            decide: Gives the answer to a body.
-            told: Whether a fault is told in any case, also without strict mode.
+            decide: Returns the answer to a body.
+            shows_faults: Whether faults are answered as such without strict mode too.
         """
         started = time.perf_counter()
         number = self.store.number()
-        fault = self.faults(number)
+        fault = self.fault_for(number)
         at, body, headers = self.clock(), Body(), {}
         try:
-            body = await reading.read(request, bounds=self.bounds)
+            body = await request_body.read(request, bounds=self.bounds)
             if fault is not None:
                 await asyncio.sleep(fault.hold_s)
             at = self.clock()
-            answer = answered(
+            answer = answer_with_fault(
                 partial(decide, body.data),
                 fault,
                 submit=partial(self.store.submit, at=at),
-                strict=told or _is_strict(request),
+                strict=shows_faults or _is_strict(request),
             )
         except HTTPException as error:
             answer = Answer(status=error.status_code, errors=[error.detail])
@@ -232,11 +266,21 @@ class Desk:
             fault=fault.name if fault else None,
         )
         self.store.add(arrival, answer.messages)
-        return _spoiled(_response(answer, headers=headers), fault, request=request)
+        return _with_fault(_response(answer, headers=headers), fault, request=request)
+
+
+def _matches(header: str | None, expected: str) -> bool:
+    """Compare in constant time, so that a key cannot be guessed byte by byte."""
+    scheme, _, value = (header or "").partition(" ")
+    try:
+        credentials = base64.b64decode(value.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return hmac.compare_digest(credentials, expected.encode()) and scheme.lower() == "basic"
 
 
 def _is_strict(request: Request) -> bool:
-    """Whether faults are to be told: only the text 1 turns that on."""
+    """Return whether strict mode is on: only the text 1 turns it on."""
     return request.headers.get("x-strict-mode") == "1"
 
 
@@ -256,12 +300,13 @@ def _response(answer: Answer, *, headers: dict[str, str]) -> Response:
     return Response(body, status_code=answer.status, headers=headers, media_type=JSON)
 
 
-def _spoiled(answer: Response, fault: Fault | None, *, request: Request) -> Response:
-    """Return the answer as it fares on its way back."""
+def _with_fault(response: Response, fault: Fault | None, *, request: Request) -> Response:
+    """Return the response as its fault lets it arrive."""
     if fault is None:
-        return answer
+        return response
     if fault.wait_s is not None:
-        answer.headers["retry-after"] = f"{fault.wait_s:g}"
-    if fault.kind.way == "answer":
-        return answer
-    return Broken(answer, fault=fault, line=request.scope.get("state", {}).get("line"))
+        response.headers["retry-after"] = f"{fault.wait_s:g}"
+    if fault.kind.ending == "complete":
+        return response
+    connection = request.scope.get("state", {}).get("connection")
+    return BrokenResponse(response, fault=fault, connection=connection)

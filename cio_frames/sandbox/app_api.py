@@ -1,4 +1,4 @@
-"""What the App API answers: people, their attributes and activities, and exports of them."""
+"""The answers of the App API: people, their attributes and activities, and exports of people."""
 
 import base64
 import binascii
@@ -18,8 +18,8 @@ from cio_frames.errors import SandboxError
 from cio_frames.identity import Model
 from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.identity.state import Event, Person
-from cio_frames.sandbox.filters import FilterError, Means, compiled, text
-from cio_frames.sandbox.intake import Answer
+from cio_frames.sandbox.filters import FilterError, Matches, compiled, text
+from cio_frames.sandbox.handlers import Answer
 from cio_frames.sandbox.store import Store
 from cio_frames.spec import ACTIVITY_TYPES, LIMITS
 
@@ -33,7 +33,7 @@ _SECOND_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppRules:
-    """What is not documented, or is somebody's choice.
+    """Choices where the App API is not documented.
 
     Attributes:
         rate: How many requests a second are answered; None for all.
@@ -49,22 +49,22 @@ class AppRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """A request: who and what it asks for.
+class AppRequest:
+    """A request to the App API.
 
     Attributes:
         parameters: The parameters in its path.
-        query: The other ones.
+        query: Its other parameters.
         body: Its body.
-        host: The host that it names, which links lead to.
-        known: Whether it has the key.
+        host: The host that it names; links lead there.
+        has_key: Whether it has the key.
     """
 
     parameters: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
     host: str
-    known: bool
+    has_key: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -76,25 +76,25 @@ class Export:
     started: datetime
     description: str
     downloads: int = 0
-    links: dict[str, datetime] = field(default_factory=dict)  # when each was given out
+    links: dict[str, datetime] = field(default_factory=dict)  # when each was created
 
 
-class _RefusedError(Exception):
-    """The request cannot be answered; with the status and the words of the answer."""
+class _RequestError(Exception):
+    """The request cannot be answered; with the status and the error text of the answer."""
 
-    def __init__(self, status: int, words: str) -> None:
+    def __init__(self, status: int, problem: str) -> None:
         self.status = status
-        super().__init__(words)
+        super().__init__(problem)
 
 
 class AppApi:
     """Answers the requests of the App API.
 
     Args:
-        store: What the workspace holds.
-        rules: What is not documented.
-        clock: Tells the time.
-        monotonic: Tells seconds, for the limit of requests.
+        store: The messages and the workspace made of them.
+        rules: Choices where the App API is not documented.
+        clock: Returns the time.
+        monotonic: Returns seconds, for the rate limit.
     """
 
     def __init__(
@@ -109,11 +109,11 @@ class AppApi:
         self._rules = rules
         self._clock = clock
         self._monotonic = monotonic
-        self._moments: deque[float] = deque()  # of the last requests, a second's worth
-        self._operations: Mapping[str, Callable[[Asked], Mapping[str, Any]]] = {
-            "exportPeopleData": self._start,
-            "listExports": self._exports,
-            "getExport": self._export,
+        self._moments: deque[float] = deque()  # of the requests of the last second
+        self._operations: Mapping[str, Callable[[AppRequest], Mapping[str, Any]]] = {
+            "exportPeopleData": self._start_export,
+            "listExports": self._list_exports,
+            "getExport": self._show_export,
             "downloadExport": self._link,
             "getPeopleEmail": self._by_email,
             "getPeopleFilter": self._search,
@@ -125,34 +125,33 @@ class AppApi:
         self.clear()
 
     def clear(self) -> None:
-        """Forget the exports."""
-        self._made: dict[int, Export] = {}
+        """Remove the exports."""
+        self._exports: dict[int, Export] = {}
 
-    def answer(self, operation: str, asked: Asked) -> Answer:
+    def answer(self, operation: str, request: AppRequest) -> Answer:
         """Answer one of `OPERATIONS`."""
         if self._is_too_fast():
-            return _refusal(429, "too many requests: your request is over the limit")
-        if not asked.known:
-            return _refusal(401, "the App API key is unknown")
+            return _error(429, "too many requests: your request is over the limit")
+        if not request.has_key:
+            return _error(401, "the App API key is unknown")
         try:
-            return Answer(status=200, content=self._operations[operation](asked))
-        except _RefusedError as error:
-            return _refusal(error.status, str(error))
+            return Answer(status=200, content=self._operations[operation](request))
+        except _RequestError as error:
+            return _error(error.status, str(error))
         except FilterError as error:
-            return _refusal(400, str(error))
-        except SandboxError as error:  # what is asked for was not kept
-            return _refusal(HTTPStatus.NOT_IMPLEMENTED, str(error))
+            return _error(400, str(error))
+        except SandboxError as error:  # the messages are not kept
+            return _error(HTTPStatus.NOT_IMPLEMENTED, str(error))
 
-    def file(self, token: str, *, known: bool) -> Answer:
+    def file(self, token: str, *, has_key: bool) -> Answer:
         """Answer a request for the file of an export."""
-        found = [export for export in self._made.values() if token in export.links]
-        if self._rules.link_needs_key and not known:
-            return _refusal(401, "the App API key is unknown")
-        if not found:
-            return _refusal(404, "there is no such file")
-        (export,) = found
+        export = next((each for each in self._exports.values() if token in each.links), None)
+        if self._rules.link_needs_key and not has_key:
+            return _error(401, "the App API key is unknown")
+        if export is None:
+            return _error(404, "there is no such file")
         if (self._clock() - export.links[token]).total_seconds() > self._rules.link_s:
-            return _refusal(403, "the link has expired")
+            return _error(403, "the link has expired")
         export.downloads += 1
         return Answer(status=200, file=export.people.write_csv().encode())
 
@@ -167,48 +166,48 @@ class AppApi:
         self._moments.append(now)
         return False
 
-    def _start(self, asked: Asked) -> Mapping[str, Any]:
-        body = _object(asked.body)
+    def _start_export(self, request: AppRequest) -> Mapping[str, Any]:
+        body = _object(request.body)
         names = body.get("attributes", [])
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise _RefusedError(400, "attributes is a list of names")
+            raise _RequestError(400, "attributes is a list of names")
         if "filters" not in body:
-            raise _RefusedError(400, "filters is required")
-        means = compiled(body["filters"])
-        people = self._store.ask(lambda model: _table(model, means, names))
+            raise _RequestError(400, "filters is required")
+        matches = compiled(body["filters"])
+        people = self._store.query(lambda model: _table(model, matches, names))
         export = Export(
-            id=len(self._made) + 1,
+            id=len(self._exports) + 1,
             people=people,
             started=self._clock(),
             description=f"Customers with {text(body['filters'])}",
         )
-        self._made[export.id] = export
-        return {"export": self._told(export)}
+        self._exports[export.id] = export
+        return {"export": self._description(export)}
 
-    def _exports(self, _: Asked) -> Mapping[str, Any]:
-        return {"exports": [self._told(export) for export in self._made.values()]}
+    def _list_exports(self, _: AppRequest) -> Mapping[str, Any]:
+        return {"exports": [self._description(export) for export in self._exports.values()]}
 
-    def _export(self, asked: Asked) -> Mapping[str, Any]:
-        return {"export": self._told(self._found(asked))}
+    def _show_export(self, request: AppRequest) -> Mapping[str, Any]:
+        return {"export": self._description(self._find_export(request))}
 
-    def _link(self, asked: Asked) -> Mapping[str, Any]:
-        export, token = self._found(asked), token_hex(16)
+    def _link(self, request: AppRequest) -> Mapping[str, Any]:
+        export, token = self._find_export(request), token_hex(16)
         if not self._is_done(export):
-            raise _RefusedError(404, "the export is not ready")
+            raise _RequestError(404, "the export is not ready")
         export.links[token] = self._clock()
-        return {"url": f"http://{asked.host}{FILE_PATH.format(token=token)}"}
+        return {"url": f"http://{request.host}{FILE_PATH.format(token=token)}"}
 
-    def _found(self, asked: Asked) -> Export:
-        number = asked.parameters["export_id"]
-        export = self._made.get(int(number)) if number.isascii() and number.isdigit() else None
+    def _find_export(self, request: AppRequest) -> Export:
+        number = request.parameters["export_id"]
+        export = self._exports.get(int(number)) if number.isascii() and number.isdigit() else None
         if export is None:
-            raise _RefusedError(404, "the export does not exist")
+            raise _RequestError(404, "the export does not exist")
         return export
 
     def _is_done(self, export: Export) -> bool:
         return (self._clock() - export.started).total_seconds() >= self._rules.export_s
 
-    def _told(self, export: Export) -> dict[str, Any]:
+    def _description(self, export: Export) -> dict[str, Any]:
         is_done, started = self._is_done(export), int(export.started.timestamp())
         return {
             "id": export.id,
@@ -225,97 +224,99 @@ class AppApi:
             "updated_at": started,
         }
 
-    def _by_email(self, asked: Asked) -> Mapping[str, Any]:
-        email = asked.query.get("email")
+    def _by_email(self, request: AppRequest) -> Mapping[str, Any]:
+        email = request.query.get("email")
         if not email:
-            raise _RefusedError(400, "email is required")
-        person = self._store.ask(lambda model: model.store.people.find("email", email))
+            raise _RequestError(400, "email is required")
+        person = self._store.query(lambda model: model.store.people.find("email", email))
         return {"results": [] if person is None else [_identifiers(person)]}
 
-    def _search(self, asked: Asked) -> Mapping[str, Any]:
-        means = compiled(_object(asked.body).get("filter"))
-        start, limit = _page(asked, usual=_SEARCHED, most=LIMITS["app_search_page"].value)
-        found = self._store.ask(
+    def _search(self, request: AppRequest) -> Mapping[str, Any]:
+        matches = compiled(_object(request.body).get("filter"))
+        start, limit = _page(request, default=_SEARCHED, most=LIMITS["app_search_page"].value)
+        people = self._store.query(
             lambda model: [
                 _identifiers(person)
                 for person in model.store.people.by_cio.values()
-                if means(_texts(person))
+                if matches(_texts(person))
             ]
         )
-        page = found[start : start + limit]
+        page = people[start : start + limit]
         return {
             "identifiers": page,
             "ids": [person["id"] or "" for person in page],
-            "next": _token(start + limit) if start + limit < len(found) else "",
+            "next": _token(start + limit) if start + limit < len(people) else "",
         }
 
-    def _one(self, asked: Asked) -> Mapping[str, Any]:
-        return self._store.ask(lambda model: _profile(_person(model, asked)))
+    def _one(self, request: AppRequest) -> Mapping[str, Any]:
+        return self._store.query(lambda model: _profile(_person(model, request)))
 
-    def _several(self, asked: Asked) -> Mapping[str, Any]:
-        ids, most = _object(asked.body).get("ids"), LIMITS["app_people"].value
+    def _several(self, request: AppRequest) -> Mapping[str, Any]:
+        ids, most = _object(request.body).get("ids"), LIMITS["app_people"].value
         if not isinstance(ids, list) or not 1 <= len(ids) <= most:
-            raise _RefusedError(400, f"ids is a list of 1 to {most} identifiers")
+            raise _RequestError(400, f"ids is a list of 1 to {most} identifiers")
 
-        def found(model: Model) -> list[Mapping[str, Any]]:
-            kind = _kind(model, asked)
+        def profiles(model: Model) -> list[Mapping[str, Any]]:
+            kind = _kind(model, request)
             people = (_find(model, kind, str(value)) for value in ids)
             return [_profile(person) for person in people if person is not None]
 
-        return {"customers": self._store.ask(found)}
+        return {"customers": self._store.query(profiles)}
 
-    def _of_person(self, asked: Asked) -> Mapping[str, Any]:
-        return self._activities(asked, lambda model: _person(model, asked).events)
+    def _of_person(self, request: AppRequest) -> Mapping[str, Any]:
+        return self._activities(request, lambda model: _person(model, request).events)
 
-    def _of_all(self, asked: Asked) -> Mapping[str, Any]:
+    def _of_all(self, request: AppRequest) -> Mapping[str, Any]:
         def events(model: Model) -> Iterator[Event]:
-            if "customer_id" not in asked.query:
+            if "customer_id" not in request.query:
                 return iter(model.store.events)
-            return iter(_person(model, asked).events)
+            return iter(_person(model, request).events)
 
-        return self._activities(asked, events)
+        return self._activities(request, events)
 
-    def _activities(self, asked: Asked, events: Callable[[Model], Any]) -> Mapping[str, Any]:
-        """Return a page of activities, the latest first: events, but no changes of attributes."""
+    def _activities(self, request: AppRequest, events: Callable[[Model], Any]) -> Mapping[str, Any]:
+        """Return a page of activities, the latest first; changes of attributes are not among them."""
         since = self._clock().timestamp() - LIMITS["activity_days"].value * DAY_S
-        start, limit = _page(asked, usual=_LISTED, most=LIMITS["app_activities_page"].value)
+        start, limit = _page(request, default=_LISTED, most=LIMITS["app_activities_page"].value)
 
-        def found(model: Model) -> list[dict[str, Any]]:
-            kept = [event for event in events(model) if _is_shown(event, asked.query, since=since)]
-            kept.sort(key=lambda event: (event.timestamp, event.number), reverse=True)
-            page = [_activity(event) for event in kept[start : start + limit]]
-            return [*page, {}] if start + limit < len(kept) else page
+        def read(model: Model) -> list[dict[str, Any]]:
+            shown = [
+                event for event in events(model) if _is_shown(event, request.query, since=since)
+            ]
+            shown.sort(key=lambda event: (event.timestamp, event.number), reverse=True)
+            page = [_activity(event) for event in shown[start : start + limit]]
+            return [*page, {}] if start + limit < len(shown) else page
 
-        page = self._store.ask(found)
+        page = self._store.query(read)
         more = bool(page) and not page[-1]
         return {"activities": page[:limit], "next": _token(start + limit) if more else ""}
 
 
-def _refusal(status: int, words: str) -> Answer:
-    return Answer(status=status, errors=[words])
+def _error(status: int, problem: str) -> Answer:
+    return Answer(status=status, errors=[problem])
 
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
         decoded = msgspec.json.decode(body)
     except msgspec.DecodeError as error:
-        raise _RefusedError(400, f"the body is not JSON: {error}") from error
+        raise _RequestError(400, f"the body is not JSON: {error}") from error
     if not isinstance(decoded, dict):
-        raise _RefusedError(400, "the body is an object")
+        raise _RequestError(400, "the body is an object")
     return decoded
 
 
-def _page(asked: Asked, *, usual: int, most: int) -> tuple[int, int]:
-    """Return from where, and how many."""
-    limit, start = asked.query.get("limit") or str(usual), asked.query.get("start", "")
+def _page(request: AppRequest, *, default: int, most: int) -> tuple[int, int]:
+    """Return the position of the first item of a page, and how many items it has."""
+    limit, start = request.query.get("limit") or str(default), request.query.get("start", "")
     if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= most):
-        raise _RefusedError(400, f"limit is a number from 1 to {most}")
+        raise _RequestError(400, f"limit is a number from 1 to {most}")
     try:
         place = base64.b64decode(start, validate=True).decode("ascii") or "0"
     except (binascii.Error, ValueError):
         place = ""
     if not place.isdigit():
-        raise _RefusedError(400, "start is what `next` said")
+        raise _RequestError(400, "start is what `next` said")
     return int(place), int(limit)
 
 
@@ -323,8 +324,8 @@ def _token(place: int) -> str:
     return base64.b64encode(str(place).encode()).decode()
 
 
-def _kind(model: Model, asked: Asked) -> IdentifierKind:
-    match asked.query.get("id_type", "id"):
+def _kind(model: Model, request: AppRequest) -> IdentifierKind:
+    match request.query.get("id_type", "id"):
         case "id":
             return "id"
         case "cio_id":
@@ -332,19 +333,19 @@ def _kind(model: Model, asked: Asked) -> IdentifierKind:
         case "email" if "email" in model.settings.identifiers:
             return "email"
         case other:
-            raise _RefusedError(400, f"{other} is no identifier of this workspace")
+            raise _RequestError(400, f"{other} is no identifier of this workspace")
 
 
-def _person(model: Model, asked: Asked) -> Person:
-    value = asked.parameters.get("customer_id") or asked.query.get("customer_id", "")
-    person = _find(model, _kind(model, asked), value)
+def _person(model: Model, request: AppRequest) -> Person:
+    value = request.parameters.get("customer_id") or request.query.get("customer_id", "")
+    person = _find(model, _kind(model, request), value)
     if person is None:
-        raise _RefusedError(404, "the customer does not exist")
+        raise _RequestError(404, "the customer does not exist")
     return person
 
 
 def _find(model: Model, kind: IdentifierKind, value: str) -> Person | None:
-    """Return somebody; a cio_id may have its prefix, as one page says, or have none."""
+    """Return a person; a cio_id may have its prefix, as one page of the documentation says, or none."""
     bare = value.removeprefix("cio_") if kind == "cio_id" else value
     return model.store.people.find(kind, bare)
 
@@ -354,12 +355,12 @@ def _identifiers(person: Person) -> dict[str, Any]:
 
 
 def _texts(person: Person) -> dict[str, str]:
-    """Return all attributes, the identifiers too, as texts."""
-    named = {name: value for name, value in _identifiers(person).items() if value is not None}
+    """Return all attributes as texts, with the identifiers."""
+    identifiers = {name: value for name, value in _identifiers(person).items() if value is not None}
     if person.anonymous_ids:
-        named["anonymous_id"] = person.anonymous_ids[0]
-    said = {name: value for name, value in person.attributes.items() if value is not None}
-    return {name: text(value) for name, value in (said | named).items()}
+        identifiers["anonymous_id"] = person.anonymous_ids[0]
+    attributes = {name: value for name, value in person.attributes.items() if value is not None}
+    return {name: text(value) for name, value in (attributes | identifiers).items()}
 
 
 def _profile(person: Person) -> dict[str, Any]:
@@ -379,32 +380,32 @@ def _profile(person: Person) -> dict[str, Any]:
     }
 
 
-def _table(model: Model, means: Means, names: Sequence[str]) -> pl.DataFrame:
-    """Return people as the file of an export has them: the columns that were asked for, as texts."""
-    wanted = list(dict.fromkeys(names)) or ["id", "email", "cio_id"]
-    columns: dict[str, list[str | None]] = {name: [] for name in wanted}
+def _table(model: Model, matches: Matches, names: Sequence[str]) -> pl.DataFrame:
+    """Return people as in the file of an export: the requested columns, as texts."""
+    requested = list(dict.fromkeys(names)) or ["id", "email", "cio_id"]
+    columns: dict[str, list[str | None]] = {name: [] for name in requested}
     for person in model.store.people.by_cio.values():
         texts = _texts(person)
-        if means(texts):
+        if matches(texts):
             for name, values in columns.items():
                 values.append(texts.get(name))
-    return pl.DataFrame(columns, schema=dict.fromkeys(wanted, pl.String))
+    return pl.DataFrame(columns, schema=dict.fromkeys(requested, pl.String))
 
 
 def _is_shown(event: Event, query: Mapping[str, str], *, since: float) -> bool:
-    """Return whether an event is among the activities that are asked for."""
-    wanted = {"type": _ACTIVITY_TYPES.get(event.type), "name": event.name}
-    is_theirs = event.person is not None and not event.lost and event.timestamp >= since
-    return is_theirs and all(query.get(name) in (None, "", has) for name, has in wanted.items())
+    """Return whether an event is among the requested activities."""
+    values = {"type": _ACTIVITY_TYPES.get(event.type), "name": event.name}
+    is_owned = event.person is not None and not event.lost and event.timestamp >= since
+    return is_owned and all(query.get(name) in (None, "", value) for name, value in values.items())
 
 
 def _activity(event: Event) -> dict[str, Any]:
     person = event.person
-    named = "url" if event.type == "page" else "name"
+    name_key = "url" if event.type == "page" else "name"
     return {
         "id": event.message_id or str(event.number),
         "type": _ACTIVITY_TYPES[event.type],
-        named: event.name,
+        name_key: event.name,
         "timestamp": event.timestamp,
         "customer_id": None if person is None else person.id,
         "customer_identifiers": None if person is None else _identifiers(person),

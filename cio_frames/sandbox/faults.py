@@ -1,4 +1,4 @@
-"""Bad weather: which request meets which trouble, as a pure function of a seed and its number."""
+"""Which request gets which fault, as a pure function of a seed and the request's number."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,8 +8,8 @@ from typing import Literal
 
 from cio_frames.errors import SandboxError
 
-Way = Literal["answer", "reset", "cut", "drip"]
-"""How an answer ends: whole, never, in the middle, or byte by byte."""
+Ending = Literal["complete", "reset", "cut", "drip"]
+"""How a response arrives: complete, not at all, cut off, or byte by byte."""
 
 FaultProfile = Literal[
     "none", "flaky", "storm", "outage", "slow", "echo", "permissive-loss", "revoked-key"
@@ -18,57 +18,57 @@ FaultProfile = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One kind of trouble.
+class FaultKind:
+    """One kind of fault.
 
     Attributes:
-        times: How often the messages of the request are applied.
-        way: How the answer ends.
-        statuses: What is answered in place of the true answer; one of them is drawn.
-        waits: Whether the answer has a `Retry-After`.
-        held: Whether the request is held back first, so that later ones overtake it.
-        hidden: Whether only strict mode tells; without it the answer is 200.
+        times_applied: How often the messages of the request are applied.
+        ending: How the response arrives.
+        statuses: The status codes that replace the true one; one of them is drawn.
+        has_wait: Whether the response has a `Retry-After`.
+        is_delayed: Whether the request waits first, so that later ones overtake it.
+        hidden: Whether only strict mode shows it; without it the response is 200.
     """
 
-    times: int = 0
-    way: Way = "answer"
+    times_applied: int = 0
+    ending: Ending = "complete"
     statuses: tuple[int, ...] = ()
-    waits: bool = False
-    held: bool = False
+    has_wait: bool = False
+    is_delayed: bool = False
     hidden: bool = False
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, FaultKind] = MappingProxyType(
     {
-        "late": Kind(times=1, held=True),
-        "doubled": Kind(times=2),
-        "throttled": Kind(statuses=(429,)),
-        "throttled_with_wait": Kind(statuses=(429,), waits=True),
-        "failed": Kind(statuses=(500, 502, 503, 504)),
-        "failed_after": Kind(times=1, statuses=(500, 502, 503, 504)),
-        "reset_before": Kind(way="reset"),
-        "reset_after": Kind(times=1, way="reset"),
-        "truncated": Kind(times=1, way="cut"),
-        "dripping": Kind(times=1, way="drip"),
-        "dropped": Kind(statuses=(429,), hidden=True),
-        "unauthorized": Kind(statuses=(401,)),
-        "too_large": Kind(statuses=(413,)),
+        "late": FaultKind(times_applied=1, is_delayed=True),
+        "doubled": FaultKind(times_applied=2),
+        "throttled": FaultKind(statuses=(429,)),
+        "throttled_with_wait": FaultKind(statuses=(429,), has_wait=True),
+        "failed": FaultKind(statuses=(500, 502, 503, 504)),
+        "failed_after": FaultKind(times_applied=1, statuses=(500, 502, 503, 504)),
+        "reset_before": FaultKind(ending="reset"),
+        "reset_after": FaultKind(times_applied=1, ending="reset"),
+        "truncated": FaultKind(times_applied=1, ending="cut"),
+        "dripping": FaultKind(times_applied=1, ending="drip"),
+        "dropped": FaultKind(statuses=(429,), hidden=True),
+        "unauthorized": FaultKind(statuses=(401,)),
+        "too_large": FaultKind(statuses=(413,)),
     }
 )
-"""Every kind of trouble, by the name of its share in `Faults`."""
+"""Every kind of fault, by the name of its share in `Faults`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What happens to one request.
+    """The fault of one request.
 
     Attributes:
         name: Its kind, a key of `KINDS`.
-        status: What is answered in place of the true answer, if anything.
-        hold_s: Seconds that the request is held back.
-        wait_s: What `Retry-After` asks for, if it is there.
-        drip_s: Seconds over which the answer drips.
-        place: Where the answer is cut off, as a share of its bytes.
+        status: The status code that replaces the true one, if any.
+        hold_s: Seconds by which the request is delayed.
+        wait_s: The seconds in `Retry-After`, if there is one.
+        drip_s: Seconds over which the response drips.
+        cut_at: Where the response is cut off, as a share of its bytes.
     """
 
     name: str
@@ -76,45 +76,45 @@ class Fault:
     hold_s: float = 0.0
     wait_s: float | None = None
     drip_s: float = 0.0
-    place: float = 0.0
+    cut_at: float = 0.0
 
     @property
-    def kind(self) -> Kind:
-        """What its kind does."""
+    def kind(self) -> FaultKind:
+        """The kind of this fault."""
         return KINDS[self.name]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """How much of each kind of trouble there is. The same seed gives the same trouble again.
+    """How frequent each kind of fault is. The same seed gives the same faults again.
 
     The first 13 arguments are shares of the requests, from 0 to 1, together at most 1.
 
     Args:
-        late: Held back for up to `hold_s`, so that later requests overtake it.
+        late: Delayed by up to `hold_s`, so that later requests overtake it.
         doubled: Applied twice.
         throttled: Answered 429, not applied.
         throttled_with_wait: The same, with a `Retry-After` of `wait_s`.
         failed: Answered 500, 502, 503 or 504, not applied.
-        failed_after: The same, and applied all the same.
+        failed_after: The same, but applied.
         reset_before: The connection is reset, nothing is applied.
         reset_after: The connection is reset after the messages were applied.
-        truncated: Applied; the answer breaks off anywhere.
-        dripping: Applied; the answer drips byte by byte for `drip_s`.
-        dropped: Thrown away and answered 200; with strict mode answered 429. The documentation
+        truncated: Applied; the response is cut off anywhere.
+        dripping: Applied; the response arrives byte by byte within `drip_s`.
+        dropped: Discarded and answered 200; with strict mode answered 429. The documentation
             says that too many requests may lead to either (reference 1.5).
         unauthorized: Answered 401, as when a key is revoked.
         too_large: Answered 413, whatever the size.
         seed: Decides what happens to which request.
-        burst: How many requests in a row have the same fate.
-        first: Number of the first request that may meet trouble.
+        burst: How many requests in a row have the same fault.
+        first: Number of the first request that may have a fault.
         last: Number of the last one; None for no end.
-        hold_s: The longest time that a request is held back.
-        wait_s: What `Retry-After` asks for.
-        drip_s: How long an answer drips.
+        hold_s: The longest delay of a request.
+        wait_s: The seconds in `Retry-After`.
+        drip_s: How long a response drips.
 
     Raises:
-        SandboxError: The shares are not shares.
+        SandboxError: A share is negative, or they add up to more than 1.
 
     Examples:
         >>> Faults(failed=1.0, first=2).fault_for(1) is None
@@ -154,28 +154,28 @@ class Faults:
             )
 
     def fault_for(self, number: int) -> Fault | None:
-        """Return what happens to the request of that number, counted from 1; None for nothing."""
+        """Return the fault of a request, numbered from 1; None for no fault."""
         if number < self.first or (self.last is not None and number > self.last):
             return None
-        fate, _ = _draws(self.seed, number // self.burst)
+        drawn, _ = _draws(self.seed, number // self.burst)
         for name in KINDS:
             share: float = getattr(self, name)
-            if fate < share:
+            if drawn < share:
                 return self._fault(name, number)
-            fate -= share
+            drawn -= share
         return None
 
     def _fault(self, name: str, number: int) -> Fault:
-        """Return a fault of that kind, its details drawn for that very request."""
+        """Return a fault of a kind, with details drawn for this request."""
         kind = KINDS[name]
-        share, place = _draws(self.seed, -number)
+        share, cut_at = _draws(self.seed, -number)
         return Fault(
             name=name,
             status=kind.statuses[int(share * len(kind.statuses))] if kind.statuses else None,
-            hold_s=self.hold_s * share if kind.held else 0.0,
-            wait_s=self.wait_s if kind.waits else None,
-            drip_s=self.drip_s if kind.way == "drip" else 0.0,
-            place=place if kind.way == "cut" else 0.0,
+            hold_s=self.hold_s * share if kind.is_delayed else 0.0,
+            wait_s=self.wait_s if kind.has_wait else None,
+            drip_s=self.drip_s if kind.ending == "drip" else 0.0,
+            cut_at=cut_at if kind.ending == "cut" else 0.0,
         )
 
 
@@ -194,17 +194,17 @@ PROFILES: Mapping[str, Faults] = MappingProxyType(
         "revoked-key": Faults(unauthorized=1.0, first=5),
     }
 )  # fmt: skip
-"""Weather by name."""
+"""The faults of each profile."""
 
 
-def weather(faults: FaultProfile | Faults, *, seed: int | None = None) -> Faults:
-    """Return faults by name or as they are given, with another seed if there is one.
+def resolve_faults(faults: FaultProfile | Faults, *, seed: int | None = None) -> Faults:
+    """Return the faults of a profile, or the given ones, with another seed if one is given.
 
     Raises:
         SandboxError: There is no such name.
 
     Examples:
-        >>> weather("flaky", seed=7).seed
+        >>> resolve_faults("flaky", seed=7).seed
         7
     """
     if isinstance(faults, str):
@@ -218,7 +218,7 @@ def weather(faults: FaultProfile | Faults, *, seed: int | None = None) -> Faults
 
 
 def _draws(seed: int, number: int) -> tuple[float, float]:
-    """Return two numbers from 0 up to 1 that depend on nothing else."""
-    drawn = blake2b(f"{seed} {number}".encode(), digest_size=16).digest()
-    first, second = int.from_bytes(drawn[:8]), int.from_bytes(drawn[8:])
+    """Return two numbers from 0 up to 1 that depend on the arguments alone."""
+    digest = blake2b(f"{seed} {number}".encode(), digest_size=16).digest()
+    first, second = int.from_bytes(digest[:8]), int.from_bytes(digest[8:])
     return first / 2**64, second / 2**64

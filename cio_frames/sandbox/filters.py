@@ -1,4 +1,4 @@
-"""Which people a filter of the App API means."""
+"""The filters of the App API: which people they match."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -6,9 +6,9 @@ from typing import Any, Final
 import msgspec
 
 Texts = Mapping[str, str]
-"""The attributes of somebody, as Customer.io keeps them."""
+"""The attributes of a person, as Customer.io stores them."""
 
-Means = Callable[[Texts], bool]
+Matches = Callable[[Texts], bool]
 
 DEPTH: Final = 20
 
@@ -18,7 +18,7 @@ class FilterError(ValueError):
 
 
 def text(value: Any) -> str:
-    """Return the value of an attribute as Customer.io keeps it: as text.
+    """Return the value of an attribute as Customer.io stores it: as text.
 
     Examples:
         >>> text("pro"), text(True), text(12.5), text({"a": 1})
@@ -27,22 +27,22 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def compiled(given: object, *, depth: int = 0) -> Means:
-    """Return what tells whether a filter means somebody.
+def compiled(condition: object, *, depth: int = 0) -> Matches:
+    """Return a function that tests whether a filter matches a person.
 
     Raises:
         FilterError: The filter is not of the documented form, or names a segment.
 
     Examples:
-        >>> wants = compiled({"not": {"attribute": {"field": "plan", "operator": "exists"}}})
-        >>> wants({"plan": "pro"}), wants({})
+        >>> matches = compiled({"not": {"attribute": {"field": "plan", "operator": "exists"}}})
+        >>> matches({"plan": "pro"}), matches({})
         (False, True)
     """
-    if not isinstance(given, dict) or len(given) != 1:
+    if not isinstance(condition, dict) or len(condition) != 1:
         raise FilterError("a filter is an object with one of and, or, not, attribute and segment")
     if depth > DEPTH:
         raise FilterError(f"a filter has no more than {DEPTH} levels")
-    ((kind, value),) = given.items()
+    ((kind, value),) = condition.items()
     match kind:
         case "and" | "or":
             if not isinstance(value, list) or not value:
@@ -61,7 +61,7 @@ def compiled(given: object, *, depth: int = 0) -> Means:
             raise FilterError(f"there is no filter {kind!r}")
 
 
-def _of_attribute(value: object) -> Means:
+def _of_attribute(value: object) -> Matches:
     field = value.get("field") if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(field, str):
         raise FilterError("an attribute has a field")

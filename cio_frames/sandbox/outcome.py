@@ -1,4 +1,4 @@
-"""What a workspace has come to, as far as a rehearsal compares it: frames without attributes."""
+"""The state of a workspace that a rehearsal compares: frames without attributes."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -10,13 +10,13 @@ import polars as pl
 from cio_frames.identity import Model
 from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.sandbox import tables
-from cio_frames.sandbox.alone import Alone, alone
-from cio_frames.sandbox.shapes import Message
+from cio_frames.sandbox.independent import IndependentMessages, independent_messages
+from cio_frames.sandbox.schemas import Message
 
 FROM_MESSAGES: Final = 1_000
 """Fewer messages are all applied by the model, which takes no longer."""
 SAMPLED: Final = 200
-"""Of how many people whom the columns tell a model of their own is asked."""
+"""For how many people the columns are compared with a model of their messages alone."""
 
 PEOPLE: Final = pl.Schema({
     "id": pl.String(), "email": pl.String(), "anonymous_ids": pl.List(pl.String),
@@ -31,18 +31,18 @@ At = TypeVar("At")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """Who and what is there, and what could not be done.
+    """The people, events and objects of a workspace, and the changes that failed.
 
     Attributes:
         people: Columns id, email, anonymous_ids and events, one line per profile.
-        unattributed: Columns anonymous_id, attribution and events: the events of nobody.
+        unattributed: Columns anonymous_id, attribution and events: the events without a person.
         group_events: The names of the events of groups, as `subject`.
         merges: As `Sandbox.merges`.
         objects: As `Sandbox.objects`.
         relationships: As `Sandbox.relationships`.
         failures: As `Sandbox.failures`.
-        attributes_of: Finds the attributes of somebody who was there before the first message.
-        applied: How many messages the model has applied.
+        attributes_of: Returns the attributes of a person who was there before the first message.
+        applied: How many messages the model applied.
     """
 
     people: pl.DataFrame
@@ -62,36 +62,37 @@ def of_messages(
     *,
     apply: Callable[[Model, Message, At], None],
 ) -> Outcome:
-    """Return what a workspace comes to by messages that have arrived.
+    """Return the outcome of messages that have arrived.
 
-    What messages do that meet no others is told by columns, if a model says the same of some of
-    them; the model applies the rest.
+    The effect of independent messages is computed on columns, if a model confirms it for a sample;
+    the model applies the others.
 
     Args:
-        model: The workspace before the messages. Afterwards it has applied some of them, or all.
-        arrived: The messages that were accepted, in the order of their arrival, and when that was.
+        model: The workspace before the messages. Some or all of them are applied to it.
+        arrived: The accepted messages in the order of their arrival, and when each arrived.
         apply: Applies one of them to a model.
     """
-    told = None
+    independent = None
     if len(arrived) >= FROM_MESSAGES:
-        told = alone([message for message, _ in arrived], model)
-    if told is not None and not _is_confirmed(told, arrived, like=model, apply=apply):
-        told = None
-    for message, at in arrived if told is None else [arrived[number] for number in told.others]:
-        apply(model, message, at)
-    found = of_model(model)
-    if told is None:
-        return replace(found, applied=len(arrived))
+        independent = independent_messages([message for message, _ in arrived], model)
+    if independent is None or not _is_confirmed(independent, arrived, like=model, apply=apply):
+        for message, at in arrived:
+            apply(model, message, at)
+        return replace(of_model(model), applied=len(arrived))
+    for number in independent.dependent:
+        apply(model, *arrived[number])
+    outcome = of_model(model)
+    visitors = independent.visitors.select(UNATTRIBUTED.names())
     return replace(
-        found,
-        people=pl.concat([found.people, told.people.select(PEOPLE.names())]),
-        unattributed=pl.concat([found.unattributed, told.visitors.select(UNATTRIBUTED.names())]),
-        applied=len(told.others),
+        outcome,
+        people=pl.concat([outcome.people, independent.people.select(PEOPLE.names())]),
+        unattributed=pl.concat([outcome.unattributed, visitors]),
+        applied=len(independent.dependent),
     )
 
 
 def of_model(model: Model) -> Outcome:
-    """Return what is in a model."""
+    """Return the outcome of the messages that a model has applied."""
     store = model.store
     people = list(store.people.by_cio.values())
     events = [event for event in store.events if not event.lost]
@@ -102,7 +103,7 @@ def of_model(model: Model) -> Outcome:
         for event in events
         if event.person is None and event.attribution != is_group
     )
-    named = pl.DataFrame(
+    identified = pl.DataFrame(
         {
             "cio_id": [person.cio_id for person in people],
             "id": [person.id for person in people],
@@ -118,7 +119,7 @@ def of_model(model: Model) -> Outcome:
         return None if person is None else person.attributes
 
     return Outcome(
-        people=named.drop("cio_id"),
+        people=identified.drop("cio_id"),
         unattributed=pl.DataFrame(
             [(*key, count) for key, count in visits.items()], schema=UNATTRIBUTED, orient="row"
         ),
@@ -128,27 +129,27 @@ def of_model(model: Model) -> Outcome:
         ),
         merges=tables.frame("merges", model.merges()),
         objects=tables.frame("objects", model.objects()),
-        relationships=tables.named("relationships", model.relationships(), people=named),
+        relationships=tables.named("relationships", model.relationships(), people=identified),
         failures=tables.frame("failures", model.failures()),
         attributes_of=attributes_of,
     )
 
 
 def _is_confirmed(
-    told: Alone,
+    independent: IndependentMessages,
     arrived: Sequence[tuple[Message, At]],
     *,
     like: Model,
     apply: Callable[[Model, Message, At], None],
 ) -> bool:
-    """Return whether a model says of some people what the columns say of them."""
-    keys = told.people["key"]
-    some = keys.gather_every(max(1, len(keys) // SAMPLED)).implode()
+    """Return whether a model of the messages of some people agrees with the columns."""
+    keys = independent.people["key"]
+    is_sampled = pl.col("key").is_in(keys.gather_every(max(1, len(keys) // SAMPLED)).implode())
     model = Model(like.settings)
-    for number in told.owned.filter(pl.col("key").is_in(some))["number"].sort():
+    for number in independent.owners.filter(is_sampled)["number"].sort():
         apply(model, *arrived[number])
-    said = told.people.filter(pl.col("key").is_in(some)).select(PEOPLE.names())
-    return not model.store.failures and _lines(said) == _lines(of_model(model).people)
+    people = independent.people.filter(is_sampled).select(PEOPLE.names())
+    return not model.store.failures and _lines(people) == _lines(of_model(model).people)
 
 
 def _lines(people: pl.DataFrame) -> list[str]:

@@ -24,7 +24,7 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-"""Nothing may run, load or frame this page, whatever is in the data. It posts to itself only, which takes an Origin."""
+"""Whatever is in the data, the page runs and loads nothing and cannot be framed. It posts to itself only, which needs an Origin."""
 
 _TEMPLATE: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined
@@ -37,11 +37,9 @@ class Section:
 
     Attributes:
         name: Its anchor.
-        title: Its title.
         about: What its rows are, in a sentence.
-        columns: The columns that are shown.
-        rows: The last rows that are found, as text, newest first.
-        found: How many rows contain what is searched for.
+        rows: The latest rows that match, as text, newest first.
+        matching: How many rows contain the searched text.
         total: How many rows there are.
         is_cut: Whether a value is too long to be shown whole.
     """
@@ -51,7 +49,7 @@ class Section:
     about: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
-    found: int
+    matching: int
     total: int
     is_cut: bool
 
@@ -82,7 +80,7 @@ _COLUMNS: Final = {name: columns for name, _, _, columns in _TABLES}
 
 
 def render(store: Store, *, search: str = "") -> str:
-    """Return the page of a workspace, as it is now, with the rows that contain a text."""
+    """Return the page of a workspace as it is now, with the rows that contain a text."""
     sections = [
         _section(_frame(store, name), name=name, title=title, about=about, search=search)
         for name, title, about, _ in _TABLES
@@ -95,14 +93,14 @@ def download(store: Store, name: str, *, search: str = "") -> str | None:
     """Return the rows of a table that contain a text, newest first, or None if there is no such file.
 
     Args:
-        store: What arrived, and what became of it.
+        store: The messages and the workspace made of them.
         name: The file, such as `people.csv` or `people.json`.
         search: The text.
     """
     table, _, kind = name.rpartition(".")
     if table not in _shown(store) or kind not in _WRITERS:
         return None
-    return _WRITERS[kind](_found(_frame(store, table), search).reverse())
+    return _WRITERS[kind](_matching(_frame(store, table), search).reverse())
 
 
 def _shown(store: Store) -> tuple[str, ...]:
@@ -118,8 +116,8 @@ def _frame(store: Store, name: str) -> pl.DataFrame:
 
 
 def _section(frame: pl.DataFrame, *, name: str, title: str, about: str, search: str) -> Section:
-    found = _found(frame, search)
-    texts = _texts(found.tail(SHOWN_ROWS).reverse())
+    matching = _matching(frame, search)
+    texts = _texts(matching.tail(SHOWN_ROWS).reverse())
     is_long = pl.all().str.len_chars() > SHOWN_CHARACTERS
     shown = texts.with_columns(
         pl.when(is_long).then(pl.all().str.head(SHOWN_CHARACTERS) + "…").otherwise(pl.all())
@@ -130,14 +128,14 @@ def _section(frame: pl.DataFrame, *, name: str, title: str, about: str, search: 
         about=about,
         columns=_COLUMNS[name],
         rows=tuple(shown.iter_rows()),
-        found=found.height,
+        matching=matching.height,
         total=frame.height,
         is_cut=not shown.equals(texts),
     )
 
 
-def _found(frame: pl.DataFrame, search: str) -> pl.DataFrame:
-    """Return the rows in which a cell, as the page shows it, contains a text in upper or lower case."""
+def _matching(frame: pl.DataFrame, search: str) -> pl.DataFrame:
+    """Return the rows with a cell that, as the page shows it, contains a text; case is ignored."""
     if not search:
         return frame
     contains = pl.all().str.to_lowercase().str.contains(search.lower(), literal=True)
@@ -152,7 +150,7 @@ def _texts(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _json(rows: pl.DataFrame) -> str:
-    """Return rows as an array of objects, in which JSON is no text."""
+    """Return rows as a JSON array of objects; cells that hold JSON are nested in it."""
     nested = [name for name in rows.columns if name in JSON]
     objects = (
         row | {name: msgspec.Raw(row[name]) for name in nested}

@@ -15,15 +15,13 @@ from cio_frames.clock import utc_now
 from cio_frames.errors import SandboxError, errors_as
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.known_people import normalize_export
-from cio_frames.sandbox.app import Desk
+from cio_frames.sandbox.app import Keys, WorkspaceApp
 from cio_frames.sandbox.app_api import AppApi, AppRules
-from cio_frames.sandbox.faults import Fault, FaultProfile, Faults, weather
-from cio_frames.sandbox.guard import Guard
-from cio_frames.sandbox.intake import Rules
-from cio_frames.sandbox.keys import Keys
+from cio_frames.sandbox.faults import Fault, FaultProfile, Faults, resolve_faults
+from cio_frames.sandbox.handlers import Rules
 from cio_frames.sandbox.outcome import Outcome
-from cio_frames.sandbox.reading import Bounds
-from cio_frames.sandbox.server import Server
+from cio_frames.sandbox.request_body import Bounds
+from cio_frames.sandbox.server import HostCheck, Server
 from cio_frames.sandbox.store import Keep, Store
 from cio_frames.spec import Region
 
@@ -40,11 +38,11 @@ def _people_failed(kind: str) -> SandboxError:
 ClientT = TypeVar("ClientT")
 
 _INTERNAL = frozenset({"outcome", "people_of"})
-"""What the package itself asks for."""
+"""Methods for the package itself; completion does not offer them."""
 
 
 def _model(settings: Settings | None, forms: Mapping[str, Mapping[str, str]]) -> Model:
-    """Return an empty workspace with forms that are mapped."""
+    """Return an empty workspace with mapped forms."""
     model = Model(settings)
     for form_id, mapping in forms.items():
         model.map_form(form_id, mapping)
@@ -55,18 +53,18 @@ class Sandbox(Generic[ClientT]):
     """A private workspace that answers on the loopback address as Customer.io does.
 
     Nothing leaves this machine. Without `X-Strict-Mode: 1` it answers 200 to a wrong key, to bad
-    data and to too much data, and drops it, as Customer.io does; `dropped` tells what and why.
+    data and to too much data, and drops it, as Customer.io does; `dropped` shows what and why.
 
-    The server is a thread of this process. After a fork the child has no server: it can talk to
-    the parent's `url`, while every question to its own copy raises a `SandboxError`.
+    The server is a thread of this process. After a fork the child has no server: it can send to the
+    parent's `url`, but using its own copy raises a `SandboxError`.
 
     Args:
-        settings: How the workspace is set up; a new one without.
-        batch_errors: Whether strict mode refuses a whole batch for one bad message (the cautious
+        settings: The settings of the workspace; those of a new one if not given.
+        batch_errors: Whether strict mode rejects a whole batch for one bad message (the cautious
             reading of an undocumented point), or that message alone.
-        oversize_status: What strict mode answers to too many bytes; the code is not documented.
-        faults: What goes wrong: the name of some weather ("flaky", "storm", "outage" ...), or
-            `Faults` of your own. It depends on the number of the request and the seed only.
+        oversize_status: The status for too many bytes in strict mode; it is not documented.
+        faults: The faults: the name of a fault profile ("flaky", "storm", "outage" ...), or your
+            own `Faults`. They depend on the number of the request and the seed only.
         seed: Seed of the faults.
         keep: `counts` keeps no messages, for measuring a sender; `counts` and `requests` work.
         port: The port of the loopback address; 0 takes a free one.
@@ -74,15 +72,15 @@ class Sandbox(Generic[ClientT]):
         write_key: The key of the Pipelines calls; random if not given.
         site_id: The site id of forms; random if not given.
         track_api_key: The key that belongs to the site id; random if not given.
-        app_api_key: The key with which people are read; random if not given.
-        clock: Tells the time of arrival, instead of this machine's clock.
+        app_api_key: The key for reading people; random if not given.
+        clock: Returns the time of arrival, instead of this machine's clock.
         page: Whether there is a page at `page_url`.
-        forms: Forms that are there already, with the attributes that their fields feed, as
+        forms: Forms that exist already, with the attributes that their fields feed, as
             `{"newsletter": {"email_address": "email"}}`.
         app_rate: How many requests of the App API are answered in a second; None for all.
         export_s: How long an export of people takes; that is not documented.
         link_s: How long the link to its file can be used.
-        link_needs_key: Whether that link can be used with the key only; that is not documented.
+        link_needs_key: Whether that link needs the key; that is not documented.
         connect: Makes a client of this package that sends here.
 
     Examples:
@@ -120,20 +118,20 @@ class Sandbox(Generic[ClientT]):
         link_needs_key: bool = False,
         connect: Callable[["Sandbox[ClientT]"], ClientT] | None = None,
     ) -> None:
-        given = {
+        keys = {
             "write_key": write_key,
             "site_id": site_id,
             "track_api_key": track_api_key,
             "app_api_key": app_api_key,
         }
-        self._keys = Keys(**{name: value for name, value in given.items() if value is not None})
+        self._keys = Keys(**{name: value for name, value in keys.items() if value is not None})
         self._store = Store(partial(_model, settings, dict(forms or {})), keep=keep)
-        self._faults = weather(faults, seed=seed)
+        self._faults = resolve_faults(faults, seed=seed)
         app_rules = AppRules(
             rate=app_rate, export_s=export_s, link_s=link_s, link_needs_key=link_needs_key
         )
         self._app_api = AppApi(self._store, app_rules, clock=clock or utc_now)
-        self._desk = Desk(
+        self._app = WorkspaceApp(
             store=self._store,
             keys=self._keys,
             rules=Rules(
@@ -145,7 +143,7 @@ class Sandbox(Generic[ClientT]):
             bounds=Bounds(),
             region=region,
             clock=clock or utc_now,
-            faults=self._fault_for,
+            fault_for=self._fault_for,
             has_page=page,
         ).app()
         self._has_page = page
@@ -164,12 +162,12 @@ class Sandbox(Generic[ClientT]):
         self._check_process()
         with self._server_lock:
             if self._server is None:
-                self._server = Server(lambda host: Guard(self._desk, host=host), port=self._port)
+                self._server = Server(lambda host: HostCheck(self._app, host=host), port=self._port)
                 atexit.register(self.stop)
         return self
 
     def stop(self) -> None:
-        """Stop serving and leave no thread and no socket. What arrived can still be asked for."""
+        """Stop serving and leave no thread and no socket. The workspace can still be read."""
         if os.getpid() != self._pid:
             return
         with self._server_lock:
@@ -212,7 +210,7 @@ class Sandbox(Generic[ClientT]):
     def page_url(self) -> str:
         """The address of a page that shows what is in the workspace, to search and to download.
 
-        Nobody can guess it, and it is only answered on this machine.
+        It cannot be guessed, and works on this machine only.
 
         Raises:
             SandboxError: It was not started, or has no page.
@@ -232,11 +230,11 @@ class Sandbox(Generic[ClientT]):
 
         Requests must name `in_process_url`.
         """
-        return Guard(self._desk, host=IN_PROCESS_HOST)
+        return HostCheck(self._app, host=IN_PROCESS_HOST)
 
     @property
     def in_process_url(self) -> str:
-        """The address that requests to `app` carry; it leads nowhere outside."""
+        """The address for requests to `app`; it does not exist outside this process."""
         return f"http://{IN_PROCESS_HOST}"
 
     @property
@@ -256,18 +254,18 @@ class Sandbox(Generic[ClientT]):
 
     @property
     def app_api_key(self) -> str:
-        """The key with which people are read."""
+        """The key for reading people."""
         return self._keys.app_api_key
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong. It can be changed at any time, by name too, and keeps its seed."""
+        """The faults. They can be changed at any time; by name, they keep their seed."""
         return self._faults
 
     @faults.setter
     def faults(self, faults: FaultProfile | Faults) -> None:
         seed = self._faults.seed if isinstance(faults, str) else None
-        self._faults = weather(faults, seed=seed)
+        self._faults = resolve_faults(faults, seed=seed)
 
     def client(self) -> ClientT:
         """Start if needed, and return a client of this package that sends here.
@@ -281,18 +279,18 @@ class Sandbox(Generic[ClientT]):
         return self._connect(self)
 
     def reset(self) -> None:
-        """Forget everything that arrived, and all people, events, objects and forms."""
+        """Remove everything that arrived, and all people, events, objects and forms."""
         self._check_process()
         self._store.clear()
         self._app_api.clear()
 
     def load(self, people: Any) -> None:
-        """Start from an export of people, who are there before anything arrives.
+        """Load an export of people, who exist before the first message.
 
         Args:
             people: A table with at least one of the columns id, email and cio_id; also
-                anonymous_id or anonymous_ids, created_at and attributes. The people of another
-                sandbox will do.
+                anonymous_id or anonymous_ids, created_at and attributes. `people` of another sandbox
+                is such a table.
 
         Raises:
             SandboxError: Messages have arrived already.
@@ -307,8 +305,8 @@ class Sandbox(Generic[ClientT]):
         self._check_process()
         with errors_as(_people_failed, any_error=True):
             table = people.collect() if isinstance(people, pl.LazyFrame) else pl.DataFrame(people)
-            known = normalize_export(table)
-        self._store.load(known)
+            exported = normalize_export(table)
+        self._store.load(exported)
 
     def map_form(self, form_id: str, mapping: Mapping[str, str]) -> None:
         """Let fields of a form feed other attributes, as `{"email_address": "email"}`.
@@ -316,14 +314,14 @@ class Sandbox(Generic[ClientT]):
         It replaces the form's mapping. In Customer.io this is done by hand on the form's page.
 
         Raises:
-            SandboxError: The form does not exist yet; its first submission makes it.
+            SandboxError: The form does not exist yet; its first submission creates it.
         """
         self._check_process()
         self._store.map_form(form_id, mapping)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many requests and messages came, and how many messages were accepted or dropped."""
+        """The numbers of requests and of messages received, accepted and dropped."""
         self._check_process()
         return self._store.counts()
 
@@ -334,12 +332,12 @@ class Sandbox(Generic[ClientT]):
 
     @property
     def events(self) -> pl.DataFrame:
-        """The events that are kept, in order of receipt, with the person they belong to."""
+        """The stored events in order of receipt, with the person of each."""
         return self._view("events")
 
     @property
     def objects(self) -> pl.DataFrame:
-        """The objects that group calls made."""
+        """The objects that group calls created."""
         return self._view("objects")
 
     @property
@@ -349,28 +347,28 @@ class Sandbox(Generic[ClientT]):
 
     @property
     def forms(self) -> pl.DataFrame:
-        """The forms that submissions made, with their mapping."""
+        """The forms that submissions created, with their mapping."""
         return self._view("forms")
 
     @property
     def merges(self) -> pl.DataFrame:
-        """The people that were merged, for good."""
+        """The people who were permanently merged."""
         return self._view("merges")
 
     @property
     def failures(self) -> pl.DataFrame:
-        """What accepted messages could not do to the workspace, and why."""
+        """The changes that accepted messages failed to make, and why."""
         return self._view("failures")
 
     @property
     def requests(self) -> pl.DataFrame:
-        """Every request, by number; status 499 means that the sender went away."""
+        """Every request, by number; status 499 means that the sender disconnected."""
         self._check_process()
         return self._store.requests()
 
     @property
     def messages(self) -> pl.DataFrame:
-        """Every message as it arrived, with copies, dropped and refused ones."""
+        """Every message as it arrived, with copies, dropped and rejected ones."""
         self._check_process()
         return self._store.messages()
 
@@ -380,15 +378,15 @@ class Sandbox(Generic[ClientT]):
         return self.messages.filter(pl.col("reason").is_not_null())
 
     def outcome(self) -> Outcome:
-        """Return what a rehearsal compares: who and what is there, without attributes.
+        """Return what a rehearsal compares: people, events and objects, without attributes.
 
-        It says what the frames say, and takes much less time and memory where many messages came.
+        It agrees with the frames, and takes much less time and memory for many messages.
         """
         self._check_process()
         return self._store.outcome()
 
     def people_of(self, message_ids: Collection[str]) -> pl.DataFrame:
-        """Return the people whom some of the messages make by themselves, as if nothing else had arrived."""
+        """Return the people that some of the messages create, as if nothing else had arrived."""
         self._check_process()
         return self._store.people_of(message_ids)
 
@@ -402,6 +400,6 @@ class Sandbox(Generic[ClientT]):
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
             raise SandboxError(
-                f"This sandbox lives in process {self._pid}, and this is a fork of it. "
-                "Make a sandbox here, or talk to the url of the other one."
+                f"This sandbox belongs to process {self._pid}, and this is a fork of it. "
+                "Create a sandbox here, or send to the url of the other one."
             )

@@ -1,4 +1,4 @@
-"""What arrived, and the workspace it made: appended by the server, read as frames."""
+"""The log of what arrived, and the workspace made of it: the server appends, frames are read."""
 
 import json
 import threading
@@ -16,10 +16,10 @@ from cio_frames.identity.known_people import export_rows
 from cio_frames.identity.model import gc_paused
 from cio_frames.sandbox import outcome, tables
 from cio_frames.sandbox.outcome import Outcome
-from cio_frames.sandbox.shapes import Message
+from cio_frames.sandbox.schemas import Message
 
 Keep = Literal["all", "counts"]
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 COUNTS = ("requests", "messages", "accepted", "dropped")
 
 
@@ -42,15 +42,15 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Store:
-    """The log of arrivals and the model it feeds.
+    """The log of requests, and the model that their messages are applied to.
 
-    Arriving only appends. Messages are applied to the model when somebody asks, in the order and
-    with the time of their arrival, so that a question sees all that was answered before it. Form
-    submissions are applied at once: their answer depends on the form.
+    A request is only appended. Its messages are applied to the model when the workspace is read, in
+    the order and with the time of their arrival, so that a reader sees every request that was
+    answered before. Form submissions are applied at once: their answer depends on the form.
 
     Args:
-        model: Makes an empty model.
-        keep: `counts` forgets the messages, for measuring a sender.
+        model: Returns an empty model.
+        keep: `counts` keeps no messages, for measuring a sender.
     """
 
     def __init__(self, model: Callable[[], Model], *, keep: Keep = "all") -> None:
@@ -62,15 +62,15 @@ class Store:
 
     @property
     def keeps_counts_only(self) -> bool:
-        """Whether messages are counted and forgotten."""
+        """Whether messages are only counted."""
         return self._keep == "counts"
 
     def clear(self) -> None:
         """Forget everything and count requests from one again."""
         with self._model_lock, self._log_lock:
-            self._model: Model | None = self._make_model()  # None where an outcome has used it up
+            self._model: Model | None = self._make_model()  # None after `outcome` has consumed it
             self._loaded: list[pl.DataFrame] = []
-            self._is_touched = False  # whether the model has more than people who were loaded
+            self._is_touched = False  # whether the model has more than the loaded people
             self._views: dict[str, pl.DataFrame] = {}
             self._applied = 0
             self._numbers = 0
@@ -79,13 +79,13 @@ class Store:
             self._arrivals: list[tuple[Arrival, Sequence[Message]]] = []
 
     def number(self) -> int:
-        """Return the number of a request that begins."""
+        """Return the number of a new request."""
         with self._log_lock:
             self._numbers += 1
             return self._numbers
 
     def add(self, arrival: Arrival, messages: Sequence[Message]) -> None:
-        """Log a request and what it brought."""
+        """Log a request and its messages."""
         counts = {
             "requests": 1,
             "messages": arrival.items,
@@ -107,7 +107,7 @@ class Store:
             return model.apply(message, received_at=at)
 
     def load(self, people: pl.DataFrame) -> None:
-        """Start from people who are there before.
+        """Load people who exist before the first message.
 
         Raises:
             SandboxError: Messages have arrived already.
@@ -131,18 +131,18 @@ class Store:
         """
         with self._model_lock:
             model = self._current()
-            known = [form["form_id"] for form in model.forms()]
-            if form_id not in known:
+            form_ids = [form["form_id"] for form in model.forms()]
+            if form_id not in form_ids:
                 raise SandboxError(
                     f"There is no form {form_id!r} to map. A form appears with its first "
-                    f"submission; forms so far: {', '.join(map(repr, known)) or 'none'}."
+                    f"submission; forms so far: {', '.join(map(repr, form_ids)) or 'none'}."
                 )
             self._views.clear()
             self._is_touched = True
             model.map_form(form_id, mapping)
 
     def counts(self) -> dict[str, int]:
-        """Return how many requests and messages came, and what became of the messages."""
+        """Return the numbers of requests and of messages received, accepted and dropped."""
         with self._log_lock:
             return {name: self._counts[name] for name in COUNTS}
 
@@ -153,8 +153,8 @@ class Store:
         return tables.requests(rows)
 
     def messages(self) -> pl.DataFrame:
-        """Return one row for each message that came."""
-        self._check_kept("messages")
+        """Return one row for each message received."""
+        self._require_messages("messages")
         with self._log_lock:
             arrivals = list(self._arrivals)
         return tables.messages(arrivals)
@@ -162,39 +162,39 @@ class Store:
     def view(self, name: str) -> pl.DataFrame:
         """Return one of the tables of the workspace."""
         if name != "forms":
-            self._check_kept(name)
+            self._require_messages(name)
         with self._model_lock, gc_paused():
             model = self._current()
             if name not in self._views:
                 self._views[name] = _view(model, name)
             return self._views[name]
 
-    def ask(self, question: Callable[[Model], Answer]) -> Answer:
-        """Return what a question finds in the model after everything that has arrived."""
-        self._check_kept("people")
+    def query(self, read: Callable[[Model], Result]) -> Result:
+        """Return what `read` finds in the model after all messages received so far."""
+        self._require_messages("people")
         with self._model_lock, gc_paused():
-            return question(self._current())
+            return read(self._current())
 
     def outcome(self) -> Outcome:
-        """Return who and what is there, without attributes.
+        """Return the people, events and objects, without attributes.
 
-        Of many messages that arrived without faults the model applies only those that meet others,
-        unless it has applied messages already.
+        If there were no faults and no message has been applied yet, the model applies only the
+        dependent ones of many messages.
         """
-        self._check_kept("outcome")
+        self._require_messages("outcome")
         with self._model_lock, gc_paused():
             with self._log_lock:
                 has_faults = any(request.fault for request in self._requests)
                 arrived = _accepted(self._arrivals)
             if self._is_touched or has_faults:
                 return outcome.of_model(self._current())
-            model = self._model or self._beginning()
+            model = self._model or self._loaded_model()
             self._model = None if arrived else model
             return outcome.of_messages(model, arrived, apply=_apply)
 
     def people_of(self, message_ids: Collection[str]) -> pl.DataFrame:
-        """Return the people whom some messages make by themselves, of those that were accepted."""
-        self._check_kept("people")
+        """Return the people that some of the accepted messages create by themselves."""
+        self._require_messages("people")
         with self._log_lock:
             arrived = _accepted(self._arrivals)
         model = self._make_model()
@@ -204,26 +204,26 @@ class Store:
         return tables.people(model.people())
 
     def _current(self) -> Model:
-        """Return the model after everything that has arrived; the caller holds its lock."""
+        """Return the model after all messages received so far; the caller holds its lock."""
         with self._log_lock:
-            fresh = _accepted(self._arrivals[self._applied :])
+            new = _accepted(self._arrivals[self._applied :])
             self._applied = len(self._arrivals)
-        self._model = model = self._model or self._beginning()
-        if fresh:
+        self._model = model = self._model or self._loaded_model()
+        if new:
             self._views.clear()
             self._is_touched = True
-        for message, at in fresh:
+        for message, at in new:
             _apply(model, message, at)
         return model
 
-    def _beginning(self) -> Model:
-        """Return a model with the people who were loaded."""
+    def _loaded_model(self) -> Model:
+        """Return a model with the loaded people."""
         model = self._make_model()
         for people in self._loaded:
             model.load(export_rows(people))
         return model
 
-    def _check_kept(self, name: str) -> None:
+    def _require_messages(self, name: str) -> None:
         if self._keep == "counts":
             raise SandboxError(
                 f"This sandbox keeps counts only, so it has no {name}. Use `sandbox.counts`, or "
@@ -243,7 +243,7 @@ def _view(model: Model, name: str) -> pl.DataFrame:
 def _accepted(
     arrivals: Sequence[tuple[Arrival, Sequence[Message]]],
 ) -> list[tuple[Message, datetime]]:
-    """Return the messages to apply, and when each arrived; forms were applied at once."""
+    """Return the messages to apply, and when each arrived; forms were applied on arrival."""
     return [
         (message, arrival.at)
         for arrival, messages in arrivals
@@ -257,7 +257,7 @@ def _apply(model: Model, message: Message, at: datetime) -> None:
 
 
 def _decoded(message: Message) -> dict[str, Any]:
-    """Return the JSON object; the call is in its path where it has no `type`."""
+    """Return the JSON object; without a `type`, the call is in the path."""
     try:
         decoded = msgspec.json.decode(message.text)
     except msgspec.DecodeError:  # a number too large for a float: it is read as infinite

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from cio_frames.sandbox.shapes import Message
+from cio_frames.sandbox.schemas import Message
 
 TEXT: Final[pl.DataType] = pl.String()
 COUNT: Final[pl.DataType] = pl.Int64()
@@ -63,7 +63,7 @@ SCHEMAS: Mapping[str, pl.Schema] = {
 
 
 def frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
-    """Return rows of the model as the frame of that name."""
+    """Return rows of the model as the frame with this name."""
     rows = list(rows)
     columns = {
         key: _column(key, kind, [row.get(key) for row in rows])
@@ -73,10 +73,10 @@ def frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def named(name: str, rows: Iterable[Mapping[str, Any]], *, people: pl.DataFrame) -> pl.DataFrame:
-    """Return rows that name a person by `cio_id`, with the identifiers that people know."""
-    found = frame(name, rows).drop("id", "email")
+    """Return rows that name a person by `cio_id`, with the person's identifiers."""
+    unnamed = frame(name, rows).drop("id", "email")
     keys = people.select("cio_id", "id", "email")
-    joined = found.join(
+    joined = unnamed.join(
         keys, left_on="person", right_on="cio_id", how="left", maintain_order="left"
     )
     return joined.select(SCHEMAS[name].names())
@@ -94,16 +94,16 @@ def requests(rows: Iterable[msgspec.Struct]) -> pl.DataFrame:
 
 
 def messages(arrivals: Sequence[tuple[Any, Sequence[Message]]]) -> pl.DataFrame:
-    """Return every message that came, copies and dropped ones too, in the order they came."""
-    flat = [message for _, found in arrivals for message in found]
+    """Return every message in the order of arrival, with copies and dropped ones."""
+    flat = [message for _, received in arrivals for message in received]
     texts = [bytes(message.text) for message in flat]
     columns = {
         "number": range(1, len(flat) + 1),
-        "request": [arrival.number for arrival, found in arrivals for _ in found],
-        "item": [item for _, found in arrivals for item in range(len(found))],
+        "request": [arrival.number for arrival, received in arrivals for _ in received],
+        "item": [item for _, received in arrivals for item in range(len(received))],
         "type": [message.call for message in flat],
         "message_id": [message.message_id for message in flat],
-        "status": [arrival.status for arrival, found in arrivals for _ in found],
+        "status": [arrival.status for arrival, received in arrivals for _ in received],
         "reason": [message.reason for message in flat],
         "detail": [message.detail for message in flat],
         "bytes": [len(text) for text in texts],

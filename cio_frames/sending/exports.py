@@ -8,8 +8,8 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from cio_frames.errors import ExportError, WorkspaceReadError
+from cio_frames.sending.app_api import APP, Reader, words
 from cio_frames.sending.http import Response
-from cio_frames.sending.reading import APP, Reader, words
 from cio_frames.sending.retry_policy import Delivered
 from cio_frames.spec import LIMITS
 

@@ -16,9 +16,9 @@ from cio_frames.errors import ExportError, InputFileError, errors_as
 from cio_frames.frames import collect_streaming
 from cio_frames.frames.copies import unpacked
 from cio_frames.sending import Client
+from cio_frames.sending.app_api import Reader, apart, host_of
 from cio_frames.sending.exports import EVERYBODY, WHAT, Export, Exporting, ExportProgress
 from cio_frames.sending.rate_limit import TokenBucket
-from cio_frames.sending.reading import Reader, apart, host_of
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Document, Heading
 from cio_frames.views.progress_state import ProgressState

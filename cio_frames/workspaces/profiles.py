@@ -9,8 +9,8 @@ import polars as pl
 
 from cio_frames.errors import ArgumentError, ChoiceError
 from cio_frames.sending import Client
+from cio_frames.sending.app_api import Reader, apart
 from cio_frames.sending.rate_limit import TokenBucket
-from cio_frames.sending.reading import Reader, apart
 from cio_frames.spec import LIMITS, PersonIdType
 
 _TEXT: Final = pl.String()

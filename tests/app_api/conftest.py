@@ -12,9 +12,9 @@ import httpx2
 import polars as pl
 import pytest
 
+from cio_frames.sending.app_api import Reader
 from cio_frames.sending.exports import EVERYBODY, Export, Exporting, ExportProgress
 from cio_frames.sending.rate_limit import TokenBucket
-from cio_frames.sending.reading import Reader
 from cio_frames.workspaces import Client, connect
 from tests.sending.conftest import run_virtually, virtual_clock
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from cio_frames.errors import SandboxError
 from cio_frames.sandbox import PROFILES, Faults, Sandbox
-from cio_frames.sandbox.faults import KINDS, weather
+from cio_frames.sandbox.faults import KINDS, resolve_faults
 
 NUMBERS = st.integers(min_value=1, max_value=10**9)
 SEEDS = st.integers(min_value=0, max_value=2**64)
@@ -33,7 +33,7 @@ def track(sandbox: Sandbox, *, strict: bool = True, timeout: float = 60.0) -> ht
 @given(seed=SEEDS, number=NUMBERS, profile=st.sampled_from(sorted(PROFILES)))
 def test_a_fault_depends_on_seed_and_number_alone(seed, number, profile):
     """Two sets of faults that are equal give the same fault for a number, in any order."""
-    one, two = weather(profile, seed=seed), weather(profile, seed=seed)
+    one, two = resolve_faults(profile, seed=seed), resolve_faults(profile, seed=seed)
     two.fault_for(number + 1)
 
     assert one.fault_for(number) == two.fault_for(number)
@@ -42,7 +42,7 @@ def test_a_fault_depends_on_seed_and_number_alone(seed, number, profile):
 @given(seed=st.integers(0, 2**32))
 def test_shares_are_kept(seed):
     """Among 4,000 requests each kind has its share, within what chance allows."""
-    faults = weather("flaky", seed=seed)
+    faults = resolve_faults("flaky", seed=seed)
     found = Counter(fault.name for number in range(1, 4_001) if (fault := faults.fault_for(number)))
     for name in KINDS:
         share = getattr(faults, name)
@@ -52,7 +52,7 @@ def test_shares_are_kept(seed):
 def test_seeds_differ():
     """Another seed gives other trouble."""
     fates = {
-        tuple(weather("flaky", seed=seed).fault_for(number) for number in range(1, 100))
+        tuple(resolve_faults("flaky", seed=seed).fault_for(number) for number in range(1, 100))
         for seed in range(50)
     }
     assert len(fates) == 50
@@ -61,7 +61,7 @@ def test_seeds_differ():
 @given(seed=SEEDS, block=st.integers(0, 10**6))
 def test_a_burst_shares_its_fate(seed, block):
     """All requests of a burst meet the same kind of trouble."""
-    storm = weather("storm", seed=seed)
+    storm = resolve_faults("storm", seed=seed)
     fates = [storm.fault_for(block * storm.burst + at) for at in range(storm.burst)]
     assert len({fate and fate.name for fate in fates[1:]}) == 1
 
@@ -249,7 +249,7 @@ def test_faults_work_in_process_too(socket_disabled):
     assert sandbox.messages.height == 20
 
 
-def test_weather_changes_and_keeps_its_seed():
+def test_faults_change_and_keep_their_seed():
     """Faults can be named anew while the sandbox runs, and a reset counts requests from one."""
     with Sandbox(faults="flaky", seed=7) as sandbox:
         sandbox.faults = "storm"

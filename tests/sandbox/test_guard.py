@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from cio_frames.sandbox import Sandbox, server
-from cio_frames.sandbox.reading import Bounds, read
+from cio_frames.sandbox.request_body import Bounds, read
 
 TRACK = b'{"userId":"u1","event":"x"}'
 

@@ -13,8 +13,8 @@ import pytest
 
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.known_people import export_rows, normalize_export
-from cio_frames.sandbox import Faults, alone, outcome
-from cio_frames.sandbox.shapes import Message
+from cio_frames.sandbox import Faults, independent, outcome
+from cio_frames.sandbox.schemas import Message
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 CALLS_PER_MESSAGE = 4
@@ -221,14 +221,16 @@ def test_columns_and_model_come_to_the_same(monkeypatch, block):
         dice = Dice(seed)
         found = arrived([dice.message() for _ in range(dice.roll.randrange(30))])
         known, settings = dice.known(), dice.settings()
-        told = alone.alone([message for message, _ in found], workspace(settings, known))
+        told = independent.independent_messages(
+            [message for message, _ in found], workspace(settings, known)
+        )
         whole, part = workspace(settings, known), workspace(settings, known)
         for message, at in found:
             apply(whole, message, at)
 
         came, expected = outcome.of_messages(part, found, apply=apply), outcome.of_model(whole)
 
-        assert came.applied == (len(found) if told is None else len(told.others)), f"seed {seed}"
+        assert came.applied == (len(found) if told is None else len(told.dependent)), f"seed {seed}"
         for name in FRAMES:
             assert lines(getattr(came, name)) == lines(getattr(expected, name)), (
                 f"seed {seed}: {name}"
@@ -284,13 +286,13 @@ def test_under_faults_the_model_applies_everything(caller, sandbox, faults):
 def test_columns_that_the_model_does_not_confirm_are_not_believed(monkeypatch):
     """If a model says something else of some of the people, it applies all messages."""
     found = arrived(history(1_000))
-    told_apart = alone.alone
+    independent_messages = independent.independent_messages
 
     def wrong(messages, model):
-        told = told_apart(messages, model)
+        told = independent_messages(messages, model)
         return replace(told, people=told.people.with_columns(pl.col("events") + 1))
 
-    monkeypatch.setattr(outcome, "alone", wrong)
+    monkeypatch.setattr(outcome, "independent_messages", wrong)
     came = outcome.of_messages(Model(), found, apply=apply)
 
     assert came.applied == len(found)

@@ -1,4 +1,4 @@
-"""What a message must look like, compiled from the rows of the specification."""
+"""The schema of each message, compiled from the rows of the specification."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +33,7 @@ TYPES: Mapping[str, Any] = MappingProxyType(
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """One message that arrived, and why it was not accepted if it was not."""
+    """One message that arrived, and why it was rejected, if it was."""
 
     text: msgspec.Raw | bytes
     call: str
@@ -42,20 +42,20 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     detail: str = ""
     form: dict[str, Any] | None = None
 
-    def refused(self, reason: str, detail: str = "") -> "Message":
-        """Return the message with a reason, or as it is when it has one already."""
+    def rejected(self, reason: str, detail: str = "") -> "Message":
+        """Return the message with a reason; unchanged if it has one already."""
         if self.reason:
             return self
         return Message(self.text, self.call, self.message_id, reason, detail)
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """The types of a call's fields, and the groups of which one field at least must be filled."""
+class MessageSchema:
+    """Validates the messages of a call: types of fields, and groups of which one field is required."""
 
     decode: Callable[[msgspec.Raw | bytes], Any]
 
-    def judge(
+    def validate(
         self,
         text: msgspec.Raw | bytes,
         *,
@@ -63,28 +63,28 @@ class Shape:
         call: str = "",
         empty_user: EmptyUser = "refused",
     ) -> Message:
-        """Return the message, with a reason when it breaks its shape or its limit.
+        """Return the message, with a reason if it is invalid or too large.
 
         Args:
-            text: Its JSON, as the bytes that came.
-            message_bytes: The most it may have.
-            call: The call, where the path names it.
+            text: Its JSON.
+            message_bytes: Most bytes that it may have.
+            call: The call, if the path names it.
             empty_user: Whether an identify with an empty id is about the e-mail among its traits.
         """
         if len(text) > message_bytes:
             detail = f"{len(text)} bytes, the limit of a message is {message_bytes}"
-            return _headed(text, call).refused("message.too-large", detail)
+            return _unvalidated(text, call).rejected("message.too-large", detail)
         try:
-            found = self.decode(text)
+            decoded = self.decode(text)
         except msgspec.ValidationError as error:
-            return _headed(text, call).refused("message.invalid", str(error))
-        message = Message(text, found.__struct_config__.tag, found.messageId)
+            return _unvalidated(text, call).rejected("message.invalid", str(error))
+        message = Message(text, decoded.__struct_config__.tag, decoded.messageId)
         for group in NEEDS[message.call]:
-            given = [getattr(found, name) for name in group]
-            if not any(map(_filled, given)):
-                if empty_user == "email" and "" in given and _named_by_email(message):
+            values = [getattr(decoded, name) for name in group]
+            if not any(map(_is_filled, values)):
+                if empty_user == "email" and "" in values and _named_by_email(message):
                     continue
-                return message.refused("message.invalid", f"{_either(group)} is required")
+                return message.rejected("message.invalid", f"{_either(group)} is required")
         return message
 
 
@@ -101,22 +101,24 @@ def _named_by_email(message: Message) -> bool:
     if message.call != "identify":
         return False
     traits = msgspec.json.decode(message.text, type=_Identify).traits
-    return traits is not None and isinstance(traits.email, str) and _filled(traits.email)
+    return traits is not None and isinstance(traits.email, str) and _is_filled(traits.email)
 
 
 class _Head(msgspec.Struct, gc=False):
     type: Any = None
-    messageId: Any = None  # noqa: N815 (the name on the wire)
+    messageId: Any = None  # noqa: N815 (the name in JSON)
 
 
-def _headed(text: msgspec.Raw | bytes, call: str) -> Message:
-    """Return a message that cannot be read as its call, as far as it can be told."""
+def _unvalidated(text: msgspec.Raw | bytes, call: str) -> Message:
+    """Return an invalid message, with its call and id if they can be read."""
     try:
         head = msgspec.json.decode(text, type=_Head)
     except msgspec.ValidationError:
         return Message(text, call)
-    named = head.type if isinstance(head.type, str) else ""
-    return Message(text, call or named, head.messageId if isinstance(head.messageId, str) else None)
+    type_name = head.type if isinstance(head.type, str) else ""
+    return Message(
+        text, call or type_name, head.messageId if isinstance(head.messageId, str) else None
+    )
 
 
 def _either(names: Sequence[str]) -> str:
@@ -125,14 +127,14 @@ def _either(names: Sequence[str]) -> str:
     return f"{', '.join(others)} or {last}" if others else last
 
 
-def _filled(value: Any) -> bool:
+def _is_filled(value: Any) -> bool:
     return bool(value.strip()) if isinstance(value, str) else value is not None
 
 
 def _call(call: Call) -> Any:
-    """Return the struct type of one call, told from the others by the field `type`.
+    """Return the struct type of one call, which the field `type` identifies.
 
-    Inside `traits` and `properties` any JSON is allowed (C33), so those rows are not looked at.
+    `traits` and `properties` may hold any JSON (C33), so their rows are not used.
     """
     rows = [row for row in call.fields if row.path[0] not in ("type", call.body)]
     body = [(call.body, JsonObject | None, None)] if call.body else []
@@ -142,14 +144,14 @@ def _call(call: Call) -> Any:
 def _struct(name: str, rows: Iterable[Field], more: Iterable[Any] = (), **options: Any) -> Any:
     """Return a struct type with an optional field for each first name of the rows' paths.
 
-    Only fields of the official specification are held to their type: the others were only seen in
-    what libraries send.
+    Only fields of the official specification are checked: the others were only observed in what
+    libraries send.
     """
     below: dict[str, list[Field]] = {}
     for row in rows:
         if row.path[0] != "*" and not row.read_only and row.source.startswith("SPEC"):
             below.setdefault(row.path[0], []).append(row)
-    fields = [(key, _type(key, found) | None, None) for key, found in below.items()]
+    fields = [(key, _type(key, nested) | None, None) for key, nested in below.items()]
     return msgspec.defstruct(name, [*fields, *more], gc=False, **options)
 
 
@@ -174,7 +176,7 @@ _ROWS = [call for call in CALLS.values() if call.batched]
 _STRUCTS = {call.name: _call(call) for call in _ROWS}
 NEEDS = MappingProxyType({call.name: _needs(call) for call in _ROWS})
 
-ITEM = Shape(msgspec.json.Decoder(Union[tuple(_STRUCTS.values())]).decode)  # noqa: UP007
-SINGLE: Mapping[str, Shape] = MappingProxyType(
-    {name: Shape(msgspec.json.Decoder(kind).decode) for name, kind in _STRUCTS.items()}
+ITEM = MessageSchema(msgspec.json.Decoder(Union[tuple(_STRUCTS.values())]).decode)  # noqa: UP007
+SINGLE: Mapping[str, MessageSchema] = MappingProxyType(
+    {name: MessageSchema(msgspec.json.Decoder(kind).decode) for name, kind in _STRUCTS.items()}
 )

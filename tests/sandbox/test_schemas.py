@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sandbox.shapes import ITEM, SINGLE
+from cio_frames.sandbox.schemas import ITEM, SINGLE
 from cio_frames.spec import CALLS
 
 CALL_ROWS = [call for call in CALLS.values() if call.batched]
@@ -66,7 +66,7 @@ def smallest(call) -> dict:
 
 def judge(message):
     """Return the verdict on one message of a batch."""
-    return ITEM.judge(json.dumps(message).encode(), message_bytes=32_000)
+    return ITEM.validate(json.dumps(message).encode(), message_bytes=32_000)
 
 
 TYPED = [
@@ -89,7 +89,7 @@ def test_smallest_message_is_good(call):
     assert judge(message).reason is None
     del message["type"]
     text = json.dumps(message).encode()
-    assert SINGLE[call.name].judge(text, message_bytes=32_000).reason is None
+    assert SINGLE[call.name].validate(text, message_bytes=32_000).reason is None
 
 
 @pytest.mark.parametrize(("call", "row"), TYPED)
@@ -145,4 +145,4 @@ def test_any_json_is_judged(message):
     """Whatever JSON comes, it gets a verdict and keeps its text."""
     text = json.dumps(message).encode()
 
-    assert ITEM.judge(text, message_bytes=32_000).text == text
+    assert ITEM.validate(text, message_bytes=32_000).text == text

@@ -1,4 +1,4 @@
-"""Read the body of a request within bounds of size and time."""
+"""Read the body of a request, within limits of size and time."""
 
 import asyncio
 import io
@@ -17,7 +17,7 @@ GZIP_WINDOW = 31
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """How much of a request is read, before and after unpacking, and for how long."""
+    """How many bytes of a body are read, compressed and decompressed, and for how long."""
 
     request_bytes: int = 8_000_000
     request_s: float = 30.0
@@ -25,7 +25,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Body:
-    """A body as it is meant, and how many bytes it had on the wire."""
+    """A decompressed body, and how many bytes it had on the wire."""
 
     data: bytes = b""
     wire_bytes: int = 0
@@ -35,8 +35,8 @@ async def read(request: Request, *, bounds: Bounds) -> Body:
     """Return the body of a request.
 
     Raises:
-        HTTPException: It is too large (413), too slow (408) or packed in an unknown way (415, 400).
-        ClientDisconnect: The sender went away.
+        HTTPException: It is too large (413), too slow (408) or compressed in an unknown way (415, 400).
+        ClientDisconnect: The sender disconnected.
     """
     chunks: list[bytes] = []
     size = 0
@@ -50,14 +50,14 @@ async def read(request: Request, *, bounds: Bounds) -> Body:
     except TimeoutError:
         raise HTTPException(408, "the body took too long", {"connection": "close"}) from None
     encoding = request.headers.get("content-encoding", "identity").lower()
-    return Body(data=_unpack(b"".join(chunks), encoding, bounds=bounds), wire_bytes=size)
+    return Body(data=_decompressed(b"".join(chunks), encoding, bounds=bounds), wire_bytes=size)
 
 
 def fields(body: bytes, content_type: str) -> dict[str, str]:
-    """Return the fields of a posted web form. Of several with one name the last one counts.
+    """Return the fields of a posted web form; if a name occurs twice, the last one counts.
 
     Raises:
-        HTTPException: It is no web form, or it holds a file.
+        HTTPException: It is not a web form, or it contains a file.
     """
     kind = content_type.partition(";")[0].strip().lower()
     try:
@@ -71,31 +71,31 @@ def fields(body: bytes, content_type: str) -> dict[str, str]:
 
 
 def _parts(body: bytes, content_type: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    form_fields: dict[str, str] = {}
 
     def keep(part: Field) -> None:
-        found[(part.field_name or b"").decode()] = (part.value or b"").decode()
+        form_fields[(part.field_name or b"").decode()] = (part.value or b"").decode()
 
     def refuse(_: File) -> None:
         raise HTTPException(400, "a form cannot contain files")
 
     parse_form({"Content-Type": content_type.encode()}, io.BytesIO(body), keep, refuse)
-    return found
+    return form_fields
 
 
-def _unpack(data: bytes, encoding: str, *, bounds: Bounds) -> bytes:
+def _decompressed(data: bytes, encoding: str, *, bounds: Bounds) -> bytes:
     if encoding in ("", "identity"):
         return data
     if encoding != "gzip":
         raise HTTPException(415, "Content-Encoding is gzip or nothing")
-    unpacker = zlib.decompressobj(GZIP_WINDOW)
+    decompressor = zlib.decompressobj(GZIP_WINDOW)
     try:
-        body = unpacker.decompress(data, bounds.request_bytes + 1)
+        body = decompressor.decompress(data, bounds.request_bytes + 1)
     except zlib.error as error:
         raise HTTPException(400, "the body is not gzip") from error
     if len(body) > bounds.request_bytes:
         raise _too_large(bounds)
-    if not unpacker.eof or unpacker.unused_data:
+    if not decompressor.eof or decompressor.unused_data:
         raise HTTPException(400, "the gzip data is cut off or followed by something else")
     return body
 
