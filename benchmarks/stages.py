@@ -157,7 +157,7 @@ def post_bodies(bodies: Sequence[bytes], watch: Stopwatch) -> None:
             with watch("post"):
                 await run_concurrently(
                     [
-                        Request(api="pipelines", path="/v1/batch", body=body, plain=True)
+                        Request(api="pipelines", path="/v1/batch", body=body, uncompressed=True)
                         for body in bodies
                     ],
                     transport.post,

@@ -59,7 +59,7 @@ async def _post_all(harness: Harness, *, count: int, good: int) -> Counter[str]:
                 posting.cancel()
             try:
                 answer = await posting
-                result = answer.trouble or str(answer.status)
+                result = answer.network_error or str(answer.status)
             except asyncio.CancelledError:
                 result = "cancelled"
             results[result] += 1
@@ -71,7 +71,7 @@ async def _post_all(harness: Harness, *, count: int, good: int) -> Counter[str]:
         for _ in range(good):
             for _ in range(TRIES):
                 answer = await transport.post(request)
-                results[answer.trouble or str(answer.status)] += 1
+                results[answer.network_error or str(answer.status)] += 1
                 if answer.status:
                     break
     return results

@@ -79,10 +79,10 @@ class _NoLanes(Lanes):
     """Lanes without an order: any batch may start."""
 
     def ready(self) -> Batch | None:
-        """Return any batch that is not in flight."""
+        """Return any batch that has not started."""
         for key, (batch, _) in reversed(self._open.items()):
-            if key not in self._under_way:
-                self._under_way.add(key)
+            if key not in self._started:
+                self._started.add(key)
                 return batch
         return None
 
@@ -142,7 +142,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "drops-on-500": Mutant(
         what="abandons a batch when the server fails",
         caught_by=("lost",),
-        patches=[(delivery, "decide", _drops_on_failure), (Bisection, "refused", Bisection.settled)],
+        patches=[(delivery, "decide", _drops_on_failure), (Bisection, "rejected", Bisection.skip)],
     ),
     "ignores-lanes": Mutant(
         what="sends batches in any order",
@@ -168,7 +168,7 @@ MUTANTS: Mapping[str, Mutant] = {
     "blocks-nobody": Mutant(
         what="continues with people after a row of theirs was rejected",
         caught_by=("wrongly_blocked",),
-        patches=[(BlockedPeople, "refused", lambda *_, **__: False)],
+        patches=[(BlockedPeople, "block", lambda *_, **__: False)],
     ),
     "forgets-the-last-row": Mutant(
         what="leaves the last message of a batch out of the request",

@@ -181,9 +181,9 @@ class SendingMachine(RuleBasedStateMachine):
         job = self.workload.plan.pipelines.job()
         before = cio.audit(self._directory).messages
         await send(
-            job.segments(selection), client=client, tell=writer, stop=stop, clock=now,
+            job.segments(selection), client=client, listener=writer, stop=stop, clock=now,
             retry_limits=RetryLimits(outage_s=600),
-            held=blocked_people(
+            blocked=blocked_people(
                 job, blocking_rows(before), selection=RowSelection(key=writer.id_key)
             ),
         )  # fmt: skip

@@ -229,7 +229,7 @@ class Run(ShownRun):
         self._is_over = False
         self._repeated = self._sent_again = 0
         self._worker = BackgroundLoop(
-            self._main, stop=self._stop, name=str(self.audit), left=self._unfinished
+            self._main, stop=self._stop, name=str(self.audit), unfinished=self._unfinished
         )
         self._show_in(
             progress, label=job.label, plans=len(job.calls), detached=detached,
@@ -425,7 +425,7 @@ class Run(ShownRun):
         cancelled: asyncio.CancelledError | None = None
         while not self._worker.done:
             try:
-                await self._worker.ended()
+                await self._worker.wait_async()
             except asyncio.CancelledError as error:
                 self._request_stop(abandon=cancelled is not None)
                 cancelled = error
@@ -440,7 +440,7 @@ class Run(ShownRun):
     def _finish(self, interrupt: BaseException | None) -> Self:
         self._show_summary()
         if isinstance(interrupt, KeyboardInterrupt):
-            self._worker.seen()  # the error that cancels a task is seldom shown
+            self._worker.dismiss()  # the error that cancels a task is seldom shown
         if interrupt is not None:
             interrupt.add_note(self._note())
             interrupt.run = self  # type: ignore[attr-defined]
@@ -490,10 +490,10 @@ class Run(ShownRun):
                 await send(
                     segments,
                     client=self._client,
-                    tell=self._notify,
+                    listener=self._notify,
                     stop=self._stop,
                     control=self._control,
-                    held=self._selection.blocked,
+                    blocked=self._selection.blocked,
                 )
             if self._repeated:
                 self._notify(StateRepeated(rows=self._repeated))

@@ -1,4 +1,4 @@
-"""Sending: client, policy, flow, lanes and the engine that tells facts."""
+"""Sending: client, retry policy, rate limit, lanes, and the scheduler that emits facts."""
 
 from cio_frames.sending.background import EXITED, BackgroundLoop
 from cio_frames.sending.blocking import BLOCKING_CALLS, BlockingRow

@@ -1,4 +1,4 @@
-"""Ask the App API: one request after the other, each again until it is answered."""
+"""Read from the App API: one request at a time, each repeated until it succeeds or fails finally."""
 
 import asyncio
 import re
@@ -28,11 +28,11 @@ from cio_frames.spec import OPERATIONS
 
 APP = "app"
 
-READ_BYTES = 64 * 1024 * 1024
-"""How much of an answer is read: a hundred people with all the attributes they may have have half of it."""
+MAX_READ_BYTES = 64 * 1024 * 1024
+"""Most bytes of a response that are read: twice those of a hundred people with all their attributes."""
 
 READ_LIMITS = RetryLimits(outage_s=300.0)
-"""Somebody waits for what is read, so an outage is told sooner than to a run."""
+"""A user waits for what is read, so an outage is reported sooner than in a run."""
 
 _KEY_HINT = (
     "Check app_api_key=, or CIO_APP_API_KEY, and the region. It is none of the keys that send: create it in the "
@@ -42,24 +42,24 @@ _SCOPE_HINT = "Give the App API key the permission to read people, or use anothe
 _UNKNOWN_HINT = "Check what was asked for, and that the key is that of the right workspace."
 _ACCESS = (401, 403)
 _AGAIN_HINT = "Ask again later."
-_ADVICE = re.compile(r"(?:, then resume\.)|(?: Resume when the service is back\.)")
-"""What the reasons of runs advise, which is no advice where something is read."""
+_RESUME_ADVICE = re.compile(r"(?:, then resume\.)|(?: Resume when the service is back\.)")
+"""The advice to resume in the reasons of runs, which does not apply to reading."""
 
-Read = TypeVar("Read")
-Waits = Callable[[float, str], object]
-"""Is told for how many seconds nothing is asked, and why."""
+Result = TypeVar("Result")
+WaitListener = Callable[[float, str], object]
+"""Called with the seconds for which no request is sent, and why."""
 
 
 class Reader:
-    """Asks the App API on behalf of a client.
+    """Reads from the App API for a client.
 
     Args:
-        client: Who asks.
-        transport: A transport that is open.
-        bucket: Keeps to the rate of all that the client reads.
-        waits: Is told of waits.
-        clock: Where time and chance come from.
-        retry_limits: How long to wait for better times.
+        client: The client.
+        transport: An open transport.
+        bucket: Limits the rate of all requests of the client that read.
+        on_wait: Is called before each wait.
+        clock: The source of time and random numbers.
+        retry_limits: How often and how long to retry.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Reader:
         transport: Transport,
         *,
         bucket: TokenBucket,
-        waits: Waits = lambda _seconds, _why: None,
+        on_wait: WaitListener = lambda _seconds, _why: None,
         clock: Clock | None = None,
         retry_limits: RetryLimits = READ_LIMITS,
     ) -> None:
@@ -77,12 +77,12 @@ class Reader:
         self.host: str = host_of(client)
         self._base = client.base(APP)
         self._is_local = self._base.startswith("http://")
-        self.waits = waits
+        self.on_wait = on_wait
         self._retry_limits = retry_limits
         self._bucket = bucket
-        self._is_known = False  # whether the host has answered anything yet
+        self._is_verified = False  # whether the host has ever responded
 
-    async def ask(
+    async def request(
         self,
         operation: str,
         *,
@@ -93,106 +93,115 @@ class Reader:
         unknown: str = "",
         export: int | None = None,
     ) -> Mapping[str, Any]:
-        """Return the answer to one of `OPERATIONS`.
+        """Return the response to one of `OPERATIONS`.
 
         Args:
             operation: Its name.
             what: What is read, to begin the sentence "... could not be read".
             parameters: The parameters in its path.
-            query: The others; those that are None are left out.
-            body: What is sent as JSON, if anything.
-            unknown: What a 404 says, in a sentence.
+            query: The other parameters; None values are left out.
+            body: The JSON body, if any.
+            unknown: What a 404 means, in a sentence.
             export: The export that this is about.
 
         Raises:
-            AccessRefusedError: The key is not accepted, or may not do this.
-            WorkspaceReadError: There is no answer, or none that can be used.
+            AccessRefusedError: The key is not accepted, or has no permission.
+            WorkspaceReadError: There is no response, or it cannot be used.
         """
-        row = OPERATIONS[operation]
-        given = {name: quote(str(value), safe="") for name, value in (parameters or {}).items()}
-        asked = {name: value for name, value in (query or {}).items() if value is not None}
-        path = row.path.format(**given) + ("?" if asked else "") + urlencode(asked, quote_via=quote)
+        api_operation = OPERATIONS[operation]
+        path_values = {
+            name: quote(str(value), safe="") for name, value in (parameters or {}).items()
+        }
+        query_values = {name: value for name, value in (query or {}).items() if value is not None}
+        path = (
+            api_operation.path.format(**path_values)
+            + ("?" if query_values else "")
+            + urlencode(query_values, quote_via=quote)
+        )
         request = Request(
             api=APP,
             path=path,
-            method=row.method,
+            method=api_operation.method,
             body=b"" if body is None else msgspec.json.encode(body),
-            most_bytes=READ_BYTES,
+            max_response_bytes=MAX_READ_BYTES,
         )
-        answer, decision = await self.settled(lambda: self.transport.post(request))
+        response, decision = await self.request_until_decided(lambda: self.transport.post(request))
         if isinstance(decision, Delivered):
-            return dict(answer.json)
-        raise self._refusal(answer, decision, what=what, unknown=unknown, export=export)
+            return dict(response.json)
+        raise self._read_error(response, decision, what=what, unknown=unknown, export=export)
 
     async def pages(
-        self, operation: str, *, what: str, query: Mapping[str, object], **asked: Any
+        self, operation: str, *, what: str, query: Mapping[str, object], **options: Any
     ) -> AsyncIterator[Mapping[str, Any]]:
-        """Yield the answers to an operation that comes in pages.
+        """Yield the pages of an operation.
 
-        Assumed, as it is not documented: the last page says an empty `next`, or none.
+        Assumed, as it is not documented: the last page has an empty `next`, or none.
         """
         start: object = None
         while True:
-            page = await self.ask(operation, what=what, query={**query, "start": start}, **asked)
+            page = await self.request(
+                operation, what=what, query={**query, "start": start}, **options
+            )
             yield page
             start, before = page.get("next"), start
             if not start or start == before:
                 return
 
-    async def settled(
+    async def request_until_decided(
         self, attempt: Callable[[], Awaitable[Response]], *, is_file: bool = False
     ) -> tuple[Response, Delivered | Rejected | Stop]:
-        """Repeat an attempt until something other than another one follows.
+        """Repeat a request until there is a decision other than a retry.
 
         Args:
-            attempt: Makes the request once.
-            is_file: Whether its answer is a file, and no JSON.
+            attempt: Sends the request once.
+            is_file: Whether the response is a file, not JSON.
         """
-        tries, repeats, kind = 0, 0, ""
+        attempts, repeats, kind = 0, 0, ""
         failing_since: float | None = None
         while True:
-            await self._turn()
-            answer = await attempt()
-            seen = f"{answer.kind} {answer.status} {answer.trouble}"
-            tries, repeats, kind = tries + 1, repeats + 1 if seen == kind else 1, seen
+            await self._wait_for_rate()
+            response = await attempt()
+            result_kind = f"{response.kind} {response.status} {response.network_error}"
+            attempts, repeats = attempts + 1, repeats + 1 if result_kind == kind else 1
+            kind = result_kind
             now = self.clock.monotonic()
             decision = decide_read(
-                answer,
+                response,
                 history=AttemptHistory(
-                    attempt=tries,
+                    attempt=attempts,
                     repeats=repeats,
                     outage_s=0.0 if failing_since is None else now - failing_since,
-                    verified=self._is_known,
+                    verified=self._is_verified,
                 ),
                 retry_limits=self._retry_limits,
                 is_file=is_file,
-                chance=self.clock.random,
+                jitter=self.clock.random,
             )
-            self._is_known = self._is_known or isinstance(decision, Delivered)
+            self._is_verified = self._is_verified or isinstance(decision, Delivered)
             if not isinstance(decision, Retry):
-                return answer, decision
+                return response, decision
             failing_since = now if failing_since is None else failing_since
-            await self._rest(decision)
+            await self._wait_before_retry(decision)
 
-    def may_lead_to(self, address: str) -> bool:
-        """Return whether a file may be fetched from an address that the API gave.
+    def is_allowed_address(self, address: str) -> bool:
+        """Return whether a file may be fetched from an address that the API returned.
 
-        A host of somebody else has to prove who it is; a client of this machine stays on it.
+        Another host has to prove its identity; a client for this machine uses no other host.
         """
         base = f"{urlsplit(address).scheme}://{urlsplit(address).netloc}"
         return base == self._base or (not self._is_local and address.startswith("https://"))
 
     async def wait(self, seconds: float, why: str) -> None:
-        """Ask nothing for some seconds."""
-        self.waits(seconds, why)
+        """Send no request for some seconds."""
+        self.on_wait(seconds, why)
         await self.clock.sleep(seconds)
 
-    async def _turn(self) -> None:
-        """Wait until one more request may leave."""
+    async def _wait_for_rate(self) -> None:
+        """Wait until the rate limit allows another request."""
         while wait_s := self._bucket.take(self.clock.monotonic()):
             await self.clock.sleep(wait_s)
 
-    async def _rest(self, retry: Retry) -> None:
+    async def _wait_before_retry(self, retry: Retry) -> None:
         now = self.clock.monotonic()
         if retry.pause_s:
             self._bucket.pause(retry.pause_s, now=now)
@@ -200,30 +209,32 @@ class Reader:
             self._bucket.slow_down(now)
         await self.wait(retry.after_s, retry.code)
 
-    def _refusal(
+    def _read_error(
         self,
-        answer: Response,
+        response: Response,
         decision: Rejected | Stop,
         *,
         what: str,
         unknown: str,
         export: int | None,
     ) -> WorkspaceReadError:
-        """Return an answer that is none, as an error."""
-        status, said = answer.status, words(answer)
+        """Return the error for a response that cannot be used."""
+        status, detail = response.status, response_text(response)
         match status:
             case 401:
-                problem, hint = f"the key is refused{said}.", _KEY_HINT
+                problem, hint = f"the key is refused{detail}.", _KEY_HINT
             case 403:
-                problem, hint = f"the key has no permission for this{said}.", _SCOPE_HINT
+                problem, hint = f"the key has no permission for this{detail}.", _SCOPE_HINT
             case 404 if unknown:
-                problem, hint = f"{unknown}{said}.", _UNKNOWN_HINT
+                problem, hint = f"{unknown}{detail}.", _UNKNOWN_HINT
             case 400 | 422:
-                problem, hint = f"the request is refused{said}.", "Correct what was asked for."
+                problem, hint = f"the request is refused{detail}.", "Correct what was asked for."
             case _:
-                told = f"Customer.io says: {answer.error.rstrip('.')}."
-                reason = decision.reason if isinstance(decision, Stop) else told
-                problem = _ADVICE.sub(lambda found: "." if found[0][0] == "," else "", reason)
+                texts = f"Customer.io says: {response.error.rstrip('.')}."
+                reason = decision.reason if isinstance(decision, Stop) else texts
+                problem = _RESUME_ADVICE.sub(
+                    lambda match: "." if match[0][0] == "," else "", reason
+                )
                 hint = _AGAIN_HINT
         kind = AccessRefusedError if status in _ACCESS else WorkspaceReadError
         if export is not None:
@@ -231,20 +242,20 @@ class Reader:
         return kind(what, host=self.host, problem=problem, hint=hint, status=status, export=export)
 
     def unexpected(
-        self, what: str, answer: Mapping[str, Any], *, export: int | None = None
+        self, what: str, response: Mapping[str, Any], *, export: int | None = None
     ) -> WorkspaceReadError:
-        """Return as an error that an answer is not of the documented form, with the names in it."""
-        names = ", ".join(sorted(answer))
+        """Return the error for a response that is not of the documented form, with its field names."""
+        fields = ", ".join(sorted(response))
         return WorkspaceReadError(
             what,
             host=self.host,
-            problem=f"the answer is not of the documented form; it has {names[:_SHOWN] or 'nothing'}.",
+            problem=f"the answer is not of the documented form; it has {fields[:_SHOWN_CHARACTERS] or 'nothing'}.",
             hint="Update cio_frames. If that does not help, report this sentence.",
             export=export,
         )
 
 
-_SHOWN = 200
+_SHOWN_CHARACTERS = 200
 
 
 def host_of(client: Client) -> str:
@@ -252,51 +263,53 @@ def host_of(client: Client) -> str:
     return urlsplit(client.base(APP)).netloc
 
 
-def words(answer: Response) -> str:
-    """Return what an answer says, to end a sentence."""
-    status = f"HTTP {answer.status}" if answer.status else ""
-    said = f"it says: {answer.error.rstrip('.')}" if answer.error else ""
-    told = ", ".join(filter(None, (status, said)))
-    return f" ({told})" if told else ""
+def response_text(response: Response) -> str:
+    """Return status and error of a response, to end a sentence."""
+    status = f"HTTP {response.status}" if response.status else ""
+    detail = f"it says: {response.error.rstrip('.')}" if response.error else ""
+    texts = ", ".join(filter(None, (status, detail)))
+    return f" ({texts})" if texts else ""
 
 
-def apart(
-    work: Callable[[], Coroutine[Any, Any, Read]], *, meanwhile: Callable[[], object] = lambda: None
-) -> Read:
-    """Run a coroutine on a thread of its own, and wait for it; a notebook has a loop of its own.
+def run_in_thread(
+    coroutine: Callable[[], Coroutine[Any, Any, Result]],
+    *,
+    while_waiting: Callable[[], object] = lambda: None,
+) -> Result:
+    """Run a coroutine on another thread and wait for it, because a notebook runs its own event loop.
 
     Args:
-        work: What is run. It is cancelled when the wait is interrupted.
-        meanwhile: Is called a few times a second while it lasts, on the caller's thread.
+        coroutine: Returns the coroutine, which is cancelled if the wait is interrupted.
+        while_waiting: Is called a few times a second, on the caller's thread.
     """
     stop = StopSignal()
 
-    async def watched() -> Read:
-        task, loop = asyncio.ensure_future(work()), asyncio.get_running_loop()
+    async def stoppable() -> Result:
+        task, loop = asyncio.ensure_future(coroutine()), asyncio.get_running_loop()
 
-        def end() -> None:
+        def cancel() -> None:
             loop.call_soon_threadsafe(task.cancel)
 
-        stop.watch(end)
+        stop.watch(cancel)
         try:
             return await task
         finally:
-            stop.unwatch(end)
+            stop.unwatch(cancel)
 
-    worker = BackgroundLoop(watched, stop=stop)
+    worker = BackgroundLoop(stoppable, stop=stop)
     worker.start()
     try:
-        while not worker.wait(_SLICE_S):
-            meanwhile()
+        while not worker.wait(_POLL_S):
+            while_waiting()
     except BaseException:
         worker.abandon()
         worker.wait()
         raise
     try:
-        result: Read = worker.result()
+        result: Result = worker.result()
     except CioError as error:
-        raise error.with_traceback(None) from None  # the frames below hold what a host has said
+        raise error.with_traceback(None) from None  # the frames below hold the text of a host
     return result
 
 
-_SLICE_S = 0.25
+_POLL_S = 0.25

@@ -1,8 +1,8 @@
-"""A thread with an event loop of its own, so that a run works in scripts, notebooks and `await`.
+"""A thread with its own event loop, so that a run works in scripts, notebooks and with `await`.
 
-When the interpreter exits, every run finishes what is under way, and what is left to do is said.
-This happens in a function of `atexit`, the last moment at which threads still run. No thread and
-no executor can be started by then (from Python 3.12 on, and since 3.9), so nothing here needs one.
+When the interpreter exits, every run finishes its requests in flight, and what is left to do is
+printed. This happens in a function of `atexit`, the last moment at which threads still run. By then
+no executor (since Python 3.9) and no thread (since 3.12) can be started, so nothing here needs one.
 """
 
 import asyncio
@@ -23,25 +23,25 @@ from cio_frames.frames import ThreadPool
 from cio_frames.sending.run_controls import StopSignal
 
 EXIT_SECONDS = 60.0
-"""How long the interpreter's exit waits for requests under way."""
+"""How long the interpreter's exit waits for requests in flight."""
 
 EXITED = "The program ended before the run did. Resume the run to send the rest."
-_WAITING = (
+_WAITING_TEXT = (
     "The program has ended; waiting for the answers to open requests. Ctrl-C leaves them in doubt."
 )
-_QUIET_SECONDS = 1.0  # a wait that is longer is explained
-_SLICE_SECONDS = 0.1  # an interrupt that another thread catches is seen only between waits
+_SILENT_SECONDS = 1.0  # a longer wait is explained
+_SLICE_SECONDS = 0.1  # an interrupt that another thread catches is noticed only between waits
 _HELPERS = 4
 
-Given = TypeVarTuple("Given")
-Done = TypeVar("Done")
+Args = TypeVarTuple("Args")
+Result = TypeVar("Result")
 
 
 class BackgroundLoop:
     """Runs a coroutine on a thread, apart from any event loop of the caller.
 
-    Waiting is done on an event, not by joining the thread: before Python 3.13 an interrupt during
-    a join takes the thread for dead (cpython#90882).
+    It waits on an event and does not join the thread: before Python 3.13 an interrupted join takes
+    the thread for dead (cpython#90882).
 
     Examples:
         >>> async def work():
@@ -60,26 +60,26 @@ class BackgroundLoop:
         *,
         stop: StopSignal,
         name: str = "",
-        left: Callable[[], str] = lambda: "",
+        unfinished: Callable[[], str] = lambda: "",
     ) -> None:
         self._work = work
-        self._flag = stop
+        self._stop = stop
         self.name = name
-        self._left = left
-        self._over = threading.Event()
-        self._when_over: list[Callable[[], object]] = []
+        self._unfinished = unfinished
+        self._ended = threading.Event()
+        self._end_listeners: list[Callable[[], object]] = []
         self._result: Any = None
         self._error: BaseException | None = None
         self._process: int | None = None
 
     @property
     def done(self) -> bool:
-        """Whether the coroutine has come to its end."""
-        return self._over.is_set()
+        """Whether the coroutine has ended."""
+        return self._ended.is_set()
 
     @property
     def error(self) -> BaseException | None:
-        """What the coroutine raised."""
+        """The exception of the coroutine, if it raised one."""
         return self._error
 
     def start(self) -> None:
@@ -96,83 +96,79 @@ class BackgroundLoop:
         thread = threading.Thread(
             target=context.run, args=(self._main,), name="cio_frames", daemon=True
         )
-        _enter(self)
+        _register(self)
         try:
             thread.start()
         except RuntimeError:
-            _leave(self)
+            _unregister(self)
             raise
 
     def stop(self) -> None:
-        """Ask to finish what is under way and to start nothing else."""
-        self._flag.drain()
+        """Stop after the requests in flight; nothing else is started."""
+        self._stop.drain()
 
     def abandon(self) -> None:
-        """Ask to end at once; what is under way stays in doubt."""
-        self._flag.abandon()
+        """Stop at once; requests in flight stay in doubt."""
+        self._stop.abandon()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the end.
-
-        Returns:
-            Whether the end has come.
+        """Wait for the end, and return whether it was reached.
 
         Raises:
-            RunError: The run was not started here: not at all, or in the process this one was
-                forked from.
+            RunError: The run was not started, or was started in the process that this one was forked
+                from.
         """
         self._require_own_process()
         deadline = math.inf if timeout is None else time.monotonic() + timeout
-        while not self._over.wait(min(_SLICE_SECONDS, max(0.0, deadline - time.monotonic()))):
+        while not self._ended.wait(min(_SLICE_SECONDS, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 return False
         return True
 
-    async def ended(self) -> None:
-        """Wait for the end, and let other tasks of the caller's loop go on.
+    async def wait_async(self) -> None:
+        """Wait for the end without blocking the caller's event loop.
 
         Raises:
             RunError: As for `wait`.
         """
         self._require_own_process()
-        loop, over = asyncio.get_running_loop(), asyncio.Event()
-        self._when_over.append(lambda: loop.call_soon_threadsafe(over.set))
-        while (
-            not self.done
-        ):  # a signal that cancels the caller's task does not wake a loop that sleeps
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        self._end_listeners.append(lambda: loop.call_soon_threadsafe(ended.set))
+        # In slices: a signal that cancels the caller's task does not wake a loop that sleeps.
+        while not self.done:
             with suppress(TimeoutError):
-                await asyncio.wait_for(over.wait(), _SLICE_SECONDS)
+                await asyncio.wait_for(ended.wait(), _SLICE_SECONDS)
 
     def result(self) -> Any:
-        """Return what the coroutine returned, or raise what it raised. Waits for the end."""
+        """Wait for the end, and return what the coroutine returned or raise what it raised."""
         self.wait()
-        self.seen()
+        self.dismiss()
         if self._error is not None:
             raise self._error
         return self._result
 
-    def seen(self) -> None:
-        """Leave it to the caller to say what is left to do."""
-        _LEFT.pop(self.name, None)
+    def dismiss(self) -> None:
+        """Do not print what is left to do when the interpreter exits: the caller reports it."""
+        _UNFINISHED.pop(self.name, None)
 
     def drain_at_exit(self) -> None:
-        """Ask to finish what is under way, because the interpreter exits."""
-        self._flag.drain(EXITED)
+        """Stop after the requests in flight, because the interpreter exits."""
+        self._stop.drain(EXITED)
 
-    def left(self) -> str:
-        """Return what is left to do, in words; nothing if all is done."""
-        return self._left()
+    def unfinished(self) -> str:
+        """Return a sentence on what is left to do; empty if all is done."""
+        return self._unfinished()
 
     def _main(self) -> None:
         try:
             with asyncio.Runner(loop_factory=_Loop) as runner:
                 self._result = runner.run(self._work())
-        except BaseException as error:  # noqa: BLE001  # it is raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001  # `result` raises it
             self._error = error
         finally:
-            _leave(self, left=self._left())
-            self._over.set()
-            for notify in self._when_over:
+            _unregister(self, unfinished=self._unfinished())
+            self._ended.set()
+            for notify in self._end_listeners:
                 with suppress(RuntimeError):  # its loop was closed
                     notify()
 
@@ -187,15 +183,15 @@ class BackgroundLoop:
 
 
 if sys.platform == "win32":
-    _Usual = asyncio.ProactorEventLoop
+    _BaseLoop = asyncio.ProactorEventLoop
 else:
-    _Usual = asyncio.SelectorEventLoop
+    _BaseLoop = asyncio.SelectorEventLoop
 
 
-class _Loop(_Usual):
-    """An event loop whose work in threads, such as looking up a host, goes on at exit.
+class _Loop(_BaseLoop):
+    """An event loop whose work in threads, such as looking up a host, continues at exit.
 
-    The executor that asyncio would start takes no work any more from the end of the main thread on.
+    The default executor of asyncio takes no more work after the main thread has ended.
     """
 
     def __init__(self) -> None:
@@ -203,8 +199,8 @@ class _Loop(_Usual):
         super().__init__()
 
     def run_in_executor(
-        self, executor: Executor | None, func: Callable[[*Given], Done], *args: *Given
-    ) -> asyncio.Future[Done]:
+        self, executor: Executor | None, func: Callable[[*Args], Result], *args: *Args
+    ) -> asyncio.Future[Result]:
         if executor is not None:
             return super().run_in_executor(executor, func, *args)
         return asyncio.wrap_future(self._helpers.start(func, *args), loop=self)
@@ -215,72 +211,74 @@ class _Loop(_Usual):
 
 
 _RUNNING: set[BackgroundLoop] = set()
-_LEFT: dict[str, str] = {}
-"""What runs that have ended leave to do, until somebody is told by other means."""
+_UNFINISHED: dict[str, str] = {}
+"""What ended runs have left to do, by run, until it is reported in another way."""
 
 
-def _enter(worker: BackgroundLoop) -> None:
-    """Have the exit wait for a worker."""
-    _LEFT.pop(worker.name, None)
+def _register(worker: BackgroundLoop) -> None:
+    """Make the exit wait for a worker."""
+    _UNFINISHED.pop(worker.name, None)
     _RUNNING.add(worker)
-    atexit.unregister(_exit)
-    atexit.register(_exit)  # the latest goes first: before what the run needs is stopped
+    atexit.unregister(_finish_all)
+    atexit.register(_finish_all)  # the last one runs first, before what the run needs is stopped
 
 
-def _leave(worker: BackgroundLoop, *, left: str = "") -> None:
-    """Have the exit say what a worker left, and wait for it no longer."""
-    if left:
-        _LEFT[worker.name] = left
+def _unregister(worker: BackgroundLoop, *, unfinished: str = "") -> None:
+    """Let the exit not wait for a worker, but print what it has left to do."""
+    if unfinished:
+        _UNFINISHED[worker.name] = unfinished
     _RUNNING.discard(worker)
 
 
-def _exit() -> None:
-    """Have all runs finish what is under way, and say what is left to do."""
+def _finish_all() -> None:
+    """Finish the requests in flight of all runs, and print what is left to do."""
     running = list(_RUNNING)
     for worker in running:
         worker.drain_at_exit()
-    _outlast(running)
+    _wait_for_all(running)
     for worker in running:
         if not worker.done:
-            _leave(worker, left=worker.left())
-    for left in _LEFT.values():
-        _say(left)
+            _unregister(worker, unfinished=worker.unfinished())
+    for sentence in _UNFINISHED.values():
+        _print_error(sentence)
 
 
-def _outlast(running: Iterable[BackgroundLoop]) -> None:
-    """Wait for workers. The first interrupt makes them end at once, the second ends the wait."""
+def _wait_for_all(running: Iterable[BackgroundLoop]) -> None:
+    """Wait for workers. The first interrupt stops them at once, the second ends the wait."""
     began = time.monotonic()
     is_explained = is_interrupted = False
-    while (left := [each for each in running if not each.done]) and _since(began) < EXIT_SECONDS:
+    while (active := [worker for worker in running if not worker.done]) and _elapsed_s(
+        began
+    ) < EXIT_SECONDS:
         try:
-            left[0].wait(_SLICE_SECONDS)
-            if not is_explained and _since(began) > _QUIET_SECONDS:
+            active[0].wait(_SLICE_SECONDS)
+            if not is_explained and _elapsed_s(began) > _SILENT_SECONDS:
                 is_explained = True
-                _say(_WAITING)
+                _print_error(_WAITING_TEXT)
         except KeyboardInterrupt:
             if is_interrupted:
                 return
             is_interrupted = True
-            for worker in left:
+            for worker in active:
                 worker.abandon()
 
 
-def _since(moment: float) -> float:
-    return time.monotonic() - moment
+def _elapsed_s(start: float) -> float:
+    return time.monotonic() - start
 
 
-def _say(text: str) -> None:
+def _print_error(text: str) -> None:
     """Write to standard error, which may be missing or closed."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):
             sys.stderr.write(f"cio_frames: {text}\n")
 
 
-def _forget() -> None:
-    """In a fork: the runs are the parent's."""
+def _clear_after_fork() -> None:
+    """Clear the runs in a fork: they belong to the parent."""
     _RUNNING.clear()
-    _LEFT.clear()
+    _UNFINISHED.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_clear_after_fork)

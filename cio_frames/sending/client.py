@@ -12,10 +12,10 @@ from cio_frames.sending.http import Request, Response, Transport, TransportConfi
 from cio_frames.spec import APIS, CALLS, LIMITS, SENDABLE_APIS, Api
 
 RATE = 200.0
-"""Requests per second that are not exceeded: a fifth of what Pipelines documents."""
+"""Default limit of requests per second: a fifth of the documented one of Pipelines."""
 
 CONCURRENCY = 16
-"""The most requests under way at once."""
+"""Default limit of requests in flight."""
 
 
 _INTERNAL = frozenset(
@@ -32,21 +32,21 @@ _INTERNAL = frozenset(
         "workspaces",
     }
 )
-"""What the sender asks of a client; completion does not offer it."""
+"""Members for the package itself; completion does not offer them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Client:
-    """Where a run sends to; holds no connection of its own.
+    """Where a run sends to; it holds no connection.
 
     Attributes:
         region: `us` or `eu`.
-        endpoint: The host of the Pipelines surface, with the port if it is on this machine.
-        strict: Whether Customer.io is asked to check what it gets. Without it a success says
-            nothing, and rows end as `accepted_unverified`.
+        endpoint: The host of the Pipelines API, with the port if it is on this machine.
+        strict: Whether strict mode is on: Customer.io checks what it receives. Without it a success
+            proves nothing, and rows end as `accepted_unverified`.
         gzip: Whether bodies are compressed.
         rate: Most requests per second, or None for no limit.
-        concurrency: Most requests under way at once.
+        concurrency: Most requests in flight.
     """
 
     region: str
@@ -55,68 +55,68 @@ class Client:
     gzip: bool = True
     rate: float | None = RATE
     concurrency: int = CONCURRENCY
-    _wire: TransportConfig = field(repr=False)
+    _transport_config: TransportConfig = field(repr=False)
     _credentials: Credentials = field(repr=False)
 
     def session(self, *, monotonic: Callable[[], float] = time.monotonic) -> Transport:
-        """Return a transport for one event loop; its connections live in its `async with`."""
-        return Transport(self._wire, monotonic=monotonic)
+        """Return a transport for one event loop; its connections are closed with its `async with`."""
+        return Transport(self._transport_config, monotonic=monotonic)
 
     async def post(self, batch_request: Request) -> Response:
-        """Send one request over a connection of its own."""
+        """Send one request over a new connection."""
         async with self.session() as transport:
             return await transport.post(batch_request)
 
     @property
     def is_local(self) -> bool:
-        """Whether it sends to a server on this machine instead of Customer.io."""
-        return self._wire.loopback
+        """Whether it sends to a server on this machine, not to Customer.io."""
+        return self._transport_config.loopback
 
     def base(self, api: str) -> str:
-        """Return the address that requests to one surface start with."""
-        return self._wire.bases[api]
+        """Return the base address of an API."""
+        return self._transport_config.bases[api]
 
     def require(self, call: str) -> None:
-        """Make sure that the keys for a call are there.
+        """Require the keys for a call.
 
         Raises:
-            MissingKeyError: One is not.
+            MissingKeyError: A key is missing.
         """
         keys_for(self._credentials, CALLS[call].api)
 
     def require_reading(self) -> None:
-        """Make sure that the key is there with which a workspace is read.
+        """Require the key for reading a workspace.
 
         Raises:
-            MissingKeyError: It is not.
+            MissingKeyError: It is missing.
         """
         for api in APIS.values():
             if api.reads:
                 keys_for(self._credentials, api)
 
     def require_network(self) -> None:
-        """Make sure that the proxies and certificates of the environment can be used.
+        """Require that the proxies and certificates of the environment can be used.
 
         Raises:
             ConfigError: They cannot; the error names the variable.
         """
-        if self._wire.transport is None:
-            pool_of(self._wire)
+        if self._transport_config.transport is None:
+            pool_of(self._transport_config)
 
     @property
     def workspaces(self) -> dict[str, str]:
-        """What tells one workspace from another, by surface; no key can be read from it."""
-        named = {api.name: key_of(self._credentials, api.keys[0]) for api in SENDABLE_APIS}
+        """An identifier of the workspace, by API; no key can be derived from it."""
+        names = {api.name: key_of(self._credentials, api.keys[0]) for api in SENDABLE_APIS}
         return {
-            api: hashlib.sha256(f"cio_frames {self._wire.bases[api]} {name}".encode()).hexdigest()[
-                :16
-            ]
-            for api, name in named.items()
+            api: hashlib.sha256(
+                f"cio_frames {self._transport_config.bases[api]} {name}".encode()
+            ).hexdigest()[:16]
+            for api, name in names.items()
             if name
         }
 
     def request_rate(self, api: str) -> float | None:
-        """Return the most requests per second to one surface, or None for no limit."""
+        """Return the limit of requests per second to an API, or None."""
         limit = APIS[api].rate_limit
         if self.rate is None or limit is None:
             return self.rate
@@ -132,7 +132,7 @@ class Client:
 
 
 def keys_for(keys: Credentials, api: Api) -> tuple[str, str]:
-    """Return user name and password for an API, or its token and nothing. Source: API facts 1.2.
+    """Return user name and password for an API, or its token and an empty text. Source: API facts 1.2.
 
     Raises:
         MissingKeyError: One of its keys is missing.
@@ -145,6 +145,6 @@ def keys_for(keys: Credentials, api: Api) -> tuple[str, str]:
 
 
 def key_of(keys: Credentials, name: str) -> str | None:
-    """Return a key by its name, None where it is missing."""
+    """Return a key by its name, or None."""
     key: SecretKey | str | None = getattr(keys, name)
     return key.reveal() if isinstance(key, SecretKey) else key

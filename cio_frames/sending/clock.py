@@ -1,4 +1,4 @@
-"""Time and chance, as arguments: a test brings its own."""
+"""Time and random numbers as arguments, so that a test can pass its own."""
 
 import asyncio
 import random
@@ -14,13 +14,13 @@ from cio_frames.clock import utc_now
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """Where time and chance come from.
+    """The source of time and random numbers.
 
     Attributes:
-        monotonic: Seconds that never jump; every interval is measured with it.
-        now: The present instant, for the record only.
+        monotonic: Returns seconds that never jump; every interval is measured with it.
+        now: Returns the present instant, for the record only.
         sleep: Waits for some seconds.
-        random: A number from 0 up to 1.
+        random: Returns a number from 0 up to 1.
     """
 
     monotonic: Callable[[], float] = time.monotonic
@@ -29,25 +29,25 @@ class Clock:
     random: Callable[[], float] = random.random
 
 
-def header_instant(value: str | None) -> datetime | None:
-    """Return the instant of an HTTP header, or None if it tells none."""
+def parse_http_date(value: str | None) -> datetime | None:
+    """Return the instant of an HTTP header, or None if it is missing or invalid."""
     try:
         instant = parsedate_to_datetime(value or "")
-    except (ValueError, OverflowError, TypeError, IndexError):  # what the parser lets through
+    except (ValueError, OverflowError, TypeError, IndexError):  # the parser raises all of these
         return None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 SKEW_SECONDS = 300.0
-"""How far this machine's clock may be from the host's without a word."""
+"""How far this machine's clock may differ from the host's without a note."""
 
 
 def skew(date: str | None, *, now: datetime) -> float:
-    """Return how many seconds this machine is ahead of a host; 0 when that is little or unknown.
+    """Return how many seconds this machine is ahead of a host; 0 if few or unknown.
 
     Args:
-        date: The `Date` header of an answer.
-        now: This machine's time when it came.
+        date: The `Date` header of a response.
+        now: This machine's time when it arrived.
 
     Examples:
         >>> noon = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -56,6 +56,6 @@ def skew(date: str | None, *, now: datetime) -> float:
         >>> skew("Mon, 02 Mar 2026 12:04:00 GMT", now=noon)
         0.0
     """
-    theirs = header_instant(date)
-    ahead_s = 0.0 if theirs is None else (now - theirs).total_seconds()
+    host_time = parse_http_date(date)
+    ahead_s = 0.0 if host_time is None else (now - host_time).total_seconds()
     return ahead_s if abs(ahead_s) > SKEW_SECONDS else 0.0

@@ -1,12 +1,12 @@
-"""Connections that are used again only when nothing is left over of the last answer.
+"""Connections that are reused only if the last response left no unread data.
 
-HTTP/1.1 has no name for an answer: whatever comes next on a connection is taken for the answer to
-the next request. A host or a proxy that repeats an answer would have messages counted as delivered
-that nobody took. So the bytes of a connection are handed on one answer at a time, and one that has
-bytes left over, or that speaks without having been asked, is closed.
+An HTTP/1.1 response does not name its request: the next data on a connection are taken for the
+response to the next request. If a host or proxy repeated a response, messages would be counted as
+delivered that never arrived. So the bytes of a connection are passed on one response at a time, and
+a connection with unread data, or with data that no request asked for, is closed.
 
-The pool is that of `httpcore`, or of `httpcore2`, on which httpx and httpx2 are built. Both take
-the place of the network as an argument.
+The pool is that of `httpcore` or `httpcore2`, on which httpx and httpx2 are built. Both accept a
+network backend as an argument.
 """
 
 import asyncio
@@ -29,170 +29,176 @@ if TYPE_CHECKING:
     import httpcore
     import httpx
 
-KEPT_CONNECTIONS = 32
-KEPT_SECONDS = 5.0
+IDLE_CONNECTIONS = 32
+IDLE_SECONDS = 5.0
 
-REST_SECONDS = 0.02
-"""How long a connection rests before it is used again, while the host is not known yet."""
+REUSE_DELAY_SECONDS = 0.02
+"""How long a new connection waits before it is reused, until the host is trusted."""
 
-RESTS = 5
-"""After how many rests without anything a host is known."""
+QUIET_DELAYS = 5
+"""After how many such waits without data a host is trusted."""
 
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _READ_BYTES = 64 * 1024
-_TURNS = 3  # of the event loop, in which what has arrived is read
-_ASKING = (b"GET ", b"POST ", b"CONNECT ")
+_LOOP_TURNS = 3  # of the event loop, enough to read what has arrived
+_REQUEST_STARTS = (b"GET ", b"POST ", b"CONNECT ")
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _LENGTH = re.compile(rb"^content-length:\s*(\d{1,18})\s*$", re.IGNORECASE | re.MULTILINE)
 _ENCODED = re.compile(rb"^transfer-encoding:", re.IGNORECASE | re.MULTILINE)
 _INTERIM = re.compile(rb"^HTTP/\d\.\d 1")
 
 
-class AnswerBytes:
-    r"""Hands out the bytes of one answer, and keeps what comes after it.
+class ResponseBytes:
+    r"""Returns the bytes of one response, and keeps what comes after it.
 
-    A head is handed out to its end, a body by its length. A body without one is handed out line by
-    line, because chunks end with a line; without chunks it lasts as long as the connection.
+    A head ends at its blank line, a body after its length. A body without a length is returned line
+    by line, because chunks end with a line; without chunks it ends with the connection.
 
     Examples:
-        >>> answer = AnswerBytes()
+        >>> response = ResponseBytes()
         >>> head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"
-        >>> answer.add(head + b"{}" + head + b"{}")
-        >>> answer.take(1_000) == head, answer.take(1_000), len(answer.left)
+        >>> response.add(head + b"{}" + head + b"{}")
+        >>> response.take(1_000) == head, response.take(1_000), len(response.buffer)
         (True, b'{}', 40)
     """
 
     def __init__(self) -> None:
-        self.left: bytes = b""
+        self.buffer: bytes = b""
         self._head = b""
         self._in_head = True
         self._body = 0
 
     def add(self, data: bytes) -> None:
-        """Take what has arrived."""
-        self.left += data
+        """Add data that have arrived."""
+        self.buffer += data
 
-    def take(self, most: int) -> bytes:
-        """Return the next bytes, `most` of them at most."""
+    def take(self, maximum: int) -> bytes:
+        """Return the next bytes, at most `maximum`."""
         if self._in_head:
-            return self._take_head(most)
+            return self._take_head(maximum)
         if self._body:
-            piece = self._cut(min(self._body, most))
+            piece = self._pop(min(self._body, maximum))
             self._body -= len(piece)
             return piece
-        return self._cut(min(self.left.find(b"\n") + 1 or len(self.left), most))
+        return self._pop(min(self.buffer.find(b"\n") + 1 or len(self.buffer), maximum))
 
-    def _take_head(self, most: int) -> bytes:
-        found = _END_OF_HEAD.search(self._head + self.left)
-        piece = self._cut(min(found.end() - len(self._head) if found else len(self.left), most))
+    def _take_head(self, maximum: int) -> bytes:
+        match = _END_OF_HEAD.search(self._head + self.buffer)
+        piece = self._pop(
+            min(match.end() - len(self._head) if match else len(self.buffer), maximum)
+        )
         self._head += piece
-        if found and len(self._head) == found.end():
+        if match and len(self._head) == match.end():
             self._in_head = _INTERIM.match(self._head) is not None
             length = None if _ENCODED.search(self._head) else _LENGTH.search(self._head)
             self._body = int(length[1]) if length and not self._in_head else 0
             self._head = b""
         return piece
 
-    def _cut(self, size: int) -> bytes:
-        piece, self.left = self.left[:size], self.left[size:]
+    def _pop(self, size: int) -> bytes:
+        piece, self.buffer = self.buffer[:size], self.buffer[size:]
         return piece
 
 
 @dataclass(slots=True)
-class Habits:
-    """What was learned about how a host answers.
+class HostBehavior:
+    """How a host has behaved so far.
 
-    A repeat that comes while the next request is under way looks like its answer. So the first
-    connections rest before they are used again, and as soon as a host repeats anything, none is.
+    A repeated response that arrives after the next request looks like the response to it. So the
+    first connections wait before they are reused; once a host repeats anything, none is reused.
 
     Attributes:
-        is_repeating: Whether it has said something that no request asked for.
-        rests: How often a connection rested and nothing came.
+        is_repeating: Whether it has sent data that no request asked for.
+        quiet_delays: How often a connection waited and nothing came.
     """
 
     is_repeating: bool = False
-    rests: int = 0
+    quiet_delays: int = 0
 
 
-class AnswerStream:
-    """The stream of a connection: one request, one answer, and nothing else in between.
+class ResponseStream:
+    """The stream of a connection that allows one response per request and no other data.
 
-    It reads ahead, so that what comes without a request is noticed wherever it waits: in the
-    socket, in the event loop, or in the layer of TLS.
+    It reads ahead, so that unrequested data are noticed wherever they wait: in the socket, in the
+    event loop, or in the TLS layer.
     """
 
     def __init__(
-        self, inner: "httpcore.AsyncNetworkStream", core: ModuleType, habits: Habits
+        self, inner: "httpcore.AsyncNetworkStream", core: ModuleType, behavior: HostBehavior
     ) -> None:
         self._inner = inner
         self._core = core
-        self._habits = habits
-        self._answered_at = 0.0
-        self._answer: AnswerBytes | None = None
-        self._reading: asyncio.Task[bytes] | None = None
+        self._behavior = behavior
+        self._finished_at = 0.0
+        self._response: ResponseBytes | None = None
+        self._read_task: asyncio.Task[bytes] | None = None
         self._was_used = False
 
     @property
-    def is_left_over(self) -> bool:
-        """Whether something came that no request asked for, or the other side has closed."""
-        is_kept = self._answer is not None and bool(self._answer.left)
-        is_read = self._reading is not None and self._reading.done()
-        if self._was_used and (is_kept or (is_read and _data_of(self._reading))):
-            self._habits.is_repeating = True
-        return is_kept or is_read
+    def has_unrequested_data(self) -> bool:
+        """Whether there are data that no request asked for, or the other side has closed."""
+        is_buffered = self._response is not None and bool(self._response.buffer)
+        is_read = self._read_task is not None and self._read_task.done()
+        if self._was_used and (is_buffered or (is_read and _result_of(self._read_task))):
+            self._behavior.is_repeating = True
+        return is_buffered or is_read
 
     async def finish(self) -> None:
-        """Look, once an answer is complete, whether anything follows; then keep on looking."""
-        self._answered_at = asyncio.get_running_loop().time()
-        await self._settle()
+        """Check after a complete response whether data follow, and continue to read."""
+        self._finished_at = asyncio.get_running_loop().time()
+        await self._read_ahead()
 
-    async def _rest(self) -> None:
-        """Give a host that is not known yet the time to repeat itself."""
-        left_s = self._answered_at + REST_SECONDS - asyncio.get_running_loop().time()
-        if self._reading is None or self._habits.rests >= RESTS or self._habits.is_repeating:
+    async def _wait_for_repeat(self) -> None:
+        """Wait a moment for repeated data, until the host is trusted."""
+        delay_s = self._finished_at + REUSE_DELAY_SECONDS - asyncio.get_running_loop().time()
+        if (
+            self._read_task is None
+            or self._behavior.quiet_delays >= QUIET_DELAYS
+            or self._behavior.is_repeating
+        ):
             return
-        if left_s > 0:
-            await asyncio.wait({self._reading}, timeout=left_s)
-        self._habits.rests += not self._reading.done()
+        if delay_s > 0:
+            await asyncio.wait({self._read_task}, timeout=delay_s)
+        self._behavior.quiet_delays += not self._read_task.done()
 
-    async def _settle(self) -> None:
-        if self._reading is None:
-            self._reading = asyncio.create_task(self._inner.read(_READ_BYTES))
-            self._reading.add_done_callback(_retrieve)
-        for _ in range(_TURNS):
+    async def _read_ahead(self) -> None:
+        if self._read_task is None:
+            self._read_task = asyncio.create_task(self._inner.read(_READ_BYTES))
+            self._read_task.add_done_callback(_retrieve)
+        for _ in range(_LOOP_TURNS):
             await asyncio.sleep(0)
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """Return the next bytes of the answer, and nothing of the next one; empty at the end."""
-        if self._answer is None:
+        """Return the next bytes of this response only; empty at the end."""
+        if self._response is None:
             return await self._inner.read(max_bytes, timeout)
-        if not self._answer.left:
+        if not self._response.buffer:
             data = await self._received(timeout)
             if not data:
                 return b""
-            self._answer.add(data)
-        return self._answer.take(max_bytes)
+            self._response.add(data)
+        return self._response.take(max_bytes)
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Write; a request leaves only if nothing has come since the last answer."""
-        if buffer.startswith(_ASKING):
+        """Write; a request is sent only if no data have come since the last response."""
+        if buffer.startswith(_REQUEST_STARTS):
             if self._was_used:
-                await self._rest()
-            await self._settle()
-            if self.is_left_over or (self._was_used and self._habits.is_repeating):
+                await self._wait_for_repeat()
+            await self._read_ahead()
+            if self.has_unrequested_data or (self._was_used and self._behavior.is_repeating):
                 await self.aclose()
                 if self._was_used:
                     raise self._core.ConnectionNotAvailable
                 raise self._core.ConnectError(
                     "The host sent data, or closed the connection, before the request."
                 )
-            self._answer, self._was_used = AnswerBytes(), True
+            self._response, self._was_used = ResponseBytes(), True
         await self._inner.write(buffer, timeout)
 
     async def aclose(self) -> None:
-        """Close the connection, and read no further."""
-        if self._reading is not None:
-            self._reading.cancel()
+        """Close the connection and stop reading."""
+        if self._read_task is not None:
+            self._read_task.cancel()
         await self._inner.aclose()
 
     async def start_tls(
@@ -200,50 +206,50 @@ class AnswerStream:
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
-    ) -> "AnswerStream":
-        """Return the same connection with TLS from here on."""
-        if self.is_left_over:
+    ) -> "ResponseStream":
+        """Return the connection with TLS."""
+        if self.has_unrequested_data:
             raise self._core.ConnectError("The proxy sent unexpected data after connecting.")
         inner = await self._inner.start_tls(ssl_context, server_hostname, timeout)
-        return AnswerStream(inner, self._core, self._habits)
+        return ResponseStream(inner, self._core, self._behavior)
 
     def get_extra_info(self, info: str) -> Any:
-        """Return what the pool asks; a connection that is readable between requests is closed."""
+        """Return information for the pool, which closes a connection that is readable between requests."""
         if info == "is_readable" and (
-            self.is_left_over or (self._was_used and self._habits.is_repeating)
+            self.has_unrequested_data or (self._was_used and self._behavior.is_repeating)
         ):
             return True
         return self._inner.get_extra_info(info)
 
     async def _received(self, timeout: float | None) -> bytes:  # noqa: ASYNC109
-        reading = self._reading
-        if reading is None:
+        read_task = self._read_task
+        if read_task is None:
             return await self._inner.read(_READ_BYTES, timeout)
-        await asyncio.wait({reading}, timeout=timeout)
-        if not reading.done():
+        await asyncio.wait({read_task}, timeout=timeout)
+        if not read_task.done():
             raise self._core.ReadTimeout
-        self._reading = None
-        return reading.result()
+        self._read_task = None
+        return read_task.result()
 
 
-class _Network:
-    """The network, with streams that keep answers apart."""
+class _NetworkBackend:
+    """The network backend, with streams that separate responses."""
 
     def __init__(self, core: ModuleType) -> None:
         self._core = core
         self._inner = core.AnyIOBackend()
-        self._habits = Habits()
+        self._behavior = HostBehavior()
 
-    async def connect_tcp(self, *args: Any, **options: Any) -> AnswerStream:
+    async def connect_tcp(self, *args: Any, **options: Any) -> ResponseStream:
         inner = await self._inner.connect_tcp(*args, **options)
-        return AnswerStream(inner, self._core, self._habits)
+        return ResponseStream(inner, self._core, self._behavior)
 
     async def sleep(self, seconds: float) -> None:
         await self._inner.sleep(seconds)
 
 
 class ConnectionPool:
-    """A transport of httpx: connections are kept, each way out through the proxy it needs.
+    """A transport of httpx that reuses connections, through the proxies of the environment.
 
     Raises:
         ConfigError: A proxy or a file of certificates of the environment cannot be used.
@@ -264,9 +270,9 @@ class ConnectionPool:
         }
 
     async def handle_async_request(self, request: "httpx.Request") -> "httpx.Response":
-        """Send a request over a connection that has nothing left over."""
+        """Send a request over a connection without unread data."""
         url = request.url
-        asked = self._core.Request(
+        core_request = self._core.Request(
             request.method,
             self._core.URL(
                 scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
@@ -275,13 +281,13 @@ class ConnectionPool:
             content=request.stream,
             extensions=request.extensions,
         )
-        with self._translated():
-            answer = await self._pools[url.host].handle_async_request(asked)
+        with self._translated_errors():
+            core_response = await self._pools[url.host].handle_async_request(core_request)
         response: httpx.Response = self._library.Response(
-            answer.status,
-            headers=answer.headers,
-            stream=self._stream(self._read(answer), answer.stream.aclose),
-            extensions=answer.extensions,
+            core_response.status,
+            headers=core_response.headers,
+            stream=self._stream(self._read(core_response), core_response.stream.aclose),
+            extensions=core_response.extensions,
         )
         return response
 
@@ -296,44 +302,47 @@ class ConnectionPool:
         for pool in self._pools.values():
             await pool.aclose()
 
-    async def _read(self, answer: "httpcore.Response") -> AsyncIterator[bytes]:
-        with self._translated():
-            async for piece in answer.stream:  # type: ignore[union-attr]
+    async def _read(self, core_response: "httpcore.Response") -> AsyncIterator[bytes]:
+        with self._translated_errors():
+            async for piece in core_response.stream:  # type: ignore[union-attr]
                 yield piece
-        stream = answer.extensions.get("network_stream")
-        if isinstance(stream, AnswerStream):
+        stream = core_response.extensions.get("network_stream")
+        if isinstance(stream, ResponseStream):
             await stream.finish()
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
-        """Raise the errors of the pool as those of httpx, which have the same names."""
+    def _translated_errors(self) -> Iterator[None]:
+        """Raise the errors of the pool as those of httpx with the same names."""
         try:
             yield
         except Exception as error:
-            kind = getattr(self._library, type(error).__name__, None)
-            if kind is None or type(error).__module__.partition(".")[0] != self._core.__name__:
+            error_type = getattr(self._library, type(error).__name__, None)
+            if (
+                error_type is None
+                or type(error).__module__.partition(".")[0] != self._core.__name__
+            ):
                 raise
-            raise kind(str(error)) from error
+            raise error_type(str(error)) from error
 
     def _pool(self, proxy: Any, *, context: ssl.SSLContext | None) -> Any:
         options = {
             "ssl_context": context,
-            # The engine bounds what is under way. A bound here could only be leaked away.
+            # The scheduler limits requests in flight. A limit here could only leak away.
             "max_connections": None,
-            "max_keepalive_connections": KEPT_CONNECTIONS,
-            "keepalive_expiry": KEPT_SECONDS,
-            "network_backend": _Network(self._core),
+            "max_keepalive_connections": IDLE_CONNECTIONS,
+            "keepalive_expiry": IDLE_SECONDS,
+            "network_backend": _NetworkBackend(self._core),
         }
         if proxy is None:
             return self._core.AsyncConnectionPool(**options)
         url = proxy.url
-        where = self._core.URL(
+        proxy_url = self._core.URL(
             scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
         )
         if url.scheme.startswith("socks"):
-            return self._core.AsyncSOCKSProxy(where, proxy_auth=proxy.raw_auth, **options)
+            return self._core.AsyncSOCKSProxy(proxy_url, proxy_auth=proxy.raw_auth, **options)
         return self._core.AsyncHTTPProxy(
-            where,
+            proxy_url,
             proxy_auth=proxy.raw_auth,
             proxy_headers=proxy.headers.raw,
             proxy_ssl_context=proxy.ssl_context,
@@ -341,17 +350,17 @@ class ConnectionPool:
         )
 
 
-def _data_of(reading: "asyncio.Task[bytes] | None") -> bytes:
-    """Return what a reading that is done has brought, nothing if the connection ended."""
-    if reading is None or reading.cancelled() or reading.exception() is not None:
+def _result_of(read_task: "asyncio.Task[bytes] | None") -> bytes:
+    """Return the data of a finished read; empty if the connection ended."""
+    if read_task is None or read_task.cancelled() or read_task.exception() is not None:
         return b""
-    return reading.result()
+    return read_task.result()
 
 
-def _retrieve(reading: "asyncio.Task[bytes]") -> None:
-    """Take note of what a connection that nobody asks any more has raised."""
-    if not reading.cancelled():
-        reading.exception()
+def _retrieve(read_task: "asyncio.Task[bytes]") -> None:
+    """Retrieve the exception of a read that is no longer awaited, so that asyncio does not log it."""
+    if not read_task.cancelled():
+        read_task.exception()
 
 
 def _core_of(library: ModuleType) -> ModuleType:
@@ -360,7 +369,7 @@ def _core_of(library: ModuleType) -> ModuleType:
 
 
 def _stream_of(library: ModuleType) -> Any:
-    """Return a stream as httpx wants one."""
+    """Return the class of a response stream for httpx."""
 
     class Stream(library.AsyncByteStream):  # type: ignore[name-defined,misc]
         def __init__(self, pieces: AsyncIterator[bytes], close: Any) -> None:
@@ -381,28 +390,28 @@ def _needs_tls(urls: Iterable["httpx.URL"]) -> bool:
 
 
 def _certificates(library: ModuleType, *, trust_env: bool) -> ssl.SSLContext:
-    """Return what hosts are verified with."""
-    named = [f"{name}={os.environ[name]}" for name in _CERTIFICATES if os.environ.get(name)]
+    """Return the context that verifies hosts."""
+    variables = [f"{name}={os.environ[name]}" for name in _CERTIFICATES if os.environ.get(name)]
     try:
-        for name in _CERTIFICATES if trust_env else ():  # older versions pass over a missing file
+        for name in _CERTIFICATES if trust_env else ():  # older versions ignore a missing file
             Path(os.environ.get(name) or os.curdir).stat()
         context: ssl.SSLContext = library.create_ssl_context(trust_env=trust_env)
     except (OSError, ValueError) as error:
         problem = getattr(error, "strerror", None) or type(error).__name__
         raise ConfigError(
             f"The certificates for verifying hosts cannot be read ({problem}). "
-            f"Correct {' and '.join(named) or 'SSL_CERT_FILE'}, or unset it."
+            f"Correct {' and '.join(variables) or 'SSL_CERT_FILE'}, or unset it."
         ) from None
     return context
 
 
 def _proxy_of(url: "httpx.URL", *, library: ModuleType) -> Any:
-    """Return the proxy that the environment names for a host, None if it names none."""
-    named = getproxies()
-    address = named.get(url.scheme) or named.get("all")
+    """Return the proxy of the environment for a host, or None."""
+    proxies_by_scheme = getproxies()
+    address = proxies_by_scheme.get(url.scheme) or proxies_by_scheme.get("all")
     if not address or proxy_bypass(url.host):
         return None
-    variable = f"{url.scheme.upper()}_PROXY" if named.get(url.scheme) else "ALL_PROXY"
+    variable = f"{url.scheme.upper()}_PROXY" if proxies_by_scheme.get(url.scheme) else "ALL_PROXY"
     try:
         proxy = library.Proxy(address if "://" in address else f"http://{address}")
         is_host = bool(proxy.url.host)

@@ -1,4 +1,4 @@
-"""Bring one batch to its end: attempts, retries and the search for messages at fault."""
+"""Deliver one batch: attempts, retries and the search for bad messages."""
 
 import asyncio
 from collections import Counter
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from cio_frames.payloads.batches import Batch
-from cio_frames.sending.batch_progress import BatchProgress, probes
+from cio_frames.sending.batch_progress import BatchProgress, probe_positions
 from cio_frames.sending.blocking import BLOCKED, BLOCKING_CALLS, BlockedPeople, BlockingRow
 from cio_frames.sending.clock import Clock
 from cio_frames.sending.events import (
@@ -41,106 +41,114 @@ SYSTEMIC = Stop(
     reason="Customer.io refuses most of these rows. See the errors of the "
     "rejected rows, correct the plan and send it again.",
 )
-FORM_HELD = Stop(
+FORM_SKIPPED = Stop(
     code="FORM_HELD",
     reason="The form refused its first submissions. Map its fields in Customer.io, then resume.",
 )
 
 _FIRST_BATCHES = 5
 _REJECTED_SHARE = 0.2
-_REJECTED_ROWS = 20  # fewer are no evidence against a plan
-_FORM_REFUSALS = 3
+_REJECTED_ROWS = 20  # fewer prove nothing about the plan
+_FORM_REJECTIONS = 3
 
 
 class AbortRules:
-    """Counts refusals among what a run sends first."""
+    """Decides from the first rejections whether a run, or a form, is to be stopped."""
 
     def __init__(self) -> None:
-        self._first: dict[tuple[int, int], int] = {}
-        self._rejected = 0
-        self._refusals: Counter[str] = Counter()
-        self._working: set[str] = set()
+        self._first_batches: dict[tuple[int, int], int] = {}
+        self._rejected_rows = 0
+        self._rejections_by_path: Counter[str] = Counter()
+        self._accepting_paths: set[str] = set()
 
-    def plan(self, batch: Batch) -> None:
-        """Count a batch among the first ones, by which the run is judged."""
-        if batch.batched and len(self._first) < _FIRST_BATCHES:
-            self._first[batch.segment, batch.number] = len(batch)
+    def add(self, batch: Batch) -> None:
+        """Add a batch to the first ones, by which the run is judged, until there are enough."""
+        if batch.batched and len(self._first_batches) < _FIRST_BATCHES:
+            self._first_batches[batch.segment, batch.number] = len(batch)
 
     def accepted(self, batch: Batch) -> None:
-        """Learn that the path takes messages."""
-        self._working.add(batch.path)
+        """Record that a path accepts messages."""
+        self._accepting_paths.add(batch.path)
 
     def rejected(self, batch: Batch) -> Stop | None:
-        """Learn that one message was refused.
+        """Record that one message was rejected.
 
         Returns:
-            The reason to stop the run, if more than a fifth of the first batches is refused.
+            The reason to stop the run, if more than a fifth of the first batches is rejected.
         """
-        self._refusals[batch.path] += 1
-        if (batch.segment, batch.number) not in self._first:
+        self._rejections_by_path[batch.path] += 1
+        if (batch.segment, batch.number) not in self._first_batches:
             return None
-        self._rejected += 1
-        limit = max(_REJECTED_ROWS - 1, _REJECTED_SHARE * sum(self._first.values()))
-        return SYSTEMIC if self._rejected > limit else None
+        self._rejected_rows += 1
+        limit = max(_REJECTED_ROWS - 1, _REJECTED_SHARE * sum(self._first_batches.values()))
+        return SYSTEMIC if self._rejected_rows > limit else None
 
-    def holds(self, batch: Batch) -> bool:
-        """Tell whether a form is to be left alone: it refused its first submissions."""
-        refused = self._refusals[batch.path] >= _FORM_REFUSALS
-        return refused and not batch.batched and batch.path not in self._working
+    def should_skip(self, batch: Batch) -> bool:
+        """Return whether a form is skipped because it rejected its first submissions."""
+        is_rejecting = self._rejections_by_path[batch.path] >= _FORM_REJECTIONS
+        return is_rejecting and not batch.batched and batch.path not in self._accepting_paths
 
 
-_PROBED_ROWS = 4  # fewer are not worth a guess about the rest
-_GZIP_REFUSALS = frozenset({400, 415})
+_PROBED_ROWS = 4  # fewer are simply sent
+_GZIP_REJECTIONS = frozenset({400, 415})
 
-Ended = Delivered | Unverified | Rejected | InDoubt
+Outcome = Delivered | Unverified | Rejected | InDoubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """Brings batches to their end."""
+    """Delivers batches."""
 
     transport: Transport
     throttle: Throttle
     abort_rules: AbortRules = field(default_factory=AbortRules)
     blocked: BlockedPeople = field(default_factory=BlockedPeople)
-    tell: Listener
+    listener: Listener
     halt: Callable[[Stop], None]
     strict: bool
     clock: Clock
     retry_limits: RetryLimits
 
     async def deliver(
-        self, batch: Batch, *, places: Callable[[], pl.DataFrame], why: Callable[[], Stop]
+        self,
+        batch: Batch,
+        *,
+        lane_rows: Callable[[], pl.DataFrame],
+        stop_reason: Callable[[], Stop],
     ) -> None:
-        """Bring a batch to its end; when the run ends first, tell what is left of it."""
-        progress = BatchProgress(batch, places=places)
-        left_alone = self.abort_rules.holds(batch)
+        """Deliver a batch, and emit the outcome of every message even if the run stops first."""
+        progress = BatchProgress(batch, lane_rows=lane_rows)
+        is_skipped = self.abort_rules.should_skip(batch)
         try:
-            self._block(progress)
-            while not left_alone and not progress.done and await self._step(progress):
+            self._finish_blocked(progress)
+            while not is_skipped and not progress.done and await self._step(progress):
                 if _looks_systemic(progress):
                     await self._probe(progress)
         except asyncio.CancelledError:
-            progress.doubt(progress.in_flight_until)
+            progress.mark_in_doubt(progress.in_flight_until)
         except Exception:
-            progress.doubt(progress.in_flight_until)
+            progress.mark_in_doubt(progress.in_flight_until)
             raise
         finally:
-            self.leave(progress, why=FORM_HELD if left_alone else why())
+            self.finish_unanswered(progress, reason=FORM_SKIPPED if is_skipped else stop_reason())
 
-    def leave(self, progress: BatchProgress, *, why: Stop) -> None:
-        """Tell what becomes of the messages that a run leaves behind."""
+    def finish_unanswered(self, progress: BatchProgress, *, reason: Stop) -> None:
+        """Emit the outcome of the messages that a stopped run leaves unanswered."""
         start, size = progress.search.start, len(progress.batch)
-        border = min(size, max(start, progress.doubt_until, progress.refused_until))
+        border = min(size, max(start, progress.in_doubt_until, progress.rejected_until))
         for first, stop in progress.unanswered(start, border):
-            self._tell_end(progress, first, stop, state="in_doubt", code=why.code, error=why.reason)
+            self._emit_finished(
+                progress, first, stop, state="in_doubt", code=reason.code, error=reason.reason
+            )
         for first, stop in progress.unanswered(border, size):
-            self._tell_end(progress, first, stop, state="pending", code=why.code, error=why.reason)
+            self._emit_finished(
+                progress, first, stop, state="pending", code=reason.code, error=reason.reason
+            )
 
     async def _step(self, progress: BatchProgress) -> bool:
-        """Send the next part. Returns whether the run goes on."""
-        start, stop = progress.next()
-        decision = await self._settled(progress, start, stop)
+        """Send the next part, and return whether the batch continues."""
+        start, stop = progress.next_part()
+        decision = await self._send_until_decided(progress, start, stop)
         match decision:
             case None:
                 return False
@@ -151,66 +159,75 @@ class Delivery:
             case Split():
                 self._split(progress, start, stop, split=decision)
             case Retry():
-                raise AssertionError("A settled part is not retried.")
+                raise AssertionError("A decided part is not retried.")
             case _:
-                self._end(progress, start, stop, end=decision)
-                self._advance(progress, stop, end=decision)
+                self._finish(progress, start, stop, outcome=decision)
+                self._advance(progress, stop, outcome=decision)
         progress.in_flight_until = 0
         return True
 
-    def _advance(self, progress: BatchProgress, stop: int, *, end: Ended) -> None:
-        match end:
+    def _advance(self, progress: BatchProgress, stop: int, *, outcome: Outcome) -> None:
+        match outcome:
             case Delivered() | Unverified():
                 progress.search.accepted(stop)
             case Rejected():
-                progress.search.refused(stop)
+                progress.search.rejected(stop)
             case InDoubt():
-                progress.search.settled(stop)
+                progress.search.skip(stop)
 
     async def _probe(self, progress: BatchProgress) -> None:
-        """Try two more messages alone: if they are refused too, the whole plan would be."""
+        """Try two more messages alone: if they are rejected too, the whole plan would be."""
         progress.probed, lanes = True, progress.lanes
-        tried = [progress.search.start - 1, *progress.open]
-        places = [tried[at] for at in probes([lanes[at] for at in tried])]
+        candidates = [progress.search.start - 1, *progress.unanswered_positions]
+        positions = [candidates[at] for at in probe_positions([lanes[at] for at in candidates])]
         api_state = self.throttle.api_state(CALLS[progress.batch.call].api.name)
-        if api_state.verified and lanes[places[0]] == lanes[tried[0]]:
-            return  # one person's messages say little about those of others
-        for at in places:
-            if at not in progress.open:
-                break  # held back by the one before
-            decision = await self._settled(progress, at, at + 1)
+        if api_state.verified and lanes[positions[0]] == lanes[candidates[0]]:
+            return  # messages of one person say little about those of others
+        for at in positions:
+            if at not in progress.unanswered_positions:
+                break  # blocked by the one before
+            decision = await self._send_until_decided(progress, at, at + 1)
             if isinstance(decision, Stop):
                 self._stop(progress, at + 1, decision)
             if not isinstance(decision, Delivered | Unverified | Rejected):
                 progress.in_flight_until = 0
                 break
-            self._end(progress, at, at + 1, end=decision)
-            progress.answered(at, at + 1)
+            self._finish(progress, at, at + 1, outcome=decision)
+            progress.mark_answered(at, at + 1)
             progress.in_flight_until = 0
             if not isinstance(decision, Rejected):
                 break
         else:
             self.halt(SYSTEMIC)
 
-    async def _settled(self, progress: BatchProgress, start: int, stop: int) -> Decision | None:
-        """Send a part until something other than another attempt follows.
+    async def _send_until_decided(
+        self, progress: BatchProgress, start: int, stop: int
+    ) -> Decision | None:
+        """Send a part until there is a decision other than a retry.
 
         Returns:
-            The decision, or None when the run ends first.
+            The decision, or None if the run stops first.
         """
         part = progress.part(start, stop)
         body = part.body()
-        after_s, tries, repeats, kind = 0.0, 0, 0, ""
-        while answer := await self._attempt(
+        after_s, attempts, repeats, kind = 0.0, 0, 0, ""
+        while response := await self._attempt(
             progress, part, body, span=(start, stop), after_s=after_s
         ):
-            seen = f"{answer.kind} {answer.status} {answer.trouble}"
-            tries, repeats, kind = tries + 1, repeats + 1 if seen == kind else 1, seen
-            decision = self._decide(progress, answer, part=part, tries=tries, repeats=repeats)
-            if self._without_gzip(progress, (start, stop), answer=answer, decision=decision):
+            result_kind = f"{response.kind} {response.status} {response.network_error}"
+            attempts, repeats = attempts + 1, repeats + 1 if result_kind == kind else 1
+            kind = result_kind
+            decision = self._decide(
+                progress, response, part=part, attempts=attempts, repeats=repeats
+            )
+            if self._retries_without_gzip(
+                progress, (start, stop), response=response, decision=decision
+            ):
                 decision = Retry(after_s=0.0, code="GZIP_REFUSED", in_doubt=False)
             else:
-                self.throttle.record(CALLS[part.call].api.name, answer=answer, decision=decision)
+                self.throttle.record(
+                    CALLS[part.call].api.name, response=response, decision=decision
+                )
             if not isinstance(decision, Retry):
                 return decision
             after_s = decision.after_s
@@ -227,64 +244,68 @@ class Delivery:
         span: tuple[int, int],
         after_s: float,
     ) -> Response | None:
-        """Send a part once, when its turn comes. Returns None when the run ends first."""
+        """Send a part once, as soon as the throttle allows; return None if the run stops first."""
         api = CALLS[part.call].api.name
-        async with self.throttle.acquire(api, after_s=after_s) as may:
-            if not may:
+        async with self.throttle.acquire(api, after_s=after_s) as may_send:
+            if not may_send:
                 return None
-            plain = progress.plain or self.throttle.api_state(api).gzip == "refused"
-            request = Request(api=api, path=part.path, body=body, plain=plain)
+            uncompressed = progress.uncompressed or self.throttle.api_state(api).gzip == "refused"
+            request = Request(api=api, path=part.path, body=body, uncompressed=uncompressed)
             attempt = progress.record_attempt(*span)
-            if progress.first_at is None:
-                progress.first_at = self.clock.monotonic()
-            kept = self.tell(BatchAttempted(batch=part, attempt=attempt, at=self.clock.now()))
-            if kept is not None:
-                await kept
+            if progress.first_attempt_at is None:
+                progress.first_attempt_at = self.clock.monotonic()
+            written = self.listener(
+                BatchAttempted(batch=part, attempt=attempt, at=self.clock.now())
+            )
+            if written is not None:
+                await written
             progress.in_flight_until = span[1]
-            progress.last = await self.transport.post(request)
-            return progress.last
+            progress.last_response = await self.transport.post(request)
+            return progress.last_response
 
     def _decide(
-        self, progress: BatchProgress, answer: Response, *, part: Batch, tries: int, repeats: int
+        self,
+        progress: BatchProgress,
+        response: Response,
+        *,
+        part: Batch,
+        attempts: int,
+        repeats: int,
     ) -> Decision:
         since = progress.failing_since
         outage_s = 0.0 if since is None else self.throttle.running_s - since
         return decide(
-            answer,
+            response,
             call=part.call,
             size=len(part),
             strict=self.strict,
             history=AttemptHistory(
-                attempt=tries,
+                attempt=attempts,
                 repeats=repeats,
                 outage_s=outage_s,
                 verified=self.throttle.api_state(CALLS[part.call].api.name).verified,
             ),
             retry_limits=self.retry_limits,
-            chance=self.clock.random,
+            jitter=self.clock.random,
         )
 
-    def _without_gzip(
+    def _retries_without_gzip(
         self,
         progress: BatchProgress,
         span: tuple[int, int],
         *,
-        answer: Response,
+        response: Response,
         decision: Decision,
     ) -> bool:
-        """Find out whether compression is what a host refuses, by the same bytes without it.
-
-        Returns:
-            Whether to try that now.
-        """
+        """Return whether to retry without compression, to find out if the host rejects it."""
         api_state = self.throttle.api_state(CALLS[progress.batch.call].api.name)
         if isinstance(decision, Delivered | Unverified):
-            if progress.gzip_refused == span and not answer.compressed:
+            if progress.gzip_rejected_part == span and not response.compressed:
                 api_state.gzip = "refused"
             return False
-        suspect = answer.compressed and answer.status in _GZIP_REFUSALS
-        if suspect and api_state.gzip == "unproven":
-            progress.plain, progress.gzip_refused = True, span
+        is_suspect = response.compressed and response.status in _GZIP_REJECTIONS
+        if is_suspect and api_state.gzip == "unproven":
+            progress.uncompressed, progress.gzip_rejected_part = True, span
             return True
         return False
 
@@ -292,13 +313,13 @@ class Delivery:
         if progress.failing_since is None:
             progress.failing_since = self.throttle.running_s
         if retry.in_doubt:
-            progress.doubt(stop)
-        self.tell(
+            progress.mark_in_doubt(stop)
+        self.listener(
             BatchRetried(
                 batch=part,
                 attempt=progress.attempts(stop - 1),
                 after_s=retry.after_s,
-                status=progress.last.status if progress.last else None,
+                status=progress.last_response.status if progress.last_response else None,
                 code=retry.code,
                 in_doubt=retry.in_doubt,
             )
@@ -306,24 +327,24 @@ class Delivery:
 
     def _split(self, progress: BatchProgress, start: int, stop: int, *, split: Split) -> None:
         if split.in_doubt:
-            progress.doubt(stop)
+            progress.mark_in_doubt(stop)
         if split.too_large:
             progress.search.too_large(stop)
         else:
-            progress.refuse(stop)
-            progress.search.refused(stop)
-        middle = progress.search.part()[1]
+            progress.mark_rejected(stop)
+            progress.search.rejected(stop)
+        middle = progress.search.next_part()[1]
         parts = progress.part(start, middle), progress.part(middle, stop)
-        self.tell(BatchSplit(batch=progress.part(start, stop), into=parts))
+        self.listener(BatchSplit(batch=progress.part(start, stop), into=parts))
 
     def _stop(self, progress: BatchProgress, stop: int, decision: Stop) -> None:
         if decision.in_doubt:
-            progress.doubt(stop)
+            progress.mark_in_doubt(stop)
         self.halt(decision)
 
-    def _end(self, progress: BatchProgress, start: int, stop: int, *, end: Ended) -> None:
-        """Tell the end of a part, and judge the plan by it."""
-        match end:
+    def _finish(self, progress: BatchProgress, start: int, stop: int, *, outcome: Outcome) -> None:
+        """Emit the outcome of a part, and update the rules that may stop the run."""
+        match outcome:
             case Delivered():
                 self._accepted(progress, start, stop, state="delivered")
             case Unverified(code=code, error=error):
@@ -332,37 +353,38 @@ class Delivery:
                 )
             case Rejected(code=code, error=error):
                 progress.rejected += 1
-                self._tell_end(
+                self._emit_finished(
                     progress, start, stop, state="rejected_server", code=code, error=error
                 )
-                self._hold(progress, start)
-                if systemic := self.abort_rules.rejected(progress.batch):
-                    self.halt(systemic)
+                self._block_person(progress, start)
+                if stop_reason := self.abort_rules.rejected(progress.batch):
+                    self.halt(stop_reason)
             case InDoubt(code=code, error=error):
-                self._tell_end(progress, start, stop, state="in_doubt", code=code, error=error)
+                self._emit_finished(progress, start, stop, state="in_doubt", code=code, error=error)
 
-    def _hold(self, progress: BatchProgress, position: int) -> None:
-        """Hold back what is to come of a person, if a refused message is one that does that."""
+    def _block_person(self, progress: BatchProgress, position: int) -> None:
+        """Block the later messages of a person if the rejected call says who the person is."""
         batch = progress.batch
         if batch.call not in BLOCKING_CALLS:
             return
-        refusal = BlockingRow(plan=batch.plan, row=batch.rows[position], call=batch.call)
-        self.blocked.refused(refusal, person=progress.people[position])
-        self._block(progress)
+        blocking_row = BlockingRow(plan=batch.plan, row=batch.rows[position], call=batch.call)
+        self.blocked.block(blocking_row, person=progress.people[position])
+        self._finish_blocked(progress)
 
-    def _block(self, progress: BatchProgress) -> None:
-        """Tell which messages of a batch are held back, so that they are not sent."""
+    def _finish_blocked(self, progress: BatchProgress) -> None:
+        """Emit the outcome of the blocked messages of a batch, so that they are not sent."""
         if not self.blocked:
             return
-        for first, last, refusal in self.blocked.spans(progress.batch, people=progress.people):
+        parts = self.blocked.blocked_parts(progress.batch, people=progress.people)
+        for first, last, blocking_row in parts:
             for start, stop in progress.unanswered(max(first, progress.search.start), last):
-                border = min(max(start, progress.doubt_until), stop)
-                told = {"code": BLOCKED, "error": refusal.reason}
+                border = min(max(start, progress.in_doubt_until), stop)
+                reason = {"code": BLOCKED, "error": blocking_row.reason}
                 if start < border:
-                    self._tell_end(progress, start, border, state="in_doubt", **told)
+                    self._emit_finished(progress, start, border, state="in_doubt", **reason)
                 if border < stop:
-                    self._tell_end(progress, border, stop, state="blocked", **told)
-                progress.answered(start, stop)
+                    self._emit_finished(progress, border, stop, state="blocked", **reason)
+                progress.mark_answered(start, stop)
 
     def _accepted(
         self,
@@ -371,15 +393,14 @@ class Delivery:
         stop: int,
         *,
         state: State,
-        code: str = "",
-        error: str = "",
+        **reason: str,
     ) -> None:
         progress.accepted += stop - start
         progress.failing_since = None
         self.abort_rules.accepted(progress.batch)
-        self._tell_end(progress, start, stop, state=state, code=code, error=error)
+        self._emit_finished(progress, start, stop, state=state, **reason)
 
-    def _tell_end(
+    def _emit_finished(
         self,
         progress: BatchProgress,
         start: int,
@@ -389,16 +410,18 @@ class Delivery:
         code: str = "",
         error: str = "",
     ) -> None:
-        began, attempts = progress.first_at, progress.attempts(start)
-        self.tell(
+        began, attempts = progress.first_attempt_at, progress.attempts(start)
+        self.listener(
             BatchFinished(
                 batch=progress.part(start, stop),
                 state=state,
                 attempts=attempts,
-                status=progress.last.status if progress.last and attempts else None,
+                status=progress.last_response.status
+                if progress.last_response and attempts
+                else None,
                 code=code,
                 error=error,
-                in_doubt=state == "in_doubt" or start < progress.doubt_until,
+                in_doubt=state == "in_doubt" or start < progress.in_doubt_until,
                 elapsed_s=0.0 if began is None else self.clock.monotonic() - began,
                 at=self.clock.now(),
             )
@@ -406,6 +429,6 @@ class Delivery:
 
 
 def _looks_systemic(progress: BatchProgress) -> bool:
-    """Tell whether the very first message was refused alone, in a batch with many more."""
-    untried = progress.rejected and not progress.accepted and not progress.probed
-    return bool(untried and len(progress.open) >= _PROBED_ROWS - 1)
+    """Return whether the first message of a batch was rejected alone and most are unanswered."""
+    only_rejected = progress.rejected and not progress.accepted and not progress.probed
+    return bool(only_rejected and len(progress.unanswered_positions) >= _PROBED_ROWS - 1)

@@ -1,7 +1,7 @@
-"""The facts of a run, in the order in which they happen. Listeners decide what to do with them.
+"""The facts that a run emits, in the order in which they happen, for its listeners.
 
-The facts about a batch are also what the journal of a record holds. There `batch` is the place of
-the messages in what was planned; on the way to the listeners it is the messages themselves.
+The journal of the record holds the facts about batches too. There `batch` is the position of the
+messages in the plan; for listeners it is the messages themselves.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,17 +22,17 @@ State = Literal[
     "in_doubt",
     "pending",
 ]
-"""What became of a row."""
+"""The outcome of a row."""
 
 ARRIVED: Final[tuple[State, ...]] = ("delivered", "accepted_unverified", "skipped_done")
-"""States of rows that Customer.io has, as far as its answers tell."""
+"""States of rows that Customer.io has received according to its responses."""
 
 
 Messages = TypeVar("Messages")
 
 
 class _Fact(msgspec.Struct, frozen=True, omit_defaults=True, tag=True, tag_field="k"):
-    """What all facts have in common: how they are written down."""
+    """The common base of all facts: how they are serialised."""
 
 
 class RunStarted(_Fact, frozen=True, kw_only=True):
@@ -43,17 +43,17 @@ class RunStarted(_Fact, frozen=True, kw_only=True):
 
 
 class SegmentPlanned(_Fact, frozen=True, kw_only=True):
-    """What would be sent of a slice of rows is decided; nothing of it has been sent yet."""
+    """A slice of rows was checked and encoded; nothing of it has been sent yet."""
 
     segment: Segment
 
 
 class BatchAttempted(_Fact, Generic[Messages], frozen=True, kw_only=True):
-    """A request is about to leave. It does not leave before every listener has returned.
+    """A request is about to be sent. It is not sent before every listener has returned.
 
     Attributes:
         batch: The messages of the request: a whole batch or a part of one.
-        attempt: How many requests have carried these rows by now, from 1.
+        attempt: How many requests have had these rows by now, from 1.
         at: When.
     """
 
@@ -69,8 +69,8 @@ class BatchRetried(_Fact, Generic[Messages], frozen=True, kw_only=True):
         batch: The messages of the request.
         attempt: The attempt that failed.
         after_s: Seconds until the next one.
-        status: HTTP status, if there was an answer.
-        code: What went wrong.
+        status: HTTP status, if there was a response.
+        code: Why it failed.
         in_doubt: Whether the failed attempt may have been applied.
     """
 
@@ -83,22 +83,22 @@ class BatchRetried(_Fact, Generic[Messages], frozen=True, kw_only=True):
 
 
 class BatchSplit(_Fact, Generic[Messages], frozen=True, kw_only=True):
-    """A refused batch is searched for the messages at fault, first part first."""
+    """A rejected batch is searched for the bad messages, first part first."""
 
     batch: Messages
     into: tuple[Messages, Messages]
 
 
 class BatchFinished(_Fact, Generic[Messages], frozen=True, kw_only=True):
-    """What became of all rows of `batch`. Each planned row is finished exactly once.
+    """The outcome of all rows of `batch`. Each planned row is finished exactly once.
 
     Attributes:
         batch: The messages: a whole batch or a part of one.
         state: The state of every row of it.
-        attempts: How many requests have carried these rows.
-        status: HTTP status of the last answer, if any.
-        code: Why, where the state is not a success.
-        error: The server's words, without keys and addresses.
+        attempts: How many requests have had these rows.
+        status: HTTP status of the last response, if any.
+        code: The reason, if the state is not a success.
+        error: The error text of the server, without keys and addresses.
         in_doubt: Whether an earlier attempt may have been applied as well.
         elapsed_s: Seconds from the first attempt to the end.
         at: When.
@@ -116,23 +116,23 @@ class BatchFinished(_Fact, Generic[Messages], frozen=True, kw_only=True):
 
 
 class Paused(_Fact, frozen=True, kw_only=True):
-    """No request leaves for some seconds."""
+    """No request is sent for some seconds."""
 
     seconds: float
     why: str
 
 
 class Noted(_Fact, frozen=True, kw_only=True):
-    """Something worth knowing of the run beside its rows. Told once in a run."""
+    """A note about the run as a whole. Emitted once in a run."""
 
     @property
     def note(self) -> str:
-        """What it is, what it means and what to do."""
+        """What happened, what it means and what to do."""
         raise NotImplementedError
 
 
 class ClockSkewed(Noted, frozen=True, kw_only=True):
-    """This machine's clock differs from the host's.
+    """The clock of this machine differs from the host's.
 
     Attributes:
         ahead_s: Seconds that this machine is ahead; negative when it is behind.
@@ -152,7 +152,7 @@ class ClockSkewed(Noted, frozen=True, kw_only=True):
 
 
 class StateRepeated(Noted, frozen=True, kw_only=True):
-    """People and groups that an earlier run left in doubt were sent again.
+    """Rows about people and groups that an earlier run left in doubt were sent again.
 
     Attributes:
         rows: How many rows.
@@ -162,18 +162,18 @@ class StateRepeated(Noted, frozen=True, kw_only=True):
 
     @property
     def note(self) -> str:
-        """What that can do, and what to look at."""
-        told = "1 row about a person or group was" if self.rows == 1 else (
+        """What that can overwrite."""
+        subject = "1 row about a person or group was" if self.rows == 1 else (
             f"{self.rows:,} rows about people or groups were"
         )  # fmt: skip
         return (
-            f"{told} in doubt and sent again. If one had already arrived and something else has "
+            f"{subject} in doubt and sent again. If one had already arrived and something else has "
             "changed the same attributes since, the row's values overwrite those changes."
         )
 
 
 class StateSentAgain(Noted, frozen=True, kw_only=True):
-    """Rows that an earlier run had delivered were sent again, under other ids.
+    """Rows that an earlier run had delivered were sent again under other ids.
 
     Attributes:
         rows: How many rows.
@@ -184,9 +184,9 @@ class StateSentAgain(Noted, frozen=True, kw_only=True):
     @property
     def note(self) -> str:
         """Why that was done."""
-        told = "1 row was" if self.rows == 1 else f"{self.rows:,} rows were"
+        subject = "1 row was" if self.rows == 1 else f"{self.rows:,} rows were"
         return (
-            f"{told} sent again under new message IDs, because an earlier run had sent the same "
+            f"{subject} sent again under new message IDs, because an earlier run had sent the same "
             "content, followed by something else about the same people or objects."
         )
 
@@ -206,13 +206,13 @@ class RunStopped(_Fact, frozen=True, kw_only=True):
 
 
 class RunFinished(_Fact, frozen=True, kw_only=True):
-    """A run is over and nothing of it is under way any more."""
+    """A run is over, with no request in flight."""
 
     at: datetime
 
 
 BatchFact = BatchAttempted[Batch] | BatchRetried[Batch] | BatchSplit[Batch] | BatchFinished[Batch]
-"""What happens to a batch or to a part of one."""
+"""A fact about a batch or a part of one."""
 
 Fact = (
     RunStarted
@@ -227,5 +227,5 @@ Fact = (
 )
 
 Listener = Callable[[Fact], Awaitable[None] | None]
-"""Gets every fact, one after the other, on the thread of the run. What it returns for an attempt
-is awaited before the request leaves."""
+"""Receives every fact in order, on the thread of the run. What it returns for an attempt is awaited
+before the request is sent."""

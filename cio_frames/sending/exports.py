@@ -1,4 +1,4 @@
-"""Export people: start or take up an export, wait for it, and fetch its file."""
+"""Export people: start or continue an export, wait for it, and download its file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from typing import Any, BinaryIO, Final
 from urllib.parse import urlsplit
 
 from cio_frames.errors import ExportError, WorkspaceReadError
-from cio_frames.sending.app_api import APP, Reader, words
+from cio_frames.sending.app_api import APP, Reader, response_text
 from cio_frames.sending.http import Response
 from cio_frames.sending.retry_policy import Delivered
 from cio_frames.spec import LIMITS
 
-WHAT: Final = "The people"
+SUBJECT: Final = "The people"
 
 EVERYBODY: Final[Mapping[str, Any]] = {
     "or": [
@@ -21,29 +21,29 @@ EVERYBODY: Final[Mapping[str, Any]] = {
         {"not": {"attribute": {"field": "cio_id", "operator": "exists"}}},
     ]
 }
-"""A condition or its opposite. A filter is required, and none is documented that covers everybody."""
+"""A condition or its opposite: a filter is required, and none is documented that matches everybody."""
 
-FIRST_LOOK_S: Final = 0.2
-LOOK_S: Final = 5.0
-PATIENCE_S: Final = 3_600.0
-"""How long an export is waited for; no time is documented. Customer.io goes on with it."""
+FIRST_POLL_S: Final = 0.2
+POLL_S: Final = 5.0
+EXPORT_TIMEOUT_S: Final = 3_600.0
+"""How long to wait for an export; no time is documented. Customer.io continues it."""
 
-LINKS: Final = 4
-"""How many links to a file are asked for: each can be used for a while only."""
+MAX_LINKS: Final = 4
+"""How many links to a file are requested: each expires."""
 
 _EXPIRED: Final = frozenset({401, 403, 404, 410})
-"""What a link answers that cannot be used any more: which of them, depends on who keeps the file."""
+"""Status codes of an expired link; which one depends on the host of the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportProgress:
-    """How far an export is.
+    """The progress of an export.
 
     Attributes:
         export: Its id; None before it is known.
         total: How many people it has; None before it is ready.
-        rows: About how many of them have arrived.
-        waits_s: For how many seconds nothing is asked.
+        rows: About how many of them have been downloaded.
+        waits_s: For how many seconds no request is sent.
         why: Why.
     """
 
@@ -56,7 +56,7 @@ class ExportProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Export:
-    """What the API says of an export."""
+    """An export, as the API describes it."""
 
     id: int
     status: str
@@ -74,99 +74,99 @@ class Exporting:
     """One export, from its start to its file.
 
     Args:
-        reader: Asks the API.
-        tell: Is told how far it is.
+        reader: Reads from the API.
+        on_progress: Called with the progress.
     """
 
-    def __init__(self, reader: Reader, *, tell: Callable[[ExportProgress], object]) -> None:
+    def __init__(self, reader: Reader, *, on_progress: Callable[[ExportProgress], object]) -> None:
         self._reader = reader
-        self._tell = tell
+        self._on_progress = on_progress
         self._export: int | None = None
         self._total: int | None = None
 
     async def start(self, *, filters: Mapping[str, Any], attributes: Sequence[str]) -> int:
         """Start an export and return its id.
 
-        An attempt whose answer is lost may have started one as well, which does no harm.
+        An attempt whose response is lost may have started another one, which does no harm.
         """
         body = {"filters": filters, "attributes": list(attributes)}
-        answer = await self._reader.ask("exportPeopleData", what=WHAT, body=body)
-        return self._read(answer).id
+        response = await self._reader.request("exportPeopleData", what=SUBJECT, body=body)
+        return self._parsed(response).id
 
     async def save(self, export: int, path: Path) -> Export:
         """Wait for an export and write its file.
 
         Raises:
             ExportError: It has failed, is unknown or not ready in time, or there is no file.
-            AccessRefusedError: The key is not accepted, or may not do this.
-            WorkspaceReadError: There is no answer, or none that can be used.
+            AccessRefusedError: The key is not accepted, or has no permission.
+            WorkspaceReadError: There is no response, or it cannot be used.
         """
         self._export = export
-        self._reader.waits = self._waits
+        self._reader.on_wait = self._report_wait
         ready = await self._ready(export)
-        for _ in range(LINKS):
+        for _ in range(MAX_LINKS):
             link = await self._link(export)
-            answer, decision = await self._reader.settled(
-                partial(self._fetched, link, path), is_file=True
+            response, decision = await self._reader.request_until_decided(
+                partial(self._download, link, path), is_file=True
             )
             if isinstance(decision, Delivered):
                 return ready
-            if answer.status not in _EXPIRED:
+            if response.status not in _EXPIRED:
                 break
-        is_expired = answer.status in _EXPIRED
+        is_expired = response.status in _EXPIRED
         minutes = LIMITS["download_minutes"].value
         raise self._failure(
-            f"the file of export {export} cannot be fetched{words(answer)}."
+            f"the file of export {export} cannot be fetched{response_text(response)}."
             + (f" Its link can be used for {minutes} minutes." if is_expired else ""),
             hint=f"Ask for it again: client.people(export={export}). If the file is gone, start a new export.",
-            status=answer.status,
+            status=response.status,
         )
 
     async def _ready(self, export: int) -> Export:
         """Wait until there is a file."""
         clock = self._reader.clock
-        began, look_s = clock.monotonic(), FIRST_LOOK_S
+        started_at, poll_s = clock.monotonic(), FIRST_POLL_S
         while True:
-            found = await self._look(export)
-            if found.failed or found.status == "failed":
+            described = await self._status(export)
+            if described.failed or described.status == "failed":
                 raise self._failure(
                     f"export {export} has failed at Customer.io.",
                     hint="Start it again, with fewer attributes or a narrower filter if it fails again.",
                 )
-            if found.is_ready:
-                self._total = found.total
-                self._tell(ExportProgress(export=export, total=found.total))
-                return found
-            if clock.monotonic() - began > PATIENCE_S:
+            if described.is_ready:
+                self._total = described.total
+                self._on_progress(ExportProgress(export=export, total=described.total))
+                return described
+            if clock.monotonic() - started_at > EXPORT_TIMEOUT_S:
                 raise self._failure(
-                    f"export {export} is not ready after {PATIENCE_S / 60:.0f} minutes.",
+                    f"export {export} is not ready after {EXPORT_TIMEOUT_S / 60:.0f} minutes.",
                     hint=f"Customer.io goes on with it. Ask again later: client.people(export={export}).",
                 )
-            await self._reader.wait(look_s, f"Customer.io prepares export {export}")
-            look_s = min(look_s * 1.5, LOOK_S)
+            await self._reader.wait(poll_s, f"Customer.io prepares export {export}")
+            poll_s = min(poll_s * 1.5, POLL_S)
 
-    async def _look(self, export: int) -> Export:
+    async def _status(self, export: int) -> Export:
         try:
-            answer = await self._reader.ask(
-                "getExport", what=WHAT, parameters={"export_id": export}, export=export
+            response = await self._reader.request(
+                "getExport", what=SUBJECT, parameters={"export_id": export}, export=export
             )
         except WorkspaceReadError as error:
-            if error.status != _UNKNOWN:
+            if error.status != _NOT_FOUND:
                 raise
             raise self._failure(
                 f"there is no export {export} in the workspace of this key.",
                 hint="client.exports() lists those that there are.",
-                status=_UNKNOWN,
+                status=_NOT_FOUND,
             ) from None
-        return self._read(answer)
+        return self._parsed(response)
 
     async def _link(self, export: int) -> str:
-        """Return where the file is: at Customer.io's own host, or encrypted on the way from another."""
-        answer = await self._reader.ask(
-            "downloadExport", what=WHAT, parameters={"export_id": export}, export=export
+        """Return the address of the file: at Customer.io's own host, or at another one with https."""
+        response = await self._reader.request(
+            "downloadExport", what=SUBJECT, parameters={"export_id": export}, export=export
         )
-        link = answer.get("url")
-        if not isinstance(link, str) or not self._reader.may_lead_to(link):
+        link = response.get("url")
+        if not isinstance(link, str) or not self._reader.is_allowed_address(link):
             host = urlsplit(link).hostname if isinstance(link, str) else None
             raise self._failure(
                 f"the link to the file of export {export} leads to {host or 'no address'}, "
@@ -175,62 +175,62 @@ class Exporting:
             )
         return link
 
-    async def _fetched(self, link: str, path: Path) -> Response:
-        """Write the file from its beginning; count lines as people."""
-        rows = -1  # the header is one
+    async def _download(self, link: str, path: Path) -> Response:
+        """Write the file from its beginning; lines are counted as people."""
+        rows = -1  # without the header
         try:
             with path.open("wb") as file:
 
-                def take(piece: bytes) -> None:
+                def on_chunk(chunk: bytes) -> None:
                     nonlocal rows
-                    rows += piece.count(b"\n")
-                    self._write(file, piece)
-                    self._tell(self._progress(rows=max(rows, 0)))
+                    rows += chunk.count(b"\n")
+                    self._write(file, chunk)
+                    self._on_progress(self._progress(rows=max(rows, 0)))
 
-                return await self._reader.transport.fetch(link, api=APP, take=take)
+                return await self._reader.transport.fetch(link, api=APP, on_chunk=on_chunk)
         except OSError as error:
-            raise self._unwritten(error) from None
+            raise self._write_error(error) from None
 
-    def _write(self, file: BinaryIO, piece: bytes) -> None:
+    def _write(self, file: BinaryIO, chunk: bytes) -> None:
         try:
-            file.write(piece)
+            file.write(chunk)
         except OSError as error:
-            raise self._unwritten(error) from None
+            raise self._write_error(error) from None
 
-    def _unwritten(self, error: OSError) -> ExportError:
+    def _write_error(self, error: OSError) -> ExportError:
         return self._failure(
             f"the file of export {self._export} cannot be written here ({error.strerror}).",
             hint="Make room in the directory for temporary files (TMPDIR), then ask again: "
             f"client.people(export={self._export}).",
         )
 
-    def _read(self, answer: Mapping[str, Any]) -> Export:
-        """Return what an answer says of an export."""
-        found = answer.get("export")
-        if isinstance(found, Mapping) and isinstance(found.get("id"), int):
-            total = found.get("total")
+    def _parsed(self, response: Mapping[str, Any]) -> Export:
+        """Return the export in a response."""
+        fields = response.get("export")
+        if isinstance(fields, Mapping) and isinstance(fields.get("id"), int):
+            total = fields.get("total")
             return Export(
-                id=found["id"],
-                status=str(found.get("status")),
-                failed=found.get("failed") is True,
+                id=fields["id"],
+                status=str(fields.get("status")),
+                failed=fields.get("failed") is True,
                 total=total if isinstance(total, int) else 0,
-                description=str(found.get("description") or ""),
+                description=str(fields.get("description") or ""),
             )
-        raise self._reader.unexpected(WHAT, answer, export=self._export)
+        raise self._reader.unexpected(SUBJECT, response, export=self._export)
 
     def _progress(self, *, rows: int = 0, waits_s: float = 0.0, why: str = "") -> ExportProgress:
         return ExportProgress(
             export=self._export, total=self._total, rows=rows, waits_s=waits_s, why=why
         )
 
-    def _waits(self, seconds: float, why: str) -> None:
-        self._tell(self._progress(waits_s=seconds, why=why))
+    def _report_wait(self, seconds: float, why: str) -> None:
+        self._on_progress(self._progress(waits_s=seconds, why=why))
 
     def _failure(self, problem: str, *, hint: str, status: int | None = None) -> ExportError:
         return ExportError(
-            WHAT, host=self._reader.host, problem=problem, hint=hint, status=status,
+            SUBJECT, host=self._reader.host, problem=problem, hint=hint, status=status,
             export=self._export,
         )  # fmt: skip
 
 
-_UNKNOWN = 404
+_NOT_FOUND = 404

@@ -1,20 +1,20 @@
-"""What a user asks of a run, from any thread: to stop, to pause, to go slower."""
+"""How a user stops, pauses or slows down a run, from any thread."""
 
 import threading
 from collections.abc import Callable
 
-ASKED = "You stopped the run. Resume it to send the rest."
+STOPPED_BY_USER = "You stopped the run. Resume it to send the rest."
 
 
-class _Watched:
-    """Calls its watchers, on the thread that asks, whenever something is asked."""
+class _Watchable:
+    """Calls its watchers, on the caller's thread, whenever something changes."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a signal handler may ask while its own thread asks
+        self._lock = threading.RLock()  # a signal handler may interrupt its own thread here
         self._watchers: list[Callable[[], None]] = []
 
     def watch(self, watcher: Callable[[], None]) -> None:
-        """Call `watcher`, on the thread that asks, whenever something is asked."""
+        """Call `watcher`, on the thread of the change, whenever something changes."""
         with self._lock:
             self._watchers.append(watcher)
 
@@ -28,8 +28,8 @@ class _Watched:
             watcher()
 
 
-class StopSignal(_Watched):
-    """Asks a run to end: first by finishing the requests in flight, then at once.
+class StopSignal(_Watchable):
+    """Stops a run: either after the requests in flight, or at once.
 
     Examples:
         >>> stop = StopSignal()
@@ -45,7 +45,7 @@ class StopSignal(_Watched):
         super().__init__()
         self._draining = False
         self._abandoned = False
-        self._reason = ASKED
+        self._reason = STOPPED_BY_USER
 
     @property
     def draining(self) -> bool:
@@ -54,16 +54,16 @@ class StopSignal(_Watched):
 
     @property
     def abandoned(self) -> bool:
-        """Whether not even the responses to requests in flight are waited for."""
+        """Whether the run does not even wait for responses to requests in flight."""
         return self._abandoned
 
     @property
     def reason(self) -> str:
-        """Why it is asked, in a sentence."""
+        """Why the run stops, in a sentence."""
         return self._reason
 
-    def drain(self, reason: str = ASKED) -> None:
-        """Ask to finish the requests in flight and start nothing else. The first reason stands."""
+    def drain(self, reason: str = STOPPED_BY_USER) -> None:
+        """Stop after the requests in flight; the first reason counts."""
         with self._lock:
             if not self._draining:
                 self._reason = reason
@@ -71,14 +71,14 @@ class StopSignal(_Watched):
             self._notify()
 
     def abandon(self) -> None:
-        """Ask to end at once; requests in flight stay in doubt."""
+        """Stop at once; requests in flight stay in doubt."""
         with self._lock:
             self._draining = self._abandoned = True
             self._notify()
 
 
-class PaceControl(_Watched):
-    """Asks a run to pause, to go on, or to keep to a rate.
+class PaceControl(_Watchable):
+    """Pauses or resumes a run, or limits its rate.
 
     Examples:
         >>> control = PaceControl()
@@ -98,7 +98,7 @@ class PaceControl(_Watched):
 
     @property
     def concurrency(self) -> int | None:
-        """Most requests under way at once, beside the client's own limit; None for no limit."""
+        """Limit of requests in flight in addition to the client's own; None for no limit."""
         return self._concurrency
 
     @concurrency.setter
@@ -109,7 +109,7 @@ class PaceControl(_Watched):
 
     @property
     def paused(self) -> bool:
-        """Whether no further request may leave; those in flight are finished."""
+        """Whether no further request may start; those in flight are finished."""
         return self._paused
 
     @paused.setter
@@ -120,7 +120,7 @@ class PaceControl(_Watched):
 
     @property
     def rate(self) -> float | None:
-        """Most requests per second, beside the client's own limit; None for no limit."""
+        """Limit of requests per second in addition to the client's own; None for no limit."""
         return self._rate
 
     @rate.setter
@@ -130,6 +130,6 @@ class PaceControl(_Watched):
             self._notify()
 
     def slow_down(self, *, current: float) -> None:
-        """Halve the rate; `current` is what leaves per second at present, where no limit is set."""
+        """Halve the rate; `current` is the present rate, which counts if no limit is set."""
         with self._lock:
             self.rate = max((current if self._rate is None else self._rate) / 2, self.LEAST)

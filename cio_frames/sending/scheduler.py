@@ -1,4 +1,4 @@
-"""Send segments: pull them, start their batches in an order that can be kept, and end cleanly."""
+"""Send segments: plan them ahead, start batches so that the order is kept, and end cleanly."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -21,15 +21,15 @@ from cio_frames.sending.events import Fact, Listener, RunStopped, SegmentPlanned
 from cio_frames.sending.http import Transport
 from cio_frames.sending.rate_limit import Throttle
 from cio_frames.sending.retry_policy import RetryLimits, Stop
-from cio_frames.sending.run_controls import ASKED, PaceControl, StopSignal
+from cio_frames.sending.run_controls import STOPPED_BY_USER, PaceControl, StopSignal
 from cio_frames.spec import CALLS
 
 
 class Lanes:
     """Keeps the order of open batches.
 
-    A batch may start when every earlier open batch leaves its lanes alone. A batch of another
-    plan waits until all of the plan before are finished.
+    A batch may start if no earlier open batch shares a lane with it. A batch of another plan waits
+    until all batches of the plan before it are finished.
 
     Examples:
         >>> lanes = Lanes()
@@ -39,15 +39,15 @@ class Lanes:
 
     def __init__(self) -> None:
         self._open: OrderedDict[int, tuple[Batch, int]] = OrderedDict()
-        self._under_way: set[int] = set()
+        self._started: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._open)
 
     @property
     def waiting(self) -> int:
-        """How many open batches have not been started."""
-        return len(self._open) - len(self._under_way)
+        """How many open batches have not started."""
+        return len(self._open) - len(self._started)
 
     @property
     def head(self) -> Batch | None:
@@ -55,36 +55,36 @@ class Lanes:
         return next((batch for batch, _ in self._open.values()), None)
 
     def add(self, batch: Batch) -> None:
-        """Put a batch behind all others."""
+        """Add a batch after all others."""
         first, last = batch.lanes
         self._open[id(batch)] = batch, (1 << last + 1) - (1 << first)
 
     def ready(self) -> Batch | None:
-        """Return the earliest batch that may start now, and take it as started."""
-        taken, plan = 0, None
+        """Return the earliest batch that may start now, and mark it as started."""
+        occupied, plan = 0, None
         for key, (batch, lanes) in self._open.items():
             if plan is None:
                 plan = batch.plan
             if batch.plan != plan:
                 return None
-            if key not in self._under_way and not lanes & taken:
-                self._under_way.add(key)
+            if key not in self._started and not lanes & occupied:
+                self._started.add(key)
                 return batch
-            taken |= lanes
+            occupied |= lanes
         return None
 
     def done(self, batch: Batch) -> None:
-        """Let go of a finished batch."""
+        """Remove a finished batch."""
         del self._open[id(batch)]
-        self._under_way.discard(id(batch))
+        self._started.discard(id(batch))
 
     def unstarted(self) -> Iterator[Batch]:
-        """Yield the batches that have not been started, in order."""
-        return (batch for key, (batch, _) in self._open.items() if key not in self._under_way)
+        """Yield the batches that have not started, in order."""
+        return (batch for key, (batch, _) in self._open.items() if key not in self._started)
 
 
 class SegmentPrefetch:
-    """Plans segments one by one, in a thread, when it is asked to."""
+    """Plans one segment at a time, on a thread, when requested."""
 
     def __init__(self, segments: Iterator[Segment], *, wake: asyncio.Event) -> None:
         self._segments = segments
@@ -95,21 +95,21 @@ class SegmentPrefetch:
 
     @property
     def is_requested(self) -> bool:
-        """Whether a segment is being planned, or waits to be taken."""
+        """Whether a segment is being planned, or waits for `pop`."""
         return self._planned is not None
 
     def request(self) -> None:
-        """Have the next segment planned, if there may be one."""
+        """Start to plan the next segment, if there may be one."""
         if self._planned is None and not self._exhausted:
             planning = self._planners.start(next, self._segments, None)
             self._planned = asyncio.wrap_future(planning)
             self._planned.add_done_callback(lambda _: self._wake.set())
 
     def pop(self) -> Segment | None:
-        """Return the segment that was asked for, None if there is none, or none yet.
+        """Return the requested segment; None if there is none, or none yet.
 
         Raises:
-            Exception: What planning it raises.
+            Exception: Planning it failed.
         """
         if self._planned is None or not self._planned.done():
             return None
@@ -119,7 +119,7 @@ class SegmentPrefetch:
         return segment
 
     async def close(self) -> None:
-        """Wait for the segment that is being planned, and leave it."""
+        """Wait for the segment that is being planned, and discard it."""
         try:
             if self._planned is not None:
                 await asyncio.wait({self._planned})
@@ -128,11 +128,11 @@ class SegmentPrefetch:
             self._planners.close()
 
 
-AHEAD = 1
-"""How many segments are planned before their turn. More would only fill the memory."""
+PREFETCHED_SEGMENTS = 1
+"""How many segments are planned ahead. More would only take memory."""
 
 OPEN_BATCHES = 256
-"""How many batches are looked at for one that may start."""
+"""How many batches are considered for the next start."""
 
 INTERRUPTED = "INTERRUPTED"
 FAILURE = Stop(
@@ -144,17 +144,17 @@ async def send(
     segments: Iterator[Segment],
     *,
     client: Client,
-    tell: Listener,
+    listener: Listener,
     stop: StopSignal,
     control: PaceControl | None = None,
     clock: Clock | None = None,
     retry_limits: RetryLimits | None = None,
-    held: Mapping[int, BlockingRow] = MappingProxyType({}),
+    blocked: Mapping[int, BlockingRow] = MappingProxyType({}),
 ) -> None:
-    """Send segments, and tell the facts until every planned row has its end.
+    """Send segments, and emit facts until every planned row has an outcome.
 
-    It tells everything from `SegmentPlanned` to `RunStopped`; the start and the finish of the run
-    are its caller's to tell. When it returns, no request, task or thread of its own is left.
+    It emits everything from `SegmentPlanned` to `RunStopped`; the caller emits the start and the end
+    of the run. When it returns, none of its requests, tasks or threads is left.
 
     Raises:
         MissingKeyError: The client has no key for a call.
@@ -166,25 +166,25 @@ async def send(
         prefetch.request()  # the session takes a moment to open
     try:
         async with client.session(monotonic=clock.monotonic) as transport:
-            engine = _Engine(
+            scheduler = _Scheduler(
                 transport,
                 prefetch=prefetch,
                 wake=wake,
                 client=client,
-                tell=tell,
+                listener=listener,
                 stop=stop,
                 control=control,
                 clock=clock,
                 retry_limits=retry_limits or RetryLimits(),
-                blocked=BlockedPeople(held),
+                blocked=BlockedPeople(blocked),
             )
-            await engine.run()
+            await scheduler.run()
     finally:
         await prefetch.close()
 
 
-class _Engine:
-    """The state of one sending."""
+class _Scheduler:
+    """The state of one call of `send`."""
 
     def __init__(
         self,
@@ -193,7 +193,7 @@ class _Engine:
         prefetch: SegmentPrefetch,
         wake: asyncio.Event,
         client: Client,
-        tell: Listener,
+        listener: Listener,
         stop: StopSignal,
         control: PaceControl | None,
         clock: Clock,
@@ -203,17 +203,17 @@ class _Engine:
         self._prefetch = prefetch
         self._wake = wake
         self._client = client
-        self._listener = tell
+        self._listener = listener
         self._stop = stop
         self._clock = clock
-        self._throttle = Throttle(client, clock=clock, tell=self._tell, control=control)
+        self._throttle = Throttle(client, clock=clock, listener=self._notify, control=control)
         self._abort_rules = AbortRules()
         self._delivery = Delivery(
             transport=transport,
             throttle=self._throttle,
             abort_rules=self._abort_rules,
             blocked=blocked,
-            tell=self._tell,
+            listener=self._notify,
             halt=self._halt,
             strict=client.strict,
             clock=clock,
@@ -222,43 +222,47 @@ class _Engine:
         self._ahead: deque[Segment] = deque()
         self._backlog: deque[Batch] = deque()
         self._lanes = Lanes()
-        self._segments: dict[int, tuple[Segment, set[int]]] = {}  # with their unfinished batches
+        self._segments: dict[
+            int, tuple[Segment, set[int]]
+        ] = {}  # with the numbers of unfinished batches
         self._running: set[asyncio.Task[None]] = set()
         self._stopped: Stop | None = None
         self._failure: Exception | None = None
-        self._over = False
+        self._is_finished = False
 
     async def run(self) -> None:
         """Send everything, or what can be sent."""
         loop = asyncio.get_running_loop()
 
-        def asked() -> None:
-            loop.call_soon_threadsafe(self._asked)
+        def on_stop_signal() -> None:
+            loop.call_soon_threadsafe(self._on_stop_signal)
 
-        self._stop.watch(asked)
+        self._stop.watch(on_stop_signal)
         try:
-            self._asked()
+            self._on_stop_signal()
             while self._advance():
                 await self._wake.wait()
                 self._wake.clear()
         except asyncio.CancelledError:
-            self._halt(Stop(code=INTERRUPTED, reason=ASKED))
+            self._halt(Stop(code=INTERRUPTED, reason=STOPPED_BY_USER))
             self._abandon()
             raise
         finally:
             await self._finish()
-            self._stop.unwatch(asked)
+            self._stop.unwatch(on_stop_signal)
         if self._failure is not None:
             raise self._failure
 
     def _advance(self) -> bool:
-        """Start whatever may start. Returns whether there is something to wait for."""
+        """Start whatever may start, and return whether there is something to wait for."""
         if not self._throttle.ending.is_set():
             try:
                 if segment := self._prefetch.pop():
                     self._ahead.append(segment)
                 self._admit()
-                if len(self._ahead) < AHEAD:  # after making room: one may have nothing to send
+                if (
+                    len(self._ahead) < PREFETCHED_SEGMENTS
+                ):  # after making room: one may have nothing to send
                     self._prefetch.request()
                 self._start()
             except Exception as error:  # noqa: BLE001  # a plan or a listener may raise anything
@@ -274,18 +278,18 @@ class _Engine:
         )
 
     def _admit(self) -> None:
-        """Open more batches, when most of the open ones are under way."""
+        """Open more batches when most of the open ones have started."""
         while self._ahead and not self._backlog and self._lanes.waiting < self._client.concurrency:
             segment = self._ahead.popleft()
             self._client.require(segment.call)
-            self._tell(SegmentPlanned(segment=segment))
+            self._notify(SegmentPlanned(segment=segment))
             if segment.batches:
                 numbers = {batch.number for batch in segment.batches}
                 self._segments[segment.number] = segment, numbers
             self._backlog.extend(segment.batches)
         while self._backlog and len(self._lanes) < OPEN_BATCHES:
             batch = self._backlog.popleft()
-            self._abort_rules.plan(batch)
+            self._abort_rules.add(batch)
             self._lanes.add(batch)
 
     def _start(self) -> None:
@@ -298,14 +302,16 @@ class _Engine:
 
     def _launch(self, batch: Batch) -> None:
         segment, _ = self._segments[batch.segment]
-        delivering = asyncio.create_task(
-            self._delivery.deliver(batch, places=partial(_places, batch, segment), why=self._why)
+        task = asyncio.create_task(
+            self._delivery.deliver(
+                batch, lane_rows=partial(_lane_rows, batch, segment), stop_reason=self._stop_reason
+            )
         )
-        self._running.add(delivering)
-        delivering.add_done_callback(partial(self._delivered, batch))
+        self._running.add(task)
+        task.add_done_callback(partial(self._delivered, batch))
 
     def _delivered(self, batch: Batch, task: asyncio.Task[None]) -> None:
-        """Let go of a batch that has come to its end, and make room for others."""
+        """Remove a finished batch, and make room for others."""
         self._running.discard(task)
         self._lanes.done(batch)
         _, unfinished = self._segments[batch.segment]
@@ -313,58 +319,58 @@ class _Engine:
         if not unfinished:
             del self._segments[batch.segment]
         if task.cancelled():  # before it began
-            self._leave(batch)
+            self._finish_unsent(batch)
         elif isinstance(error := task.exception(), Exception):
             self._fail(error)
         self._wake.set()
 
-    def _asked(self) -> None:
-        """Do what the stop flag says."""
-        if self._over or not self._stop.draining:
+    def _on_stop_signal(self) -> None:
+        """Stop, or cancel the requests in flight, as the stop signal says."""
+        if self._is_finished or not self._stop.draining:
             return
-        with suppress(Exception):  # a listener's error is kept by _tell
+        with suppress(Exception):  # `_notify` keeps the error of a listener
             self._halt(Stop(code=INTERRUPTED, reason=self._stop.reason))
         if self._stop.abandoned:
             self._abandon()
 
     def _abandon(self) -> None:
-        for delivering in self._running:
-            delivering.cancel()
+        for task in self._running:
+            task.cancel()
 
     def _halt(self, stop: Stop) -> None:
-        """Start nothing more. The first reason stands."""
+        """Start nothing more. The first reason counts."""
         if self._stopped is not None:
             return
         self._stopped = stop
         self._throttle.ending.set()
         self._wake.set()
-        self._tell(RunStopped(code=stop.code, reason=stop.reason, at=self._clock.now()))
+        self._notify(RunStopped(code=stop.code, reason=stop.reason, at=self._clock.now()))
 
     def _fail(self, error: Exception) -> None:
-        """Keep the first error of this side, and start nothing more."""
+        """Keep the first internal error, and start nothing more."""
         if self._failure is None:
             self._failure = error
         self._halt(FAILURE)
 
-    def _why(self) -> Stop:
+    def _stop_reason(self) -> Stop:
         return self._stopped or FAILURE
 
-    def _leave(self, batch: Batch) -> None:
-        with suppress(Exception):  # a listener's error is kept by _tell
-            self._delivery.leave(BatchProgress(batch), why=self._why())
+    def _finish_unsent(self, batch: Batch) -> None:
+        with suppress(Exception):  # `_notify` keeps the error of a listener
+            self._delivery.finish_unanswered(BatchProgress(batch), reason=self._stop_reason())
 
     async def _finish(self) -> None:
-        """Wait for what is under way, then tell what is left behind."""
+        """Wait for the requests in flight, then emit the outcome of unsent batches."""
         if self._running:
             await asyncio.wait(self._running)
             await asyncio.sleep(0)  # the callbacks of the last ones
         for batch in (*self._lanes.unstarted(), *self._backlog):
-            self._leave(batch)
-        self._over = True
+            self._finish_unsent(batch)
+        self._is_finished = True
 
     @engine_errors("the outcome of messages was recorded")
-    def _tell(self, fact: Fact) -> Awaitable[None] | None:
-        """Tell a fact. The first error of a listener ends the run; later ones are left aside."""
+    def _notify(self, fact: Fact) -> Awaitable[None] | None:
+        """Emit a fact. The first error of a listener ends the run; later ones are ignored."""
         if self._failure is not None:
             with suppress(Exception):
                 return self._listener(fact)
@@ -377,8 +383,8 @@ class _Engine:
 
 
 @engine_errors("messages were sent")
-def _places(batch: Batch, segment: Segment) -> pl.DataFrame:
+def _lane_rows(batch: Batch, segment: Segment) -> pl.DataFrame:
     """Return lane and component of each message."""
     rows = pl.DataFrame({"row": batch.rows})
-    places = segment.rows.select("row", "lane", "component")
-    return rows.join(places, on="row", how="left", maintain_order="left")
+    lane_rows = segment.rows.select("row", "lane", "component")
+    return rows.join(lane_rows, on="row", how="left", maintain_order="left")

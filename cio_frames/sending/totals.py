@@ -1,4 +1,4 @@
-"""What the facts of a run add up to, at every moment: one fold, for its counts and for displays."""
+"""The running totals of a run, computed from its facts, for counts and displays."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,29 +23,29 @@ from cio_frames.sending.events import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
-    """Rows by state and what was sent, up to one moment."""
+    """Rows by state, and requests and bytes sent, up to one moment."""
 
-    counts: Mapping[str, int] = field(default_factory=dict)  # rows whose end is known, by state
+    counts: Mapping[str, int] = field(default_factory=dict)  # finished rows by state
     planned: int = 0  # rows that were checked and encoded
     requests: int = 0
     retries: int = 0  # requests that were repeats
     bytes: int = 0  # of the messages in all requests
     stopped: str = ""  # why the run stopped early, in a sentence
     stop_code: str = ""  # the same, as a code
-    notes: tuple[str, ...] = ()  # what else is worth knowing, in sentences
+    notes: tuple[str, ...] = ()  # further notes, in sentences
 
 
-Some = TypeVar("Some", bound=Totals)
+TotalsT = TypeVar("TotalsT", bound=Totals)
 
 
-def add(totals: Some, fact: Fact) -> Some:
+def add(totals: TotalsT, fact: Fact) -> TotalsT:
     """Return the totals after a fact; each row is counted exactly once."""
     changed: dict[str, Any] = {}
     match fact:
         case SegmentPlanned(segment=segment):
-            ended = segment.rows.filter(pl.col("state") != "pending")["state"]
+            final = segment.rows.filter(pl.col("state") != "pending")["state"]
             changed["planned"] = totals.planned + segment.rows.height
-            changed["counts"] = _sum(totals.counts, dict(ended.value_counts().iter_rows()))
+            changed["counts"] = _sum(totals.counts, dict(final.value_counts().iter_rows()))
         case BatchAttempted(batch=batch):
             changed["requests"] = totals.requests + 1
             changed["bytes"] = totals.bytes + batch.message_bytes

@@ -313,7 +313,7 @@ class _FencedClient(Client):
     def session(self, *, monotonic: Callable[[], float] = time.monotonic) -> Transport:
         """Return a transport that checks the lease before each request."""
         return _FencedTransport(
-            self._wire,
+            self._transport_config,
             monotonic=monotonic,
             may_send=self._may_send,
             note_response=self._note_response,

@@ -33,7 +33,7 @@ from cio_frames.run import SendOptions
 from cio_frames.run.run import OUTAGE, ShownRun
 from cio_frames.run.start import SPARK, new_info, with_allowances
 from cio_frames.sending import FAILURE, INTERRUPTED, RunStopped, Totals
-from cio_frames.sending.run_controls import ASKED
+from cio_frames.sending.run_controls import STOPPED_BY_USER
 from cio_frames.spark.attempt import NOTE_SEPARATOR, RESULT_SCHEMA, Work, deliver
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.earlier import STATES_SENT, earlier_runs, spark_path, with_earlier
@@ -404,7 +404,7 @@ class SparkRun(ShownRun):
 
     def stop(self) -> None:
         """Ask the run to end: requests in flight are finished, nothing else is started."""
-        self._stop = self._stop or ASKED
+        self._stop = self._stop or STOPPED_BY_USER
         threading.Thread(target=self._cancel_after_wait, name="cio-stop", daemon=True).start()
 
     def wait(self) -> Self:

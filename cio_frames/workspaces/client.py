@@ -83,12 +83,12 @@ class Client(SendingClient):
         Raises:
             ConfigError: The client has its own transport, which other processes cannot use.
         """
-        if self._wire.transport is not None:
+        if self._transport_config.transport is not None:
             raise ConfigError(
                 "A client with transport= sends from this process only. Connect without it, or with "
                 "endpoint= for a server on this machine."
             )
-        keys, base = self._credentials, self._wire.bases[SENDABLE_APIS[0].name]
+        keys, base = self._credentials, self._transport_config.bases[SENDABLE_APIS[0].name]
         masked = {
             name: MaskedText(key)
             for name in ("write_key", "site_id", "track_api_key")
@@ -96,12 +96,12 @@ class Client(SendingClient):
         }
         return ClientSettings(
             region=_region(self.region),
-            endpoint=base if self._wire.loopback else None,
+            endpoint=base if self._transport_config.loopback else None,
             strict=self.strict,
             gzip=self.gzip,
             rate=self.rate,
             concurrency=self.concurrency,
-            attempt_s=self._wire.attempt_s,
+            attempt_s=self._transport_config.attempt_s,
             write_key=masked.get("write_key"),
             site_id=masked.get("site_id"),
             track_api_key=masked.get("track_api_key"),
@@ -310,7 +310,7 @@ def connect(
         strict=strict,
         gzip=gzip,
         rate=rate,
-        _wire=wire,
+        _transport_config=wire,
         _credentials=keys,
         _reads=TokenBucket(_read_rate(rate), now=time.monotonic()),
     )

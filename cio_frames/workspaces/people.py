@@ -16,7 +16,7 @@ from cio_frames.errors import ExportError, InputFileError, errors_as
 from cio_frames.frames import collect_streaming
 from cio_frames.frames.copies import unpacked
 from cio_frames.sending import Client
-from cio_frames.sending.app_api import Reader, apart, host_of
+from cio_frames.sending.app_api import Reader, host_of, run_in_thread
 from cio_frames.sending.exports import EVERYBODY, WHAT, Export, Exporting, ExportProgress
 from cio_frames.sending.rate_limit import TokenBucket
 from cio_frames.views.displays import ShowProgress, display
@@ -57,7 +57,7 @@ def people(
             attributes=wanted, filters=EVERYBODY if filters is None else filters, export=export,
             listener=shown.record,
         )  # fmt: skip
-        saved = apart(save, meanwhile=shown.draw)
+        saved = run_in_thread(save, while_waiting=shown.draw)
         frame = _frame(path, saved, host=shown.host, wanted=wanted)
         shown.count = frame.height
     return frame
@@ -75,7 +75,7 @@ async def _save(
 ) -> Export:
     """Save the file of an export, which is started if `export` is None."""
     async with client.session() as transport:
-        exporting = Exporting(Reader(client, transport, bucket=bucket), tell=listener)
+        exporting = Exporting(Reader(client, transport, bucket=bucket), on_progress=listener)
         if export is None:
             export = await exporting.start(filters=filters, attributes=attributes)
         return await exporting.save(export, path)

@@ -9,7 +9,7 @@ import polars as pl
 
 from cio_frames.errors import ArgumentError, ChoiceError
 from cio_frames.sending import Client
-from cio_frames.sending.app_api import Reader, apart
+from cio_frames.sending.app_api import Reader, run_in_thread
 from cio_frames.sending.rate_limit import TokenBucket
 from cio_frames.spec import LIMITS, PersonIdType
 
@@ -43,7 +43,7 @@ def attributes(
     async def read(reader: Reader) -> list[dict[str, Any]]:
         profiles: list[dict[str, Any]] = []
         for start in range(0, len(ids), most):
-            answer = await reader.ask(
+            answer = await reader.request(
                 "getPeopleById",
                 what="Attributes",
                 query={"id_type": id_type},
@@ -94,7 +94,7 @@ def exports(client: Client, bucket: TokenBucket) -> pl.DataFrame:
     """Return the exports of a workspace, the latest first."""
 
     async def read(reader: Reader) -> list[dict[str, Any]]:
-        answer = await reader.ask("listExports", what="Exports")
+        answer = await reader.request("listExports", what="Exports")
         return [_export(row) for row in _rows(reader, answer, "exports", what="Exports")]
 
     exports = pl.DataFrame(_read(client, bucket, read), schema=EXPORTS, orient="row")
@@ -108,7 +108,7 @@ def _read(
         async with client.session() as transport:
             return await work(Reader(client, transport, bucket=bucket))
 
-    return apart(with_session)
+    return run_in_thread(with_session)
 
 
 def _rows(

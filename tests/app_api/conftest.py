@@ -131,7 +131,7 @@ def exported(
     """Save an export of a host, in virtual time."""
 
     async def work(reader: Reader) -> Export:
-        exporting = Exporting(reader, tell=tell)
+        exporting = Exporting(reader, on_progress=tell)
         started = number or await exporting.start(filters=EVERYBODY, attributes=["id"])
         return await exporting.save(started, path)
 

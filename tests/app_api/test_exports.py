@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from cio_frames.errors import AccessRefusedError, ExportError, WorkspaceReadError
-from cio_frames.sending.exports import LINKS, LOOK_S, PATIENCE_S
+from cio_frames.sending.exports import EXPORT_TIMEOUT_S, MAX_LINKS, POLL_S
 from tests.app_api.conftest import (
     APP_KEY,
     CSV,
@@ -87,8 +87,8 @@ def test_an_export_is_looked_at_less_and_less_often(tmp_path):
 
     gaps = [b - a for a, b in zip(app.times[1:-1], app.times[2:], strict=True)]
     assert gaps == sorted(gaps)
-    assert max(gaps) == pytest.approx(LOOK_S)
-    assert app.times[-1] == pytest.approx(PATIENCE_S, abs=2 * LOOK_S)
+    assert max(gaps) == pytest.approx(POLL_S)
+    assert app.times[-1] == pytest.approx(EXPORT_TIMEOUT_S, abs=2 * POLL_S)
     assert caught.value.export == 7
 
 
@@ -126,7 +126,7 @@ def test_a_file_that_is_gone_is_told(tmp_path):
     with pytest.raises(ExportError, match=r"HTTP 403.*15 minutes.*export=7\)") as caught:
         exported(app, tmp_path / "x.csv")
 
-    assert app.asked.count("GET /v1/exports/7/download") == LINKS
+    assert app.asked.count("GET /v1/exports/7/download") == MAX_LINKS
     assert "StringToSign" not in str(caught.value)
 
 
@@ -227,7 +227,7 @@ def test_no_second_has_more_requests_than_are_allowed():
 
     async def work(reader):
         for _ in range(100):
-            await reader.ask("getExport", what="An export", parameters={"export_id": 7})
+            await reader.request("getExport", what="An export", parameters={"export_id": 7})
 
     reading(app, work)
 
@@ -243,7 +243,7 @@ def test_parameters_stay_in_their_place():
     app = host(seven=says(200))
 
     async def work(reader):
-        await reader.ask(
+        await reader.request(
             "getPersonActivities", what="Activities",
             parameters={"customer_id": "a/../b?x=1#y z@example.com"},
             query={"name": "a&limit=9", "type": None, "start": "é"},

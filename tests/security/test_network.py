@@ -131,5 +131,5 @@ def test_a_host_must_prove_who_it_is(case, tmp_path, monkeypatch):
     answer = asyncio.run(work())
 
     expected = ("answer", "") if outcome == "answer" else ("never-sent", "TLS")
-    assert (answer.kind, answer.trouble) == expected
+    assert (answer.kind, answer.network_error) == expected
     assert bool(heard) == (outcome == "answer")

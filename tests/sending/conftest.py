@@ -272,8 +272,8 @@ def run(
         before = asyncio.all_tasks()
         source: Iterator[Segment] = iter(segments)
         await send(
-            source, client=client_of(host, **options), tell=tell, stop=stop or StopSignal(),
-            clock=virtual_clock(), retry_limits=retry_limits, held=held or {}, control=control,
+            source, client=client_of(host, **options), listener=tell, stop=stop or StopSignal(),
+            clock=virtual_clock(), retry_limits=retry_limits, blocked=held or {}, control=control,
         )  # fmt: skip
         assert asyncio.all_tasks() == before, "no task is left behind"
         return asyncio.get_running_loop().time()

@@ -46,7 +46,7 @@ def test_a_signal_that_cancels_the_waiting_task_is_noticed():
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         at_last.start()
         with pytest.raises(asyncio.CancelledError):
-            await worker.ended()
+            await worker.wait_async()
         signal.signal(signal.SIGALRM, former)
         return worker.done
 

@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.sending.batch_progress import Bisection, probes
+from cio_frames.sending.batch_progress import Bisection, probe_positions
 
 
 def search(size, *, bad, room=None):
     """Play a host that refuses bad messages and parts above `room`; return what became of all."""
     bisection, ends, requests = Bisection(size), [], 0
     while not bisection.done:
-        start, stop = bisection.part()
+        start, stop = bisection.next_part()
         requests += 1
         if room is not None and stop - start > room:
             bisection.too_large(stop)
         elif any(at in bad for at in range(start, stop)):
             if stop - start == 1:
                 ends.append((start, "rejected"))
-            bisection.refused(stop)
+            bisection.rejected(stop)
         else:
             ends.extend((at, "delivered") for at in range(start, stop))
             bisection.accepted(stop)
@@ -70,7 +70,7 @@ def test_a_single_message_that_is_too_large_is_passed_over():
     """When nothing is small enough, each message has its end and the search is over."""
     bisection, requests = Bisection(3), 0
     while not bisection.done:
-        bisection.too_large(bisection.part()[1])
+        bisection.too_large(bisection.next_part()[1])
         requests += 1
 
     assert requests <= 2 + 3
@@ -82,14 +82,14 @@ def test_a_host_that_changes_its_mind_cannot_keep_the_search_going(case, moods):
     size, _ = case
     bisection, ended, step = Bisection(size), 0, 0
     while not bisection.done:
-        start, stop = bisection.part()
+        start, stop = bisection.next_part()
         assert start == ended
         if moods[step % len(moods)]:
             bisection.accepted(stop)
             ended = stop
         else:
             ended = stop if stop - start == 1 else ended
-            bisection.refused(stop)
+            bisection.rejected(stop)
         step += 1
         assert step <= 40 * size + 40
 
@@ -108,13 +108,13 @@ def test_a_host_that_changes_its_mind_cannot_keep_the_search_going(case, moods):
 )
 def test_probes_are_the_first_of_their_lane(lanes, places):
     """Middle and last lane are tried by their first message; few lanes go on in order."""
-    assert probes(lanes) == places
+    assert probe_positions(lanes) == places
 
 
 @given(st.lists(st.integers(0, 5), min_size=4, max_size=40).map(sorted))
 def test_probes_overtake_nobody_but_the_first_message(lanes):
     """Before each probe, everything earlier of its lane was the first message or a probe."""
-    first, second = probes(lanes)
+    first, second = probe_positions(lanes)
     sent = {0}
     for at in (first, second):
         earlier = {other for other in range(at) if lanes[other] == lanes[at]}

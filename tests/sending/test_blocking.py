@@ -52,7 +52,7 @@ def test_only_calls_that_say_who_somebody_is_hold_back(call, held):
 def test_what_is_held_back(plan, row, person, held):
     """What comes later, of the same person, is held back."""
     hold = BlockedPeople({77: REFUSAL})
-    spans = list(hold.spans(batch([row], number=0, plan=plan), people=[person]))
+    spans = list(hold.blocked_parts(batch([row], number=0, plan=plan), people=[person]))
 
     assert spans == ([(0, 1, REFUSAL)] if held else [])
 
@@ -61,15 +61,17 @@ def test_the_first_refusal_is_the_one_that_is_told():
     """A second refused row of a person changes nothing."""
     hold = BlockedPeople({77: REFUSAL})
 
-    assert hold.refused(BlockingRow(plan=1, row=9, call="alias"), person=77)
-    assert [span[2] for span in hold.spans(batch([12], number=0, plan=1), people=[77])] == [REFUSAL]
+    assert hold.block(BlockingRow(plan=1, row=9, call="alias"), person=77)
+    assert [span[2] for span in hold.blocked_parts(batch([12], number=0, plan=1), people=[77])] == [
+        REFUSAL
+    ]
 
 
 @given(st.lists(st.sampled_from([None, 1, 2, 3]), max_size=20), st.sets(st.sampled_from([1, 2, 3])))
 def test_spans_cover_exactly_what_is_held(people, held):
     """The spans are disjoint, in order, and hold the positions of held people and no other."""
     hold = BlockedPeople({person: BlockingRow(plan=0, row=person, call="alias") for person in held})
-    spans = list(hold.spans(batch(range(len(people)), number=0, plan=1), people=people))
+    spans = list(hold.blocked_parts(batch(range(len(people)), number=0, plan=1), people=people))
 
     covered = [at for start, stop, _ in spans for at in range(start, stop)]
     assert covered == [at for at, person in enumerate(people) if person in held]

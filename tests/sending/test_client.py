@@ -128,7 +128,7 @@ def test_forms_have_a_rate_of_their_own(rate, pipelines, forms):
     [
         pytest.param(repr, id="repr"),
         pytest.param(str, id="str"),
-        pytest.param(lambda client: repr(client._wire), id="wire"),
+        pytest.param(lambda client: repr(client._transport_config), id="wire"),
         pytest.param(lambda client: repr(client._credentials), id="credentials"),
         pytest.param(lambda client: repr(client.session()), id="session"),
         pytest.param(lambda client: repr(vars(client.session())), id="session-attributes"),
@@ -221,8 +221,8 @@ def test_settings_make_the_same_client_elsewhere():
     same = pickle.loads(travelled).client()  # noqa: S301 - made here
     for name in ("region", "endpoint", "strict", "gzip", "rate", "concurrency", "workspaces"):
         assert getattr(same, name) == getattr(client, name)
-    assert same._wire.attempt_s == 3.0
-    assert same._wire.basic("forms") == client._wire.basic("forms")
+    assert same._transport_config.attempt_s == 3.0
+    assert same._transport_config.basic("forms") == client._transport_config.basic("forms")
     assert_no_key(repr(settings) + f"{settings.write_key}" + travelled.decode("latin-1"))
 
 

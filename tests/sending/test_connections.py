@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import cio_frames as cio
 from cio_frames.errors import ConfigError
 from cio_frames.sending import connections, http
-from cio_frames.sending.connections import AnswerBytes, AnswerStream, Habits
+from cio_frames.sending.connections import HostBehavior, ResponseBytes, ResponseStream
 from cio_frames.sending.http import Request, Transport, TransportConfig
 from tests.sending.test_http import heard, listening, wire
 
@@ -165,7 +165,9 @@ def test_a_host_that_speaks_first_is_not_believed():
     talker = Talker()
 
     with pytest.raises(httpcore2.ConnectError, match=r"sent data, or closed .*before the request"):
-        asyncio.run(AnswerStream(talker, httpcore2, Habits()).write(b"POST / HTTP/1.1\r\n\r\n"))
+        asyncio.run(
+            ResponseStream(talker, httpcore2, HostBehavior()).write(b"POST / HTTP/1.1\r\n\r\n")
+        )
     assert (talker.written, talker.is_closed) == ([], True)
 
 
@@ -184,13 +186,13 @@ def test_exactly_one_answer_is_handed_out(form, body, after, sizes, most):
     for size in sizes:
         pieces.append(data[:size])
         data = data[size:]
-    stream, taken = AnswerBytes(), b""
+    stream, taken = ResponseBytes(), b""
     for piece in filter(None, [*pieces, data]):
         stream.add(piece)
-        while stream.left and len(taken) < len(answer):
+        while stream.buffer and len(taken) < len(answer):
             taken += stream.take(most)
     assert taken == answer
-    assert stream.left == after
+    assert stream.buffer == after
 
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -269,7 +271,7 @@ def test_a_proxy_that_refuses_is_named(network, status):
 
     answer = asyncio.run(work())
 
-    assert (answer.kind, answer.trouble) == ("never-sent", "PROXY")
+    assert (answer.kind, answer.network_error) == ("never-sent", "PROXY")
     assert answer.error == f"ProxyError: {status.decode()}"
     assert heads[0].startswith(b"CONNECT cdp.customer.io:443 HTTP/1.1\r\n")
 

@@ -12,7 +12,7 @@ import httpx
 import httpx2
 import pytest
 
-from cio_frames.sending.http import ANSWER_BYTES, Request, Transport, TransportConfig
+from cio_frames.sending.http import MAX_RESPONSE_BYTES, Request, Transport, TransportConfig
 from cio_frames.workspaces import connect
 from tests.sending.conftest import run_virtually
 
@@ -153,7 +153,7 @@ def test_a_connection_that_breaks_off_leaves_doubt(serve, trouble):
     """After the request has left, no complete answer means that nobody knows."""
     (answer,), _ = posted(serve)
 
-    assert (answer.kind, answer.trouble) == ("no-answer", trouble)
+    assert (answer.kind, answer.network_error) == ("no-answer", trouble)
     assert answer.json is None
 
 
@@ -184,7 +184,7 @@ def test_a_dripping_answer_is_ended_by_the_deadline(pieces):
     """However regularly bytes come, an attempt ends when its time is over, and not before."""
     (answer,), _ = posted(saying(*pieces, pause=0.05 if len(pieces) > 2 else 2.0), attempt_s=0.4)
 
-    assert (answer.kind, answer.trouble) == ("no-answer", "TIMEOUT")
+    assert (answer.kind, answer.network_error) == ("no-answer", "TIMEOUT")
     assert answer.elapsed_s > 0.3
 
 
@@ -230,7 +230,7 @@ def test_a_port_without_a_server_was_never_sent_to():
 
     answer = asyncio.run(work())
 
-    assert (answer.kind, answer.trouble, answer.status) == ("never-sent", "CONNECT", None)
+    assert (answer.kind, answer.network_error, answer.status) == ("never-sent", "CONNECT", None)
 
 
 @LIBRARIES
@@ -261,7 +261,7 @@ def test_every_error_of_the_library_becomes_an_answer(library, name, kind, troub
     client = connect(write_key="CANARY", transport=library.MockTransport(handle), environ={})
     answer = run_virtually(lambda: client.post(REQUEST))
 
-    assert (answer.kind, answer.trouble) == (kind, trouble)
+    assert (answer.kind, answer.network_error) == (kind, trouble)
     assert answer.error == f"{name}: it broke for [email]"
 
 
@@ -286,7 +286,7 @@ def test_why_a_connection_was_not_made_is_told_apart(library, cause, trouble):
     client = connect(write_key="CANARY", transport=library.MockTransport(handle), environ={})
     answer = run_virtually(lambda: client.post(REQUEST))
 
-    assert (answer.kind, answer.trouble) == ("never-sent", trouble)
+    assert (answer.kind, answer.network_error) == ("never-sent", trouble)
 
 
 def answered(content, *, library=httpx2, status=200, headers=None):
@@ -309,7 +309,7 @@ def answered(content, *, library=httpx2, status=200, headers=None):
         pytest.param(b"[" * 30_000, "[" * 299 + "…", id="deep"),
         pytest.param(b"\xff\xfe{}", "\ufffd\ufffd{}", id="not-text"),
         pytest.param(
-            b'"' + b"x" * ANSWER_BYTES + b'"', "the answer is longer than 64 KB", id="long"
+            b'"' + b"x" * MAX_RESPONSE_BYTES + b'"', "the answer is longer than 64 KB", id="long"
         ),
         pytest.param(gzip.compress(b"{}" * 10), None, id="compressed"),
     ],
@@ -373,18 +373,18 @@ def test_every_request_carries_its_time_limits_and_nothing_of_the_library():
 
 
 @pytest.mark.parametrize(
-    ("size", "api", "plain", "on", "compressed"),
+    ("size", "api", "uncompressed", "on", "compressed"),
     [
         pytest.param(100_000, "pipelines", False, True, True, id="large"),
         pytest.param(2_000, "pipelines", False, True, True, id="small"),
         pytest.param(500, "pipelines", False, True, False, id="a-packet"),
-        pytest.param(100_000, "pipelines", True, True, False, id="plain"),
+        pytest.param(100_000, "pipelines", True, True, False, id="uncompressed"),
         pytest.param(100_000, "pipelines", False, False, False, id="off"),
         pytest.param(100_000, "forms", False, True, False, id="forms"),
     ],
 )
 def test_bodies_are_compressed_where_it_helps_and_is_known_to_be_taken(
-    size, api, plain, on, compressed
+    size, api, uncompressed, on, compressed
 ):
     """Only Pipelines bodies above a packet are compressed; the host reads the same bytes."""
     body, seen = b"x" * size, []
@@ -397,7 +397,7 @@ def test_bodies_are_compressed_where_it_helps_and_is_known_to_be_taken(
         write_key="k", site_id="s", track_api_key="t", gzip=on, environ={},
         transport=httpx2.MockTransport(handle),
     )  # fmt: skip
-    request = Request(api=api, path="/x", body=body, plain=plain)
+    request = Request(api=api, path="/x", body=body, uncompressed=uncompressed)
     answers = [run_virtually(lambda: client.post(request)) for _ in range(2)]
     (encoding, content), again = seen
 
@@ -456,5 +456,5 @@ def test_requests_given_up_do_not_use_up_the_connections():
 
     late, good = asyncio.run(work())
 
-    assert {answer.trouble for answer in late} == {"TIMEOUT"}
+    assert {answer.network_error for answer in late} == {"TIMEOUT"}
     assert any(answer.status == 200 for answer in good)  # a busy machine answers some too late

@@ -37,7 +37,7 @@ def test_the_first_segment_is_planned_while_the_session_opens():
         yield segment(30)
 
     asyncio.run(
-        send(segments(), client=opening(Slow, host), tell=lambda _: None, stop=StopSignal())
+        send(segments(), client=opening(Slow, host), listener=lambda _: None, stop=StopSignal())
     )
 
     assert sorted(host.applied) == list(range(30))
@@ -54,7 +54,7 @@ def test_a_session_that_cannot_be_opened_leaves_no_thread():
     client = opening(Broken, Host())
     with pytest.raises(OSError, match="no route"):
         asyncio.run(
-            send(iter([segment(30)]), client=client, tell=lambda _: None, stop=StopSignal())
+            send(iter([segment(30)]), client=client, listener=lambda _: None, stop=StopSignal())
         )
 
     assert threading.active_count() == before

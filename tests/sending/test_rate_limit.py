@@ -104,20 +104,20 @@ def simulate(concurrency, *, seconds, rtt, fails=lambda _: False):
         while len(under_way) < concurrency.limit:
             n = len(under_way) + 1
             under_way.append((now + rtt(n), rtt(n), fails(n)))
-            concurrency.left(n)
+            concurrency.started(n)
         under_way.sort()
         now, took, failed = under_way.pop(0)
         if failed:
             concurrency.pushed_back(now)
         else:
-            concurrency.answered(took, now=now)
+            concurrency.add_response_time(took, now=now)
         limits.append(concurrency.limit)
     return limits
 
 
 def test_a_constant_link_is_used_in_full():
     """With an even answer time the limit climbs to its most."""
-    limits = simulate(AdaptiveConcurrency(most=16), seconds=30, rtt=lambda _: 0.1)
+    limits = simulate(AdaptiveConcurrency(maximum=16), seconds=30, rtt=lambda _: 0.1)
 
     assert limits[0] <= 3
     assert limits[-1] == 16
@@ -129,7 +129,7 @@ def test_an_even_link_is_used_in_full_however_its_times_are_rounded(rtt, seed):
     random = Random(seed)
     times = [rtt * (1 + step * sys.float_info.epsilon) for step in range(-4, 5)]
     limits = simulate(
-        AdaptiveConcurrency(most=16), seconds=40 * rtt, rtt=lambda _: random.choice(times)
+        AdaptiveConcurrency(maximum=16), seconds=40 * rtt, rtt=lambda _: random.choice(times)
     )
 
     assert limits[-1] == 16
@@ -139,10 +139,10 @@ def test_a_first_slow_moment_is_taken_alike_however_times_are_rounded():
     """After even times nothing tells what is slow for this link, so one longer time cuts nothing."""
     even, rounded = AdaptiveConcurrency(start=8), AdaptiveConcurrency(start=8)
     for at in range(50):
-        even.answered(0.1, now=float(at))
-        rounded.answered(0.1 * (1 + at % 2 * sys.float_info.epsilon), now=float(at))
+        even.add_response_time(0.1, now=float(at))
+        rounded.add_response_time(0.1 * (1 + at % 2 * sys.float_info.epsilon), now=float(at))
     for concurrency in (even, rounded):
-        concurrency.answered(0.2, now=50.0)
+        concurrency.add_response_time(0.2, now=50.0)
 
     assert (even.limit, rounded.limit) == (8, 8)
 
@@ -150,7 +150,7 @@ def test_a_first_slow_moment_is_taken_alike_however_times_are_rounded():
 def test_a_host_that_drops_above_a_knee_is_kept_near_it():
     """With push backs above eight at once the limit settles around eight."""
     limits = simulate(
-        AdaptiveConcurrency(most=16), seconds=60, rtt=lambda _: 0.1, fails=lambda n: n > 8
+        AdaptiveConcurrency(maximum=16), seconds=60, rtt=lambda _: 0.1, fails=lambda n: n > 8
     )
     settled = limits[len(limits) // 2 :]
 
@@ -161,7 +161,7 @@ def test_a_host_that_drops_above_a_knee_is_kept_near_it():
 def test_a_host_that_queues_above_a_knee_is_not_flooded():
     """With answer times that grow beyond four at once the limit stays far below its most."""
     limits = simulate(
-        AdaptiveConcurrency(most=16), seconds=60, rtt=lambda n: 0.1 * max(1, n / 4) ** 3
+        AdaptiveConcurrency(maximum=16), seconds=60, rtt=lambda n: 0.1 * max(1, n / 4) ** 3
     )
 
     assert sum(limits[-200:]) / 200 <= 8
@@ -169,19 +169,19 @@ def test_a_host_that_queues_above_a_knee_is_not_flooded():
 
 def test_an_unused_limit_does_not_grow():
     """As long as fewer requests are under way than allowed, nothing is learned about more."""
-    concurrency = AdaptiveConcurrency(most=16, start=4)
+    concurrency = AdaptiveConcurrency(maximum=16, start=4)
     for at in range(100):
-        concurrency.left(1)
-        concurrency.answered(0.1, now=float(at))
+        concurrency.started(1)
+        concurrency.add_response_time(0.1, now=float(at))
 
     assert concurrency.limit == 4
 
 
 def test_push_backs_within_a_window_count_once():
     """Eight refusals of one moment are one piece of news."""
-    concurrency = AdaptiveConcurrency(most=16, start=10)
-    concurrency.left(10)
-    concurrency.answered(1.0, now=0.0)
+    concurrency = AdaptiveConcurrency(maximum=16, start=10)
+    concurrency.started(10)
+    concurrency.add_response_time(1.0, now=0.0)
     before = concurrency.limit
     for _ in range(8):
         concurrency.pushed_back(0.1)
@@ -192,14 +192,14 @@ def test_push_backs_within_a_window_count_once():
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 20), st.booleans()), max_size=200))
 def test_the_limit_stays_within_its_bounds(events):
     """Whatever is learned, at least one and at most the most may be under way."""
-    concurrency, now = AdaptiveConcurrency(most=8), 0.0
+    concurrency, now = AdaptiveConcurrency(maximum=8), 0.0
     for rtt, under_way, failed in events:
         now += rtt / 10
-        concurrency.left(under_way)
+        concurrency.started(under_way)
         if failed:
             concurrency.pushed_back(now)
         else:
-            concurrency.answered(rtt, now=now)
+            concurrency.add_response_time(rtt, now=now)
 
         assert 1 <= concurrency.limit <= 8
 
@@ -213,7 +213,7 @@ def test_few_failures_among_many_successes_keep_the_breaker_closed():
         else:
             breaker.succeeded(0.0)
 
-        assert not breaker.is_open
+        assert not breaker.is_exhausted
 
 
 def test_an_outage_opens_the_breaker_once_and_three_successes_close_it():
@@ -228,9 +228,9 @@ def test_an_outage_opens_the_breaker_once_and_three_successes_close_it():
     breaker.failed(0.0)
     for _ in range(2):
         breaker.succeeded(0.0)
-    assert breaker.is_open
+    assert breaker.is_exhausted
     breaker.succeeded(0.0)
-    assert not breaker.is_open
+    assert not breaker.is_exhausted
 
 
 def test_time_alone_earns_retries():
@@ -239,12 +239,12 @@ def test_time_alone_earns_retries():
     for n in range(1, 200):
         breaker.failed(float(n))
 
-    assert not breaker.is_open
+    assert not breaker.is_exhausted
 
 
 def test_a_retry_is_earned_however_its_shares_are_rounded():
     """Ten tenths are one retry, though as floats they add up to a little less."""
-    breaker = RetryBudget(now=0.0, share=0.1)
+    breaker = RetryBudget(now=0.0, retries_per_success=0.1)
     for _ in range(10):
         breaker.failed(0.0)
     for _ in range(10):
@@ -258,7 +258,7 @@ def test_retries_stay_within_the_budget_while_closed(outcomes):
     """Without time passing, closed-breaker failures are at most ten and a fifth of successes."""
     breaker, spent, earned = RetryBudget(now=0.0), 0, 0
     for succeeded in outcomes:
-        if breaker.is_open:
+        if breaker.is_exhausted:
             break
         if succeeded:
             breaker.succeeded(0.0)

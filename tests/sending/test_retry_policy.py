@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from cio_frames.sending.http import Response
 from cio_frames.sending.retry_policy import (
-    STATUS_ROWS,
+    STATUS_RULES,
     AttemptHistory,
     Delivered,
     InDoubt,
@@ -32,7 +32,7 @@ def answer(status, **parts):
 
 def trouble(kind, name):
     """Return what there is when no answer came."""
-    return Response(kind=kind, trouble=name)
+    return Response(kind=kind, network_error=name)
 
 
 def decided(given_answer, *, call="track", size=10, strict=True, **history):
@@ -44,7 +44,7 @@ def decided(given_answer, *, call="track", size=10, strict=True, **history):
         strict=strict,
         history=AttemptHistory(**history),
         retry_limits=RetryLimits(),
-        chance=lambda: 0.5,
+        jitter=lambda: 0.5,
     )
 
 
@@ -158,7 +158,9 @@ def test_each_outcome_of_a_batch_has_its_decision(given_answer, options, expecte
         pytest.param(answer(407), {}, "PROXY", False, id="proxy-407"),
         pytest.param(
             Response(
-                kind="never-sent", trouble="PROXY", error="ProxyError: 407 Authentication Required"
+                kind="never-sent",
+                network_error="PROXY",
+                error="ProxyError: 407 Authentication Required",
             ),
             {"repeats": 3},
             "PROXY",
@@ -166,7 +168,7 @@ def test_each_outcome_of_a_batch_has_its_decision(given_answer, options, expecte
             id="tunnel-407",
         ),
         pytest.param(
-            Response(kind="never-sent", trouble="PROXY", error="ProxyError: 502 Bad Gateway"),
+            Response(kind="never-sent", network_error="PROXY", error="ProxyError: 502 Bad Gateway"),
             {"repeats": 6, "verified": False},
             "PROXY",
             False,
@@ -232,7 +234,7 @@ answers = st.builds(
     json=st.none() | st.just({}) | st.just([]),
     retry_after=st.none() | st.sampled_from(["0", "5", "x", "-1", "1e99"]),
     error=st.sampled_from(["", "bad"]),
-    trouble=st.sampled_from(["", "CONNECT", "TLS", "TIMEOUT", "RESET", "POOL"]),
+    network_error=st.sampled_from(["", "CONNECT", "TLS", "TIMEOUT", "RESET", "POOL"]),
 )
 histories = st.builds(
     AttemptHistory,
@@ -254,7 +256,7 @@ def test_laws_of_the_decision(given_answer, history, size, strict, call):
     size = 1 if call == "form" else size
     decision = decide(
         given_answer, call=call, size=size, strict=strict, history=history,
-        retry_limits=RetryLimits(), chance=lambda: 0.99,
+        retry_limits=RetryLimits(), jitter=lambda: 0.99,
     )  # fmt: skip
 
     if isinstance(decision, Delivered | Unverified):
@@ -277,16 +279,18 @@ def test_laws_of_the_decision(given_answer, history, size, strict, call):
 def test_every_status_has_a_row():
     """No HTTP status is without a decision, and every row is the first for some status."""
     first_of = {
-        next(row for row in STATUS_ROWS if row.first <= status <= row.last)
+        next(row for row in STATUS_RULES if row.first <= status <= row.last)
         for status in range(100, 1000)
     }
 
-    assert first_of == set(STATUS_ROWS)
+    assert first_of == set(STATUS_RULES)
 
 
 def test_a_proxy_that_fails_in_the_middle_of_a_run_is_an_outage():
     """A proxy through which messages have gone may come back, so it is tried again."""
-    failing = Response(kind="never-sent", trouble="PROXY", error="ProxyError: 502 Bad Gateway")
+    failing = Response(
+        kind="never-sent", network_error="PROXY", error="ProxyError: 502 Bad Gateway"
+    )
     assert isinstance(decided(failing, repeats=50), Retry)
 
 
@@ -338,4 +342,4 @@ def test_backoff_is_full_jitter_under_a_doubling_cap(attempt, drawn):
     """The wait is the drawn share of 0.5 s doubled with each try, 30 s at most."""
     cap = min(30.0, 0.5 * 2 ** min(attempt - 1, 30))
 
-    assert backoff(attempt, retry_limits=RetryLimits(), chance=lambda: drawn) == drawn * cap
+    assert backoff(attempt, retry_limits=RetryLimits(), jitter=lambda: drawn) == drawn * cap

@@ -20,7 +20,7 @@ def _times(control, *, requests, rate=None, at=None):
     async def run():
         clock = virtual_clock()
         client = connect(write_key="k", rate=rate)
-        throttle = Throttle(client, clock=clock, tell=lambda _: None, control=control)
+        throttle = Throttle(client, clock=clock, listener=lambda _: None, control=control)
         loop = asyncio.get_running_loop()
         for after_s, ask in (at or {}).items():
             loop.call_later(after_s, ask)
@@ -83,7 +83,7 @@ def test_a_paused_run_sleeps_until_it_is_woken_from_any_thread():
         control.paused = True
         clock = Clock(sleep=sleep)
         throttle = Throttle(
-            connect(write_key="k"), clock=clock, tell=lambda _: None, control=control
+            connect(write_key="k"), clock=clock, listener=lambda _: None, control=control
         )
         timer = threading.Timer(0.05, _setting(control, "paused", False))
         timer.start()
@@ -102,7 +102,7 @@ def test_a_paused_run_can_end():
         control = PaceControl()
         control.paused = True
         client = connect(write_key="k")
-        throttle = Throttle(client, clock=virtual_clock(), tell=lambda _: None, control=control)
+        throttle = Throttle(client, clock=virtual_clock(), listener=lambda _: None, control=control)
         asyncio.get_running_loop().call_later(2.0, throttle.ending.set)
         async with throttle.acquire("pipelines", after_s=0.0) as going:
             return going
@@ -184,7 +184,7 @@ def test_time_stands_still_for_the_patience_while_requests_are_held_up():
     async def work():
         control = PaceControl()
         client = connect(write_key="k", rate=None)
-        throttle = Throttle(client, clock=virtual_clock(), tell=lambda _: None, control=control)
+        throttle = Throttle(client, clock=virtual_clock(), listener=lambda _: None, control=control)
         await asyncio.sleep(10.0)
         before = throttle.running_s
         control.paused = True

@@ -90,7 +90,7 @@ def test_a_stop_during_a_long_wait_is_heard_at_once():
     async def work():
         asyncio.get_running_loop().call_later(10.0, flag.drain)
         await send(
-            iter([segment(100)]), client=client_of(host), tell=facts.append, stop=flag,
+            iter([segment(100)]), client=client_of(host), listener=facts.append, stop=flag,
             clock=virtual_clock(),
         )  # fmt: skip
         return asyncio.get_running_loop().time()
@@ -110,7 +110,7 @@ def test_a_row_that_may_have_been_applied_is_not_left_as_pending():
     async def work():
         asyncio.get_running_loop().call_later(0.1, flag.drain)
         await send(
-            iter([segment(20)]), client=client_of(host), tell=facts.append, stop=flag,
+            iter([segment(20)]), client=client_of(host), listener=facts.append, stop=flag,
             clock=virtual_clock(),
         )  # fmt: skip
 
@@ -145,7 +145,7 @@ def test_cancelling_the_coroutine_abandons_the_run():
             send(
                 iter([segment(100)]),
                 client=client_of(host),
-                tell=facts.append,
+                listener=facts.append,
                 stop=StopSignal(),
                 clock=virtual_clock(),
             )
@@ -195,7 +195,7 @@ def test_a_stop_in_the_very_moment_of_the_end_is_not_told():
         await send(
             iter([segment(10)]),
             client=client_of(Host()),
-            tell=facts.append,
+            listener=facts.append,
             stop=Late(),
             clock=virtual_clock(),
         )

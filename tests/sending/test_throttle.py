@@ -12,7 +12,7 @@ from tests.sending.conftest import Host, client_of, run_virtually, virtual_clock
 
 TAKEN = Response(kind="answer", status=200, json={}, elapsed_s=0.1)
 THROTTLED = Response(kind="answer", status=429, elapsed_s=0.1)
-LATE = Response(kind="no-answer", trouble="TIMEOUT", elapsed_s=60.0)
+LATE = Response(kind="no-answer", network_error="TIMEOUT", elapsed_s=60.0)
 AGAIN = Retry(after_s=1.0, code="X", in_doubt=False)
 
 
@@ -22,7 +22,7 @@ def flowing(work, **options):
     async def inside():
         facts = []
         client = client_of(Host(), **({"rate": 100.0} | options))
-        throttle = Throttle(client, clock=virtual_clock(), tell=facts.append)
+        throttle = Throttle(client, clock=virtual_clock(), listener=facts.append)
         await asyncio.sleep(1.0)
         return await work(throttle), facts
 
@@ -33,8 +33,8 @@ async def wide(throttle):
     """Teach a flow that eight requests at once are fine."""
     api_state = throttle.api_state("pipelines")
     for _ in range(6):
-        api_state.concurrency.left(api_state.concurrency.limit)
-        throttle.record("pipelines", answer=TAKEN, decision=Delivered())
+        api_state.concurrency.started(api_state.concurrency.limit)
+        throttle.record("pipelines", response=TAKEN, decision=Delivered())
         await asyncio.sleep(0.2)
     return api_state
 
@@ -86,7 +86,7 @@ def test_a_push_back_lowers_what_may_be_under_way(answer, decision):
     async def work(throttle):
         api_state = await wide(throttle)
         before = api_state.limit
-        throttle.record("pipelines", answer=answer, decision=decision)
+        throttle.record("pipelines", response=answer, decision=decision)
         return before, api_state.limit
 
     (before, after), _ = flowing(work)
@@ -98,8 +98,8 @@ def test_throttling_lowers_the_rate_of_that_surface():
     """A 429 lowers the rate by three tenths; a rejected row does not."""
 
     async def work(throttle):
-        throttle.record("pipelines", answer=THROTTLED, decision=AGAIN)
-        throttle.record("forms", answer=TAKEN, decision=Rejected(code="X", error=""))
+        throttle.record("pipelines", response=THROTTLED, decision=AGAIN)
+        throttle.record("forms", response=TAKEN, decision=Rejected(code="X", error=""))
         return throttle.api_state("pipelines").bucket.rate, throttle.api_state("forms").bucket.rate
 
     rates, _ = flowing(work)
@@ -113,7 +113,7 @@ def test_an_outage_leaves_one_request_at_a_time_and_is_told_once():
     async def work(throttle):
         api_state = await wide(throttle)
         for _ in range(30):
-            throttle.record("pipelines", answer=TAKEN, decision=AGAIN)
+            throttle.record("pipelines", response=TAKEN, decision=AGAIN)
         return api_state.limit
 
     limit, facts = flowing(work)
