@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from cio_frames.audit import Audit, AuditWriter, recover
-from cio_frames.audit.open_segments import rows_of
+from cio_frames.audit.open_segments import part_rows
 from cio_frames.audit.schema import PART_SCHEMA
 from cio_frames.errors import AuditCorruptError, AuditError
 from torture.checker import Verdict
@@ -41,7 +41,7 @@ def states_after(disk: FakeDisk) -> pl.DataFrame | None:
     run = recover(DIRECTORY, disk=disk).run
     if {name: counts[name] for name in run.counts} != run.counts:
         raise TortureError(f"T2: recovery counts {run.counts}, the reader {counts}")
-    frames = [rows_of(disk, DIRECTORY, part) for part in run.parts]
+    frames = [part_rows(disk, DIRECTORY, part) for part in run.parts]
     return pl.concat([PART_SCHEMA.to_frame(), *frames])
 
 

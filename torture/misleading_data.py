@@ -16,7 +16,7 @@ from unittest.mock import patch
 import polars as pl
 
 import cio_frames as cio
-from cio_frames.audit import AuditWriter, earlier, pseudonyms
+from cio_frames.audit import AuditWriter, earlier_runs, pseudonyms
 from cio_frames.clock import utc_now
 from cio_frames.errors import AuditCorruptError
 from cio_frames.sandbox import Faults
@@ -151,8 +151,8 @@ def many_runs(count: int, *, seed: int, max_s: float) -> Line:
         for number in range(count):
             _write_run(harness.audit, number, workspaces=client.workspaces)
         started = time.perf_counter()
-        earlier_runs = earlier(harness.audit, workspaces=client.workspaces)
-        rows = earlier_runs.rows.height if earlier_runs else 0
+        before = earlier_runs(harness.audit, workspaces=client.workspaces)
+        rows = before.rows.height if before else 0
         took_s = time.perf_counter() - started
         run = harness.send(workload, client)
         line = harness.line(

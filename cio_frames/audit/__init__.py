@@ -4,32 +4,32 @@ from cio_frames.audit.background_writer import BackgroundWriter
 from cio_frames.audit.pseudonyms import keyed_hashes, keyed_ids
 from cio_frames.audit.reader import (
     Audit,
-    Earlier,
-    collected,
-    earlier,
+    EarlierRuns,
+    collect_rows,
+    earlier_runs,
     read,
     require_run,
     write_csv,
 )
 from cio_frames.audit.recovery import Recovery, recover
 from cio_frames.audit.run_file import RunInfo, new_run_id
-from cio_frames.audit.schema import FAILED, HASH_CHARACTERS, SETTLED, STATES, UNFINISHED
+from cio_frames.audit.schema import FAILED, FINAL_STATES, HASH_CHARACTERS, STATES, UNFINISHED
 from cio_frames.audit.writer import AuditWriter
 
 __all__ = [
     "FAILED",
+    "FINAL_STATES",
     "HASH_CHARACTERS",
-    "SETTLED",
     "STATES",
     "UNFINISHED",
     "Audit",
     "AuditWriter",
     "BackgroundWriter",
-    "Earlier",
+    "EarlierRuns",
     "Recovery",
     "RunInfo",
-    "collected",
-    "earlier",
+    "collect_rows",
+    "earlier_runs",
     "keyed_hashes",
     "keyed_ids",
     "new_run_id",

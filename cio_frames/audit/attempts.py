@@ -1,7 +1,7 @@
-"""What all attempts at a partition recorded, as one record per row.
+"""Merge the records of all attempts at a partition into one record per row.
 
-A run on Spark has no record of its own while it goes on: each attempt of a task at a partition keeps
-one, in `partitions/<partition>/<attempt>`. The driver merges them when the run ends.
+While a run on Spark is running, each attempt of a task at a partition keeps its own record, in
+`partitions/<partition>/<attempt>`. The driver merges them when the run ends.
 """
 
 from collections.abc import Iterator
@@ -13,28 +13,33 @@ import polars as pl
 from cio_frames.audit import run_file
 from cio_frames.audit.file_system import FileSystem
 from cio_frames.audit.journal import Part
-from cio_frames.audit.open_segments import OpenSegment, RunContents, part_of, read_contents
-from cio_frames.audit.open_segments import rows_of as rows_of_part
-from cio_frames.audit.recovery import latest_of
+from cio_frames.audit.open_segments import (
+    OpenSegment,
+    RunContents,
+    describe_part,
+    part_rows,
+    read_contents,
+)
+from cio_frames.audit.recovery import latest_rows
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
 
 DIRECTORY = "partitions"
-"""Where in the directory of a run the attempts are, by partition."""
+"""The directory of the attempts, by partition, in the directory of a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergedSegment(OpenSegment):
-    """The rows of a partition, while no part has them."""
+    """The rows of a partition that are not in a part yet."""
 
     rows: pl.DataFrame
 
-    def settled(self, run_id: str) -> pl.DataFrame:
-        """Return what is known of each row."""
+    def row_states(self, run_id: str) -> pl.DataFrame:
+        """Return the record of each row."""
         return self.rows.with_columns(run_id=pl.lit(run_id))
 
 
 def with_attempts(disk: FileSystem, directory: Path, contents: RunContents) -> RunContents:
-    """Return what the directory of a run that goes on holds, with what its attempts recorded."""
+    """Return the contents of a running run with the rows that its attempts recorded."""
     run = contents.run
     if DIRECTORY not in disk.listdir(directory):
         return contents
@@ -43,7 +48,7 @@ def with_attempts(disk: FileSystem, directory: Path, contents: RunContents) -> R
             segment=partition,
             plan=PLAN_SCHEMA.to_frame(),
             entries=(),
-            rows=rows_of(disk, directory, partition, run_id=run.info.run_id),
+            rows=partition_rows(disk, directory, partition, run_id=run.info.run_id),
         )
         for partition in partitions(disk, directory)
     )
@@ -51,42 +56,42 @@ def with_attempts(disk: FileSystem, directory: Path, contents: RunContents) -> R
 
 
 def partitions(disk: FileSystem, run: Path) -> list[int]:
-    """Return the partitions that attempts were made at."""
+    """Return the partitions that have attempts."""
     return [int(name) for name in disk.listdir(run / DIRECTORY)]
 
 
-def attempts(disk: FileSystem, run: Path, partition: int) -> list[Path]:
-    """Return the records of the attempts at a partition, in their order. Some may be empty."""
-    place = run / DIRECTORY / f"{partition:06d}"
-    return [place / name for name in disk.listdir(place)]
+def attempt_directories(disk: FileSystem, run: Path, partition: int) -> list[Path]:
+    """Return the directories of the attempts at a partition, in order. Some may be empty."""
+    parent = run / DIRECTORY / f"{partition:06d}"
+    return [parent / name for name in disk.listdir(parent)]
 
 
-def rows_of(disk: FileSystem, run: Path, partition: int, *, run_id: str) -> pl.DataFrame:
-    """Return one record for each row that any attempt at a partition planned."""
-    return merged(disk, run, partition, run_id=run_id)[0]
+def partition_rows(disk: FileSystem, run: Path, partition: int, *, run_id: str) -> pl.DataFrame:
+    """Return one record for each row that an attempt at a partition planned."""
+    return merge_attempts(disk, run, partition, run_id=run_id)[0]
 
 
-def merged(
+def merge_attempts(
     disk: FileSystem, run: Path, partition: int, *, run_id: str
 ) -> tuple[pl.DataFrame, dict[str, int]]:
-    """Return one record for each row of a partition, and requests, retries and bytes sent."""
-    frames, sums = [PART_SCHEMA.to_frame()], {"requests": 0, "retries": 0, "sent_bytes": 0}
-    for path in attempts(disk, run, partition):
-        for rows, part in _contents(disk, path):
+    """Return one record for each row of a partition, and totals of requests, retries and bytes."""
+    frames, totals = [PART_SCHEMA.to_frame()], {"requests": 0, "retries": 0, "sent_bytes": 0}
+    for path in attempt_directories(disk, run, partition):
+        for rows, part in _segments(disk, path):
             frames.append(rows)
-            for name in sums:
-                sums[name] += getattr(part, name)
+            for name in totals:
+                totals[name] += getattr(part, name)
     rows = pl.concat(frames).with_columns(run_id=pl.lit(run_id))
-    return latest_of(rows), sums
+    return latest_rows(rows), totals
 
 
-def _contents(disk: FileSystem, path: Path) -> Iterator[tuple[pl.DataFrame, Part]]:
-    """Yield the rows of each segment of an attempt, whether or not it came to its end."""
+def _segments(disk: FileSystem, path: Path) -> Iterator[tuple[pl.DataFrame, Part]]:
+    """Yield the rows of each segment of an attempt, whether or not it finished."""
     if run_file.NAME not in disk.listdir(path):
-        return  # it ended before it began
+        return  # it ended before it wrote anything
     contents = read_contents(disk, path)
     for part in contents.run.parts:
-        yield rows_of_part(disk, path, part), part
+        yield part_rows(disk, path, part), part
     for segment in contents.open_segments:
-        rows = segment.settled(path.name)
-        yield rows, part_of(segment, rows, data=b"")
+        rows = segment.row_states(path.name)
+        yield rows, describe_part(segment, rows, data=b"")

@@ -1,4 +1,4 @@
-"""The record on a thread of its own, so that the disk does not hold up the requests."""
+"""Write the record on another thread, so that requests do not wait for the disk."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from cio_frames.audit.recovery import Compacted
+from cio_frames.audit.recovery import BuiltPart
 from cio_frames.audit.writer import AuditWriter
 from cio_frames.frames import ThreadPool
 from cio_frames.sending.events import (
@@ -22,57 +22,56 @@ from cio_frames.sending.events import (
     SegmentPlanned,
 )
 
-_UNSEALED = 2  # with more segments done and not sealed, requests wait: they take memory
+_MAX_UNWRITTEN = 2  # with more finished segments without a part, requests wait: they take memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class _QueuedFact:
     fact: Fact
-    kept: asyncio.Future[None] | None
+    recorded: asyncio.Future[None] | None
 
 
 class BackgroundWriter:
-    """A listener that has facts recorded on a thread; attempts can be awaited.
+    """A listener that records facts on a thread; attempts can be awaited.
 
-    Whatever has gathered while the disk was busy is recorded together, with one sync. Requests
-    that are ready to leave do not wait for the plan of another segment, nor for the part of one
-    that is done, which is made on threads of their own. If the record cannot be kept, everything
-    that waits for it, and every later call, raises the error.
-
+    Facts that arrive while the disk is busy are recorded together, with one sync. Requests that are
+    ready do not wait for the plan of another segment, nor for the part of a finished one, which is
+    built on other threads. If the record cannot be written, everything that waits for it, and every
+    later call, raises the error.
     """
 
-    def __init__(self, recorder: AuditWriter) -> None:
-        self._recorder = recorder
-        self._told: deque[_Told] = deque()
-        self._sealing: deque[tuple[int, Future[Compacted]]] = deque()
+    def __init__(self, writer: AuditWriter) -> None:
+        self._writer = writer
+        self._queue: deque[_QueuedFact] = deque()
+        self._building: deque[tuple[int, Future[BuiltPart]]] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._error: Exception | None = None
-        self._over: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, name="cio-ledger", daemon=True)
+        self._ended: Future[None] = Future()
+        self._thread = threading.Thread(target=self._run, name="cio-record", daemon=True)
 
     def __call__(self, fact: Fact) -> Awaitable[None] | None:
-        """Take a fact; for an attempt, return what is done when it is kept."""
-        kept = None
+        """Queue a fact; for an attempt, return a future that is done when it is recorded."""
+        recorded = None
         if isinstance(fact, BatchAttempted):
-            kept = asyncio.get_running_loop().create_future()
+            recorded = asyncio.get_running_loop().create_future()
         with self._changed:
             if self._error is not None:
                 raise self._error
-            self._told.append(_Told(fact=fact, kept=kept))
+            self._queue.append(_QueuedFact(fact=fact, recorded=recorded))
             self._changed.notify()
-        return kept
+        return recorded
 
     def start(self) -> Self:
-        """Start the thread; `async with` does it where nobody did.
+        """Start the thread, if `async with` is not to do it.
 
-        A run does it on the thread of its caller: once the interpreter exits, none can be started.
+        A run starts it on the thread of its caller: when the interpreter exits, none can be started.
         """
         self._thread.start()
         return self
 
     def end(self) -> None:
-        """Have the thread end when all facts are recorded."""
+        """End the thread once all facts are recorded."""
         with self._changed:
             self._closing = True
             self._changed.notify()
@@ -87,84 +86,87 @@ class BackgroundWriter:
         trace: TracebackType | None,
     ) -> None:
         self.end()
-        await asyncio.wrap_future(self._over)
+        await asyncio.wrap_future(self._ended)
         if self._error is not None and error is None:
             raise self._error
 
     def _run(self) -> None:
-        self._over.set_running_or_notify_cancel()  # from here on it is not cancelled
+        self._ended.set_running_or_notify_cancel()  # it cannot be cancelled any more
         try:
-            with ThreadPool(_UNSEALED) as pool:
-                self._keep(pool)
+            with ThreadPool(_MAX_UNWRITTEN) as pool:
+                self._record_all(pool)
         finally:
-            self._over.set_result(None)
+            self._ended.set_result(None)
 
-    def _keep(self, pool: ThreadPool) -> None:
-        told: Sequence[_Told] = ()
+    def _record_all(self, pool: ThreadPool) -> None:
+        facts: Sequence[_QueuedFact] = ()
         try:
-            while (told := self._next()) or not self._closing:
-                for part in _by_urgency(told):
-                    if _ends(part):
-                        self._seal(left=0)
-                    self._recorder.record([each.fact for each in part])
-                    self._answer(part)
-                for segment in self._recorder.done():
-                    made = pool.start(self._recorder.compacted, segment)
-                    made.add_done_callback(self._notify)
-                    self._sealing.append((segment, made))
-                self._seal(left=_UNSEALED)
-        except Exception as error:  # noqa: BLE001 - it is raised where the record is relied on
+            while (facts := self._next()) or not self._closing:
+                for group in _in_order_of_urgency(facts):
+                    if _has_run_end(group):
+                        self._write_parts(max_unwritten=0)
+                    self._writer.record([queued.fact for queued in group])
+                    self._resolve(group)
+                for segment in self._writer.finished_segments():
+                    future = pool.start(self._writer.build_part, segment)
+                    future.add_done_callback(self._notify)
+                    self._building.append((segment, future))
+                self._write_parts(max_unwritten=_MAX_UNWRITTEN)
+        except Exception as error:  # noqa: BLE001 - it is raised where the record is awaited
             with self._changed:
                 self._error = error
-                waiting = [*told, *self._told]
-                self._told.clear()
-            self._answer(waiting)
+                waiting = [*facts, *self._queue]
+                self._queue.clear()
+            self._resolve(waiting)
 
-    def _next(self) -> Sequence[_Told]:
-        """Take all facts there are; wait for some unless there is something else to do."""
+    def _next(self) -> Sequence[_QueuedFact]:
+        """Return all queued facts; wait for one unless there is something else to do."""
         with self._changed:
-            while not (self._told or self._closing or self._is_compacted):
+            while not (self._queue or self._closing or self._is_part_built):
                 self._changed.wait()
-            told = list(self._told)
-            self._told.clear()
-            return told
+            facts = list(self._queue)
+            self._queue.clear()
+            return facts
 
     @property
-    def _is_compacted(self) -> bool:
-        """Whether the segment that has been done for longest is ready to be sealed."""
-        return bool(self._sealing) and self._sealing[0][1].done()
+    def _is_part_built(self) -> bool:
+        """Whether the part of the segment that finished first is built."""
+        return bool(self._building) and self._building[0][1].done()
 
-    def _seal(self, *, left: int) -> None:
-        """Seal what is ready, and wait for more if there is too much that is not."""
-        while self._is_compacted or len(self._sealing) > left:
-            segment, made = self._sealing.popleft()
-            self._recorder.seal(segment, made.result())
+    def _write_parts(self, *, max_unwritten: int) -> None:
+        """Write the parts that are built, and wait for more while too many are unwritten."""
+        while self._is_part_built or len(self._building) > max_unwritten:
+            segment, future = self._building.popleft()
+            self._writer.write_part(segment, future.result())
 
     def _notify(self, _: object) -> None:
         with self._changed:
             self._changed.notify()
 
-    def _answer(self, told: Sequence[_Told]) -> None:
-        for each in told:
-            if each.kept is not None:
-                each.kept.get_loop().call_soon_threadsafe(_settle, each.kept, self._error)
+    def _resolve(self, facts: Sequence[_QueuedFact]) -> None:
+        for queued in facts:
+            if queued.recorded is not None:
+                queued.recorded.get_loop().call_soon_threadsafe(
+                    _set_done, queued.recorded, self._error
+                )
 
 
-def _by_urgency(told: Sequence[_Told]) -> tuple[Sequence[_Told], ...]:
-    """Return the facts with those before the others that do not wait for a plan among them."""
-    facts = [each.fact for each in told]
-    planned = {fact.segment.number for fact in facts if isinstance(fact, SegmentPlanned)}
-    about = [_segment_of(fact) for fact in facts]
-    if not planned or None in about:
-        return (told,)
-    both = list(zip(told, about, strict=True))
-    urgent = [each for each, segment in both if segment not in planned]
-    return urgent, [each for each, segment in both if segment in planned]
+def _in_order_of_urgency(facts: Sequence[_QueuedFact]) -> tuple[Sequence[_QueuedFact], ...]:
+    """Return the facts in two groups: first those that wait for none of the plans among them."""
+    planned = {
+        queued.fact.segment.number for queued in facts if isinstance(queued.fact, SegmentPlanned)
+    }
+    segments = [_segment_of(queued.fact) for queued in facts]
+    if not planned or None in segments:
+        return (facts,)
+    pairs = list(zip(facts, segments, strict=True))
+    urgent = [queued for queued, segment in pairs if segment not in planned]
+    return urgent, [queued for queued, segment in pairs if segment in planned]
 
 
-def _ends(told: Sequence[_Told]) -> bool:
-    """Tell whether the end of the run is among the facts."""
-    return any(isinstance(each.fact, RunFinished) for each in told)
+def _has_run_end(facts: Sequence[_QueuedFact]) -> bool:
+    """Return whether the end of the run is among the facts."""
+    return any(isinstance(queued.fact, RunFinished) for queued in facts)
 
 
 def _segment_of(fact: Fact) -> int | None:
@@ -177,10 +179,10 @@ def _segment_of(fact: Fact) -> int | None:
             return None
 
 
-def _settle(kept: asyncio.Future[None], error: Exception | None) -> None:
-    if kept.done():
+def _set_done(recorded: asyncio.Future[None], error: Exception | None) -> None:
+    if recorded.done():
         return
     if error is None:
-        kept.set_result(None)
+        recorded.set_result(None)
     else:
-        kept.set_exception(error)
+        recorded.set_exception(error)

@@ -1,4 +1,4 @@
-"""Counting the rows of several runs, each once although it was sent again, or skipped as done."""
+"""Count the distinct rows of several runs, even if they were sent again or skipped as done."""
 
 from collections import Counter
 from collections.abc import Hashable, Iterable
@@ -11,59 +11,67 @@ from cio_frames.audit.schema import STATES
 _RUNS = pl.Schema({"run_id": pl.String, "order": pl.UInt32, "workspace": pl.UInt32})
 _SOURCES = pl.Schema({"run_id": pl.String, "plan": pl.Int32, "source": pl.UInt32})
 COLUMNS = ("run_id", "plan", "row", "message_id", "state")
-"""What is read of the record."""
+"""The columns of the record that are read."""
 
 
 def distinct_rows(rows: pl.LazyFrame, runs: Iterable[RunFile]) -> pl.LazyFrame:
-    """Return how many rows are in each state: those of the same table, or with the same message, once.
+    """Return how many rows are in each state; rows of the same table or message count once.
 
-    The state is that of the latest run, or delivered where that run skipped the row because an
-    earlier one had delivered it. What was sent to two workspaces counts in both.
+    The state is that of the latest run, or delivered if that run skipped the row because an earlier
+    one had delivered it. Rows that were sent to two workspaces count in both.
     """
-    about, known = _sources(runs)
+    run_columns, source_columns = _sources(runs)
     message = pl.when(pl.col("message_id").is_not_null()).then(pl.col("message_id").hash())
-    small = message.alias("message_id"), pl.col("state").cast(pl.Enum(STATES))
-    placed = rows.select(COLUMNS).with_columns(small).join(about.lazy(), on="run_id")
-    placed = placed.join(known.lazy(), on=["run_id", "plan"], how="left")
-    unknown = pl.when(pl.col("source").is_null()).then(pl.struct("run_id", "plan"))
-    place = ("source", unknown.alias("unknown"), "row")
+    compact = message.alias("message_id"), pl.col("state").cast(pl.Enum(STATES))
+    recorded = rows.select(COLUMNS).with_columns(compact).join(run_columns.lazy(), on="run_id")
+    recorded = recorded.join(source_columns.lazy(), on=["run_id", "plan"], how="left")
+    unknown_source = pl.when(pl.col("source").is_null()).then(pl.struct("run_id", "plan"))
+    row_key = ("source", unknown_source.alias("unknown"), "row")
     by_table = (
-        placed.sort("order").group_by(place).agg(*_latest("order", "workspace", "message_id"))
+        recorded.sort("order").group_by(row_key).agg(*_latest("order", "workspace", "message_id"))
     )
-    nth = pl.int_range(pl.len()).over("order", "message_id")  # rows of one run are never the same
-    is_named = pl.col("message_id").is_not_null()
-    named = by_table.filter(is_named).with_columns(nth=nth)
-    by_message = named.sort("order").group_by("workspace", "message_id", "nth").agg(*_latest())
-    nameless = by_table.filter(~is_named)
-    states = pl.concat([by_message.select("state"), nameless.select("state")])
+    occurrence = pl.int_range(pl.len()).over("order", "message_id")  # rows of one run are distinct
+    has_id = pl.col("message_id").is_not_null()
+    with_id = by_table.filter(has_id).with_columns(occurrence=occurrence)
+    by_message = (
+        with_id.sort("order").group_by("workspace", "message_id", "occurrence").agg(*_latest())
+    )
+    without_id = by_table.filter(~has_id)
+    states = pl.concat([by_message.select("state"), without_id.select("state")])
     return states.group_by(pl.col("state").cast(pl.String)).agg(rows=pl.len())
 
 
 def _sources(runs: Iterable[RunFile]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return order and workspace of each run, and a number for what each of its plans is made of.
+    """Return order and workspace of each run, and a number for the source of each of its plans.
 
-    That is the table, the call and the mapping; plans that the record does not have are left out.
+    The source is table, call and mapping; plans without a fingerprint in the record are left out.
     """
     numbers: dict[Hashable, int] = {}
-    about, plans = [], []
+    run_columns, plans = [], []
     for order, run in enumerate(sorted(runs, key=lambda run: run.info.run_id)):
         info = run.info
         workspace = numbers.setdefault(tuple(sorted(info.workspaces.items())), len(numbers))
-        about.append((info.run_id, order, workspace))
-        tables, seen = (info.fingerprint or "").split(), Counter[Hashable]()
+        run_columns.append((info.run_id, order, workspace))
+        tables, occurrences = (info.fingerprint or "").split(), Counter[Hashable]()
         for (plan, (call, _)), table in zip(enumerate(info.plans), tables, strict=False):
-            same = (workspace, table, call, repr(info.mapping.get(f"{plan} {call}")))
-            plans.append((info.run_id, plan, numbers.setdefault((*same, seen[same]), len(numbers))))
-            seen[same] += 1
+            content = (workspace, table, call, repr(info.mapping.get(f"{plan} {call}")))
+            plans.append(
+                (
+                    info.run_id,
+                    plan,
+                    numbers.setdefault((*content, occurrences[content]), len(numbers)),
+                )
+            )
+            occurrences[content] += 1
     return (
-        pl.DataFrame(about, schema=_RUNS, orient="row"),
+        pl.DataFrame(run_columns, schema=_RUNS, orient="row"),
         pl.DataFrame(plans, schema=_SOURCES, orient="row"),
     )
 
 
-def _latest(*others: str) -> list[pl.Expr]:
+def _latest(*other_columns: str) -> list[pl.Expr]:
     """Return the state of the last of several records of a row, and its other columns."""
     state = pl.col("state").last()
     was_delivered = (state == "skipped_done") & (pl.col("state") == "delivered").any()
-    shown = pl.when(was_delivered).then(pl.lit("delivered", pl.Enum(STATES))).otherwise(state)
-    return [*(pl.col(name).last() for name in others), shown.alias("state")]
+    state_shown = pl.when(was_delivered).then(pl.lit("delivered", pl.Enum(STATES))).otherwise(state)
+    return [*(pl.col(name).last() for name in other_columns), state_shown.alias("state")]

@@ -1,8 +1,8 @@
-"""The few things the record asks of a disk, so that another one can stand in for it.
+"""The file system that the record needs, as a protocol, and the local one.
 
-Everything that must survive a crash goes through `publish` (a whole file appears at once or
-not at all) or through a journal (`create`, `write`, `sync`). Directories and files are made for
-their owner only, and a link where one of them should be is refused.
+Everything that must survive a crash is written with `write_atomic` (a file appears complete or not at
+all) or to a journal (`create`, `write`, `sync`). Directories and files are created for their owner
+only, and a link in their place raises an error.
 """
 
 import contextlib
@@ -32,12 +32,12 @@ _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getatt
 
 
 class FileSystem(Protocol):
-    """What the record needs of a file system. Handles are integers; failures are OSError."""
+    """The operations that the record needs. Handles are integers; failures are OSError."""
 
     def make(self, directory: Path, *, shared: bool = False) -> None:
-        """Make `directory` if it is missing, for its owner only.
+        """Create `directory` if it is missing, for its owner only.
 
-        One that is there must be a real directory of the same owner, unless it may be `shared`.
+        An existing one must be a real directory of the same owner, unless it may be `shared`.
         """
 
     def create(self, path: Path) -> int:
@@ -53,13 +53,13 @@ class FileSystem(Protocol):
         """Return when the file's bytes would survive a power cut."""
 
     def close(self, handle: int) -> None:
-        """Give the handle back."""
+        """Close the file."""
 
     def rename(self, old: Path, new: Path) -> None:
-        """Put the file `old` in the place of `new`."""
+        """Rename the file `old` to `new`, replacing it."""
 
     def remove(self, path: Path) -> None:
-        """Remove the file, if it is there."""
+        """Remove the file, if it exists."""
 
     def fsync_dir(self, directory: Path) -> None:
         """Return when the names in `directory` would survive a power cut."""
@@ -68,20 +68,20 @@ class FileSystem(Protocol):
         """Return the bytes of the file."""
 
     def listdir(self, directory: Path) -> list[str]:
-        """Return the names in `directory`, sorted; none if it is missing."""
+        """Return the names in `directory`, sorted; empty if it is missing."""
 
     def lock(self, path: Path) -> int:
-        """Hold `path` against any other process; raise AuditLockedError if one holds it."""
+        """Lock `path` against other processes; raise AuditLockedError if one has locked it."""
 
     def unlock(self, handle: int) -> None:
-        """Let others have the lock."""
+        """Release the lock."""
 
     def is_locked(self, path: Path) -> bool:
-        """Tell whether another process holds `path`, without touching it."""
+        """Return whether another process has locked `path`; nothing is changed."""
 
 
 def write_atomic(disk: FileSystem, path: Path, data: bytes) -> None:
-    """Make `path` hold `data`, so that nobody ever sees a part of it there."""
+    """Write `data` to `path`; readers see either no file or the complete one."""
     temporary = path.with_name(path.name + TEMPORARY)
     disk.remove(temporary)
     handle = disk.create(temporary)
@@ -99,18 +99,18 @@ def write_atomic(disk: FileSystem, path: Path, data: bytes) -> None:
 
 
 class LocalFileSystem:
-    """The real disk."""
+    """The file system of this machine."""
 
     def __init__(self, durability: Durability = "power") -> None:
-        self._waits = durability == "power"
+        self._is_durable = durability == "power"
 
     def make(self, directory: Path, *, shared: bool = False) -> None:
-        """Make `directory` if it is missing, for its owner only."""
+        """Create `directory` if it is missing, for its owner only."""
         with contextlib.suppress(FileExistsError):
             directory.mkdir(mode=0o700, parents=True)
             self.fsync_dir(directory.parent)
         if not shared:
-            _refuse_foreign(directory)
+            _require_own_directory(directory)
 
     def create(self, path: Path) -> int:
         """Open a new, empty file for appending."""
@@ -119,9 +119,9 @@ class LocalFileSystem:
 
     def write(self, handle: int, data: bytes) -> None:
         """Append all of `data`, however many calls it takes."""
-        left = memoryview(data)
-        while left:
-            left = left[os.write(handle, left) :]
+        remaining = memoryview(data)
+        while remaining:
+            remaining = remaining[os.write(handle, remaining) :]
 
     def truncate(self, handle: int, size: int) -> None:
         """Cut the file to `size` bytes."""
@@ -130,11 +130,11 @@ class LocalFileSystem:
     def sync(self, handle: int) -> None:
         """Return when the file's bytes would survive a power cut.
 
-        A file that somebody has removed takes bytes that nobody will ever read, so it is refused.
+        For a file that was removed it raises an error: its bytes could never be read again.
         """
         if sys.platform != "win32" and not os.fstat(handle).st_nlink:
             raise FileNotFoundError(errno.ENOENT, "it was removed while it was written")
-        if not self._waits:
+        if not self._is_durable:
             return
         if sys.platform == "darwin":
             fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
@@ -144,20 +144,20 @@ class LocalFileSystem:
             os.fsync(handle)
 
     def close(self, handle: int) -> None:
-        """Give the handle back."""
+        """Close the file."""
         os.close(handle)
 
     def rename(self, old: Path, new: Path) -> None:
-        """Put the file `old` in the place of `new`."""
+        """Rename the file `old` to `new`, replacing it."""
         old.replace(new)
 
     def remove(self, path: Path) -> None:
-        """Remove the file, if it is there."""
+        """Remove the file, if it exists."""
         path.unlink(missing_ok=True)
 
     def fsync_dir(self, directory: Path) -> None:
         """Return when the names in `directory` would survive a power cut."""
-        if not self._waits or sys.platform == "win32":
+        if not self._is_durable or sys.platform == "win32":
             return
         handle = os.open(directory, os.O_RDONLY)
         try:
@@ -166,7 +166,7 @@ class LocalFileSystem:
             os.close(handle)
 
     def read(self, path: Path) -> bytes:
-        """Return the bytes of the file. Anything else, such as a pipe, is not waited for."""
+        """Return the bytes of the file. Anything else, such as a pipe, raises an error."""
         handle = os.open(path, os.O_RDONLY | _NO_FOLLOW | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -174,39 +174,41 @@ class LocalFileSystem:
             return file.read()
 
     def listdir(self, directory: Path) -> list[str]:
-        """Return the names in `directory`, sorted; none if it is missing."""
+        """Return the names in `directory`, sorted; empty if it is missing."""
         try:
             return sorted(path.name for path in directory.iterdir())
         except FileNotFoundError:
             return []
 
     def lock(self, path: Path) -> int:
-        """Hold `path` against any other process; raise AuditLockedError if one holds it."""
+        """Lock `path` against other processes; raise AuditLockedError if one has locked it."""
         handle = os.open(path, os.O_RDWR | os.O_CREAT | _NO_FOLLOW, 0o600)
         try:
-            _hold(handle)
+            _lock_file(handle)
         except OSError:
             holder = os.read(handle, 400).decode(errors="replace") or "unknown"
             os.close(handle)
-            told = f"{path.parent} is being written by another process ({holder}). "
-            raise AuditLockedError(told + "Wait for it to end, then try again.") from None
-        about = {"pid": os.getpid(), "host": socket.gethostname(), "since": int(time.time())}
-        os.write(handle, json.dumps(about).encode())
+            raise AuditLockedError(
+                f"{path.parent} is being written by another process ({holder}). "
+                "Wait for it to end, then try again."
+            ) from None
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": int(time.time())}
+        os.write(handle, json.dumps(owner).encode())
         return handle
 
     def unlock(self, handle: int) -> None:
-        """Let others have the lock."""
+        """Release the lock."""
         os.ftruncate(handle, 0)
         os.close(handle)
 
     def is_locked(self, path: Path) -> bool:
-        """Tell whether another process holds `path`, without touching it."""
+        """Return whether another process has locked `path`; nothing is changed."""
         try:
             handle = os.open(path, os.O_RDWR | _NO_FOLLOW)
         except OSError:
             return False
         try:
-            _hold(handle)
+            _lock_file(handle)
         except OSError:
             return True
         finally:
@@ -216,11 +218,11 @@ class LocalFileSystem:
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/+(.*)", re.IGNORECASE | re.DOTALL)
 _MOUNTED = {"file": "/", "dbfs": "/dbfs/"}
-"""Where this machine has what an address names."""
+"""The local directories of some schemes."""
 
 
 class RemotePath(PosixPath):
-    """A path in a store that is no disk of this machine. It is drawn as its address.
+    """A path in a remote store. Its text is its address.
 
     Examples:
         >>> str(RemotePath("s3a:/bucket") / "audit")
@@ -231,20 +233,20 @@ class RemotePath(PosixPath):
         return super().__str__().replace(":/", "://", 1)
 
 
-def _addressed(directory: Path | str) -> Path | None:
-    """Return the path of an address; None of what is no address."""
-    found = _ADDRESS.fullmatch(str(directory))
-    if found is None or Path(directory).exists():
+def _path_of_address(directory: Path | str) -> Path | None:
+    """Return the path of an address; None if it is not an address."""
+    match = _ADDRESS.fullmatch(str(directory))
+    if match is None or Path(directory).exists():
         return None
-    scheme, rest = found[1].lower(), found[2]
+    scheme, rest = match[1].lower(), match[2]
     if scheme == "dbfs" and rest.startswith("Volumes/"):
         return Path("/") / rest
     mount = _MOUNTED.get(scheme)
     return RemotePath(f"{scheme}:", rest) if mount is None else Path(mount) / rest
 
 
-def located(directory: Path | str) -> Path:
-    """Return the absolute path of a directory for records, which need not be there.
+def resolve_path(directory: Path | str) -> Path:
+    """Return the absolute path of a directory for records, which need not exist.
 
     An address such as `s3a://bucket/audit` is a `RemotePath`.
 
@@ -254,7 +256,7 @@ def located(directory: Path | str) -> Path:
     if isinstance(directory, RemotePath):
         return directory
     try:
-        path = _addressed(directory) or Path(directory).absolute()
+        path = _path_of_address(directory) or Path(directory).absolute()
         if isinstance(path, RemotePath):
             return path
         kind = path.stat().st_mode
@@ -271,18 +273,18 @@ def located(directory: Path | str) -> Path:
     return path
 
 
-def _hold(handle: int) -> None:
+def _lock_file(handle: int) -> None:
     if sys.platform == "win32":
         msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
     else:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _refuse_foreign(directory: Path) -> None:
-    """Refuse a link, a file or somebody else's directory where one of ours should be."""
-    found = directory.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a directory"
+def _require_own_directory(directory: Path) -> None:
+    """Raise if a directory is a link, a file, or belongs to another user."""
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        kind = "a link" if stat.S_ISLNK(status.st_mode) else "not a directory"
         raise AuditError(f"{directory} is {kind}. Choose another directory for the audit.")
-    if hasattr(os, "getuid") and found.st_uid != os.getuid():
+    if hasattr(os, "getuid") and status.st_uid != os.getuid():
         raise AuditError(f"{directory} belongs to another user. Choose another directory.")

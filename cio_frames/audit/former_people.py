@@ -1,7 +1,7 @@
-"""The people as they were before a run, in its directory: encrypted, for whoever has the key of the audit.
+"""The people as they were before a run, in its directory, encrypted with a key derived from the audit's.
 
-The file holds pieces, each a nonce, its length and what AES-256-GCM made of it. A piece fits its place in
-this file of this run only.
+The file has pieces, each a nonce, a length and the content encrypted with AES-256-GCM. A piece can only
+be decrypted at its position in the file of its run.
 """
 
 import hmac
@@ -23,53 +23,53 @@ _NONCE, _LENGTH = 12, 8
 
 
 def require_library() -> None:
-    """Raise if the library of the encryption is missing.
+    """Require the library of the encryption.
 
     Raises:
-        MissingLibraryError: It is.
+        MissingLibraryError: It is not installed.
     """
     _cipher("0" * 64)
 
 
-def sealed(people: pl.DataFrame, *, run_id: str, key: str) -> bytes:
+def encrypt(people: pl.DataFrame, *, run_id: str, key: str) -> bytes:
     """Return people as an encrypted file.
 
     Args:
         people: The people.
-        run_id: The run whose directory it is for.
+        run_id: The run.
         key: The key of the audit.
 
     Examples:
         >>> people = pl.DataFrame({"id": ["u1"], "plan": ["pro"]})
-        >>> data = sealed(people, run_id="r1", key="0" * 64)
-        >>> b"pro" in data, unsealed(data, run_id="r1", key="0" * 64).rows()
+        >>> data = encrypt(people, run_id="r1", key="0" * 64)
+        >>> b"pro" in data, decrypt(data, run_id="r1", key="0" * 64).rows()
         (False, [('u1', 'pro')])
     """
-    plain = io.BytesIO()
-    people.write_ipc(plain, compression="zstd")
-    cipher, content = _cipher(key), plain.getbuffer()
+    file = io.BytesIO()
+    people.write_ipc(file, compression="zstd")
+    cipher, content = _cipher(key), file.getbuffer()
     count = max(1, -(-len(content) // PIECE_BYTES))
     pieces = []
     for number in range(count):
         nonce = os.urandom(_NONCE)
         piece = bytes(content[number * PIECE_BYTES : (number + 1) * PIECE_BYTES])
-        made = cipher.encrypt(nonce, piece, _place(run_id, number, count))
-        pieces += [nonce, len(made).to_bytes(_LENGTH, "big"), made]
+        encrypted = cipher.encrypt(nonce, piece, _associated_data(run_id, number, count))
+        pieces += [nonce, len(encrypted).to_bytes(_LENGTH, "big"), encrypted]
     return b"".join(pieces)
 
 
-def unsealed(data: bytes, *, run_id: str, key: str, path: str = NAME) -> pl.DataFrame:
+def decrypt(data: bytes, *, run_id: str, key: str, path: str = NAME) -> pl.DataFrame:
     """Return the people of an encrypted file.
 
     Raises:
-        AuditCorruptError: It was changed, is of another run, or was encrypted with another key.
+        AuditCorruptError: It was changed, belongs to another run, or was encrypted with another key.
     """
     from cryptography.exceptions import InvalidTag
 
-    cipher, pieces = _cipher(key), list(_pieces(data))
+    cipher, pieces = _cipher(key), list(_split(data))
     try:
-        plain = [
-            cipher.decrypt(nonce, piece, _place(run_id, number, len(pieces)))
+        content = [
+            cipher.decrypt(nonce, piece, _associated_data(run_id, number, len(pieces)))
             for number, (nonce, piece) in enumerate(pieces)
         ]
     except (InvalidTag, ValueError):
@@ -77,10 +77,10 @@ def unsealed(data: bytes, *, run_id: str, key: str, path: str = NAME) -> pl.Data
             path, problem="it was changed, or encrypted with another key",
             hint=f"Restore it from a backup, or set {pseudonyms.KEY_VARIABLE} to the key of that machine.",
         ) from None  # fmt: skip
-    return pl.read_ipc(io.BytesIO(b"".join(plain)))
+    return pl.read_ipc(io.BytesIO(b"".join(content)))
 
 
-def _pieces(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _split(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield nonce and content of each piece."""
     start = 0
     while start < len(data):
@@ -91,12 +91,12 @@ def _pieces(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start += length
 
 
-def _place(run_id: str, number: int, count: int) -> bytes:
+def _associated_data(run_id: str, number: int, count: int) -> bytes:
     return f"{run_id} {number} of {count}".encode()
 
 
 def _cipher(key: str) -> Any:
-    """Return the cipher with a key of its own, made from that of the audit."""
+    """Return the cipher, with a key derived from that of the audit."""
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError:

@@ -1,8 +1,8 @@
-"""The journal of a segment: one line per thing that happened, each proof against damage.
+"""The journal of a segment: one line per fact, with a checksum.
 
 A line is the CRC of its JSON (chained: it starts from the CRC of the line before), a space, the
-JSON and a newline. A crash can only leave a piece of the last line, which is cut off. Any other
-damage (a changed bit, a line that is missing or in another place) breaks the chain and is refused.
+JSON and a newline. A crash can only leave an incomplete last line, which is dropped. Any other
+damage (a changed bit, a missing or moved line) breaks the chain and raises an error.
 """
 
 from contextlib import suppress
@@ -25,11 +25,11 @@ _KINDS = {
     "C": "Part",
     "S": "RunStopped",
 }
-_NOT_KEPT = {"attempt": 0, "attempts": 0, "after_s": 0.0, "elapsed_s": 0.0}
+_DEFAULTS = {"attempt": 0, "attempts": 0, "after_s": 0.0, "elapsed_s": 0.0}
 
 
-def upgraded(line: dict[str, Any]) -> dict[str, Any] | None:
-    """Return a line as a journal holds it today; None for a split, which changes no row.
+def upgrade(line: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a line of format 1 in the present format; None for a split, which changes no row.
 
     Examples:
         >>> upgraded({"k": "C", "segment": 3})["k"]
@@ -37,20 +37,20 @@ def upgraded(line: dict[str, Any]) -> dict[str, Any] | None:
     """
     if line["k"] == "B":
         return None
-    now = {**_NOT_KEPT, **line, "k": _KINDS[line["k"]]}
+    upgraded = {**_DEFAULTS, **line, "k": _KINDS[line["k"]]}
     if "batch" in line:
-        now["batch"] = [line["batch"], line.get("start", 0), line.get("size", -1)]
+        upgraded["batch"] = [line["batch"], line.get("start", 0), line.get("size", -1)]
     if "at" in line:
-        now["at"] = datetime.fromtimestamp(line["at"] / 1000, UTC)
-    return now
+        upgraded["at"] = datetime.fromtimestamp(line["at"] / 1000, UTC)
+    return upgraded
 
 
 _PREFIX = 9
-WHOLE = -1
+ENTIRE_BATCH = -1
 
 
 class Opened(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="k"):
-    """The first line: what this journal belongs to."""
+    """The first line: the run and the segment of the journal."""
 
     format: int
     run: str
@@ -58,21 +58,21 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="k")
     plan_sha256: str = ""
 
 
-class Place(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
-    """Some of the messages of a planned batch, by their positions in it."""
+class MessageRange(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """A range of messages of a planned batch."""
 
     batch: int
     start: int = 0
-    size: int = WHOLE
+    size: int = ENTIRE_BATCH
 
     def within(self, messages: int) -> tuple[int, int]:
-        """Return first position and the one after the last, in a batch of so many messages."""
-        stop = messages if self.size == WHOLE else min(self.start + self.size, messages)
+        """Return the half-open interval of positions, in a batch with this number of messages."""
+        stop = messages if self.size == ENTIRE_BATCH else min(self.start + self.size, messages)
         return self.start, stop
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="k"):
-    """The part of a segment is complete under its final name (in the run's own journal)."""
+    """The part of a segment was written completely (in the journal of the run itself)."""
 
     segment: int
     rows: int
@@ -84,8 +84,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, tag=True, tag_field="k"):
     sent_bytes: int
 
 
-Entry = BatchAttempted[Place] | BatchRetried[Place] | BatchFinished[Place]
-"""A fact about messages, as a journal holds it. A split changes no row, and is not written."""
+Entry = BatchAttempted[MessageRange] | BatchRetried[MessageRange] | BatchFinished[MessageRange]
+"""A fact about messages, as in a journal. A split changes no row, and is not written."""
 
 Record = Opened | Part | RunStopped | Entry
 _ENCODER = msgspec.json.Encoder()
@@ -96,7 +96,7 @@ State = Literal["open", "failed", "closed"]
 class Journal:
     """A journal open for appending.
 
-    A failed write is cut off again, so that the file always ends in a whole line. A failed sync
+    A failed write is truncated, so that the file always ends with a complete line. A failed sync
     cannot be repaired by another one, so nothing is written after it.
     """
 
@@ -113,7 +113,7 @@ class Journal:
         disk.fsync_dir(path.parent)
 
     def append(self, record: Record) -> None:
-        """Write one line; OSError if the disk refuses, and then the line is not there."""
+        """Write one line; if that raises OSError, the line is not in the file."""
         if self._state != "open":
             raise AuditError(f"{self.path} is {self._state}: nothing can be recorded in it.")
         payload = _ENCODER.encode(record)
@@ -122,7 +122,7 @@ class Journal:
         try:
             self._disk.write(self._handle, line)
         except OSError:
-            self._cut()
+            self._truncate()
             raise
         self._chain = chain
         self._size += len(line)
@@ -138,12 +138,12 @@ class Journal:
         self.unsynced = 0
 
     def close(self) -> None:
-        """Give the file back, without waiting for the disk."""
+        """Close the file, without waiting for the disk."""
         if self._state != "closed":
             self._state = "closed"
             self._disk.close(self._handle)
 
-    def _cut(self) -> None:
+    def _truncate(self) -> None:
         try:
             self._disk.truncate(self._handle, self._size)
         except OSError:
@@ -151,7 +151,7 @@ class Journal:
 
 
 def parse(data: bytes, *, path: Path | str) -> list[Record]:
-    """Return the records of a journal, without the piece of a line that a crash may leave.
+    """Return the records of a journal, without an incomplete last line that a crash may leave.
 
     Raises:
         AuditCorruptError: If anything but the end of the file is damaged.
@@ -179,12 +179,12 @@ def parse(data: bytes, *, path: Path | str) -> list[Record]:
 
 
 def _decode(payload: bytes, *, path: Path | str, line: int) -> Record | None:
-    """Return the record in a line, of this format or of the one before; None if it says nothing."""
+    """Return the record in a line, of this format or an earlier one; None if no row changes."""
     with suppress(msgspec.MsgspecError):
         return _DECODER.decode(payload)
     try:
-        former = upgraded(msgspec.json.decode(payload, type=dict[str, Any]))
-        return None if former is None else msgspec.convert(former, Record)
+        record = upgrade(msgspec.json.decode(payload, type=dict[str, Any]))
+        return None if record is None else msgspec.convert(record, Record)
     except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
         raise _damaged(path, line=line) from None
 

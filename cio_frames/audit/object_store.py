@@ -1,8 +1,8 @@
 """A record in a store that many machines share: s3a://, gs://, abfss://, hdfs:// and others.
 
-Such a store puts whole objects in place at once, and has no append and no locks. What is appended is
-kept as small numbered objects, one for each `sync`; what would be renamed is only put when it has its
-name. Nothing is locked: whoever writes there has a directory of its own.
+Such a store writes complete objects, and has no append and no locks. A journal is stored as small
+numbered objects, one for each `sync`; a file that would be renamed is only stored under its final
+name. Nothing is locked: every writer has its own directory.
 """
 
 import errno
@@ -19,38 +19,40 @@ from cio_frames.audit.file_system import (
     FileSystem,
     LocalFileSystem,
     RemotePath,
-    located,
+    resolve_path,
 )
 from cio_frames.errors import AuditError, MissingLibraryError
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileSystem as ArrowFileSystem
 
-APPENDED = ".wal"
-"""How the names of files end that are appended to."""
+JOURNAL_SUFFIX = ".wal"
+"""The suffix of files that are appended to."""
 
-_PIECE = re.compile(r"(.*\.wal)\.\d{6}")
+_OBJECT_NAME = re.compile(r"(.*\.wal)\.\d{6}")
 _FLAT = frozenset({"s3", "gcs", "abfs"})
-"""Stores in which a directory is no more than the beginning of names."""
+"""Stores in which a directory is only a prefix of names."""
 
-_ONE_REQUEST = "allow_delayed_open=true"
-"""Has Arrow put a small object in S3 with one request, not with three. Older versions do not know it."""
+_SINGLE_REQUEST = "allow_delayed_open=true"
+"""Makes Arrow write a small object to S3 with one request, not three. Older versions lack it."""
 
-_SAME_AS = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
+_SCHEME_ALIASES = {"s3a": "s3", "s3n": "s3", "gcs": "gs"}
 
 
-def opened(address: Path | str, *, durability: Durability = "power") -> tuple[FileSystem, Path]:
-    """Return what reads and writes at an address, and the path that it knows the address by.
+def file_system_at(
+    address: Path | str, *, durability: Durability = "power"
+) -> tuple[FileSystem, Path]:
+    """Return the file system for an address, and the path of the address in it.
 
     Args:
-        address: A path of this machine, which may be a mount that others share, or an address.
+        address: A path of this machine, which may be a shared mount, or an address.
         durability: What writing to a path is safe against; an object is always safe against both.
 
     Raises:
-        AuditError: No store can be reached at such an address.
-        MissingLibraryError: The library of such a store is not installed.
+        AuditError: The store cannot be reached.
+        MissingLibraryError: The library of the store is not installed.
     """
-    path = located(address)
+    path = resolve_path(address)
     if isinstance(path, RemotePath):
         store, prefix = _store(str(path))
         return ObjectStore(store, address=path, prefix=prefix), path
@@ -58,14 +60,14 @@ def opened(address: Path | str, *, durability: Durability = "power") -> tuple[Fi
 
 
 def _store(address: str) -> "tuple[ArrowFileSystem, str]":
-    """Return the file system behind an address, and the path in it: Arrow's own, else fsspec's."""
+    """Return the file system of an address, from Arrow or else from fsspec, and the path in it."""
     import pyarrow as pa
     from pyarrow import fs
 
     scheme, rest = address.split("://", 1)
-    name = f"{_SAME_AS.get(scheme, scheme)}://{rest}"
-    quick = f"{name}{'&' if '?' in name else '?'}{_ONE_REQUEST}"
-    for uri in (quick, name) if name.startswith("s3://") else (name,):
+    name = f"{_SCHEME_ALIASES.get(scheme, scheme)}://{rest}"
+    fast_uri = f"{name}{'&' if '?' in name else '?'}{_SINGLE_REQUEST}"
+    for uri in (fast_uri, name) if name.startswith("s3://") else (name,):
         with suppress(pa.ArrowException, OSError, ValueError):
             store, path = fs.FileSystem.from_uri(uri)
             return store, path
@@ -96,13 +98,13 @@ def _fsspec(scheme: str, address: str) -> "tuple[ArrowFileSystem, str]":
 
 
 @dataclass(slots=True)
-class _Appended:
-    """A file that is being written: what has not been put yet, and how much has been."""
+class _OpenFile:
+    """A file that is being written: its unsynced bytes, and how much was synced."""
 
     path: Path
-    waiting: bytearray = field(default_factory=bytearray)
-    pieces: int = 0
-    size: int = 0
+    unsynced: bytearray = field(default_factory=bytearray)
+    objects: int = 0
+    synced_bytes: int = 0
 
 
 class ObjectStore:
@@ -110,79 +112,80 @@ class ObjectStore:
 
     Args:
         store: A file system of `pyarrow.fs`.
-        address: Where records are.
+        address: The address of the records.
         prefix: The same place, as the store names it.
     """
 
-    fills_up = False
-    """Whether there can be too little room, so that some must be kept for the record of answers."""
+    can_fill_up = False
+    """Whether the store can become full, so that space must be reserved for outcomes."""
 
     def __init__(self, store: "ArrowFileSystem", *, address: Path, prefix: str) -> None:
         self._store = store
         self._address = address
         self._prefix = prefix.strip("/") if store.type_name in _FLAT else prefix.rstrip("/")
-        self._files: dict[int, _Appended] = {}
-        self._whole: dict[Path, bytes] = {}  # files without their final name
-        self._last = 0
+        self._files: dict[int, _OpenFile] = {}
+        self._unnamed: dict[Path, bytes] = {}  # files without a final name
+        self._last_handle = 0
 
     def make(self, directory: Path, *, shared: bool = False) -> None:  # noqa: ARG002 - they have no owners
-        """Make `directory` where that is more than a name."""
+        """Create `directory` if the store has real directories."""
         if self._store.type_name not in _FLAT:
             with _as_os_errors():
                 self._store.create_dir(self._name(directory), recursive=True)
 
     def create(self, path: Path) -> int:
         """Open a new, empty file for appending."""
-        self._last += 1
-        self._files[self._last] = _Appended(path)
-        return self._last
+        self._last_handle += 1
+        self._files[self._last_handle] = _OpenFile(path)
+        return self._last_handle
 
     def write(self, handle: int, data: bytes) -> None:
         """Append all of `data`."""
-        self._files[handle].waiting += data
+        self._files[handle].unsynced += data
 
     def truncate(self, handle: int, size: int) -> None:
-        """Cut the file to `size` bytes, as far as these have not been put yet."""
+        """Cut the file to `size` bytes; synced bytes cannot be cut."""
         file = self._files[handle]
-        if size < file.size:
+        if size < file.synced_bytes:
             raise OSError(errno.EINVAL, "an object cannot be cut")
-        del file.waiting[size - file.size :]
+        del file.unsynced[size - file.synced_bytes :]
 
     def sync(self, handle: int) -> None:
         """Return when the file's bytes are in the store."""
         file = self._files[handle]
         if file.path.name.endswith(TEMPORARY):
-            self._whole[file.path] = bytes(file.waiting)
+            self._unnamed[file.path] = bytes(file.unsynced)
             return
-        if not file.waiting and file.pieces:
+        if not file.unsynced and file.objects:
             return
         name = self._name(file.path)
         self._put(
-            f"{name}.{file.pieces:06d}" if file.path.suffix == APPENDED else name, file.waiting
+            f"{name}.{file.objects:06d}" if file.path.suffix == JOURNAL_SUFFIX else name,
+            file.unsynced,
         )
-        file.pieces += 1
-        file.size += len(file.waiting)
-        file.waiting.clear()
+        file.objects += 1
+        file.synced_bytes += len(file.unsynced)
+        file.unsynced.clear()
 
     def close(self, handle: int) -> None:
-        """Give the handle back; what was not synced is put."""
+        """Sync and close the file."""
         self.sync(handle)
         del self._files[handle]
 
     def rename(self, old: Path, new: Path) -> None:
-        """Put the file `old` in the place of `new`."""
-        data = self._whole.pop(old, None)
+        """Rename the file `old` to `new`, replacing it."""
+        data = self._unnamed.pop(old, None)
         if data is None:
             data = self.read(old)
             self.remove(old)
         self._put(self._name(new), data)
 
     def remove(self, path: Path) -> None:
-        """Remove the file, if it is there."""
-        self._whole.pop(path, None)
+        """Remove the file, if it exists."""
+        self._unnamed.pop(path, None)
         if path.name.endswith(TEMPORARY):
             return
-        names = self._pieces(path) if path.suffix == APPENDED else [self._name(path)]
+        names = self._object_names(path) if path.suffix == JOURNAL_SUFFIX else [self._name(path)]
         for name in names:
             with _as_os_errors():
                 try:
@@ -191,68 +194,68 @@ class ObjectStore:
                     continue
 
     def remove_all(self, directory: Path) -> None:
-        """Remove all that is in a directory."""
+        """Remove everything in a directory."""
         with _as_os_errors():
             self._store.delete_dir_contents(self._name(directory), missing_dir_ok=True)
 
     def fsync_dir(self, directory: Path) -> None:
-        """Do nothing: an object is there with its name."""
+        """Do nothing: an object and its name are stored together."""
 
     def read(self, path: Path) -> bytes:
         """Return the bytes of the file."""
-        if path.suffix != APPENDED:
+        if path.suffix != JOURNAL_SUFFIX:
             return self._get(self._name(path))
-        names = self._pieces(path)
+        names = self._object_names(path)
         if not names:
             raise FileNotFoundError(errno.ENOENT, "it is not there", str(path))
         return b"".join(map(self._get, names))
 
     def listdir(self, directory: Path) -> list[str]:
-        """Return the names in `directory`, sorted; none if it is missing."""
+        """Return the names in `directory`, sorted; empty if it is missing."""
         names = (
-            piece[1] if (piece := _PIECE.fullmatch(name)) else name
+            match[1] if (match := _OBJECT_NAME.fullmatch(name)) else name
             for name in self._names(directory)
         )
         return sorted(set(names))
 
     def lock(self, path: Path) -> int:
-        """Say that somebody writes here. It keeps nobody away."""
+        """Mark the directory as being written. This does not exclude other writers."""
         handle = self.create(path)
         self._put(self._name(path), b"{}")
         return handle
 
     def unlock(self, handle: int) -> None:
-        """Say that nobody writes here any more."""
+        """Remove the mark of `lock`."""
         self.remove(self._files.pop(handle).path)
 
     def is_locked(self, path: Path) -> bool:
-        """Tell whether somebody said so. Who was killed has not taken it back."""
+        """Return whether the directory is marked; a killed writer leaves its mark."""
         try:
             self._get(self._name(path))
         except FileNotFoundError:
             return False
         return True
 
-    def _pieces(self, path: Path) -> list[str]:
-        """Return the objects that a file was put in, in order."""
+    def _object_names(self, path: Path) -> list[str]:
+        """Return the names of the objects of a file, in order."""
         start = f"{path.name}."
-        found = sorted(name for name in self._names(path.parent) if name.startswith(start))
+        names = sorted(name for name in self._names(path.parent) if name.startswith(start))
         parent = self._name(path.parent)
-        return [f"{parent}/{name}" for name in found if _PIECE.fullmatch(name)]
+        return [f"{parent}/{name}" for name in names if _OBJECT_NAME.fullmatch(name)]
 
     def _names(self, directory: Path) -> list[str]:
         from pyarrow.fs import FileSelector
 
         with _as_os_errors():
-            found = self._store.get_file_info(
+            infos = self._store.get_file_info(
                 FileSelector(self._name(directory), allow_not_found=True)
             )
-        return [item.base_name for item in found]
+        return [item.base_name for item in infos]
 
     def _name(self, path: Path) -> str:
-        """Return what the store calls a path."""
-        below = path.relative_to(self._address).as_posix() if path != self._address else ""
-        return f"{self._prefix}/{below}".rstrip("/")
+        """Return the name of a path in the store."""
+        relative = path.relative_to(self._address).as_posix() if path != self._address else ""
+        return f"{self._prefix}/{relative}".rstrip("/")
 
     def _get(self, name: str) -> bytes:
         with _as_os_errors(), self._store.open_input_stream(name) as stream:
@@ -260,7 +263,7 @@ class ObjectStore:
         return data
 
     def _put(self, name: str, data: bytes | bytearray) -> None:
-        """Put an object in place at once; where the store cannot replace a file so, as it can."""
+        """Write an object atomically, as far as the store can."""
         with _as_os_errors():
             if self._store.type_name in _FLAT:
                 self._write(name, data)
@@ -269,7 +272,7 @@ class ObjectStore:
             self._write(temporary, data)
             try:
                 self._store.move(temporary, name)
-            except OSError:  # Hadoop does not rename to what is there
+            except OSError:  # Hadoop does not rename to an existing file
                 self._write(name, data)
                 self._store.delete_file(temporary)
 
@@ -280,7 +283,7 @@ class ObjectStore:
 
 @contextmanager
 def _as_os_errors() -> Iterator[None]:
-    """Turn what Arrow raises besides OSError into one."""
+    """Raise the errors of Arrow as OSError."""
     import pyarrow as pa
 
     try:
@@ -292,7 +295,7 @@ def _as_os_errors() -> Iterator[None]:
 
 
 def remove_all(disk: Any, directory: Path) -> None:
-    """Remove a directory of records with all that is in it."""
+    """Remove a directory of records with its contents."""
     import shutil
 
     if isinstance(disk, ObjectStore):

@@ -1,8 +1,8 @@
-"""What a run's directory holds at this moment, whether or not its writer is still alive.
+"""Read the directory of a run, whether or not its writer is still running.
 
-Reading changes nothing. A segment is either sealed (its part is complete and listed with its
-hash) or open (its plan and its journal are there, and together they say what is known of each
-row). Everything else a crash can leave is worth nothing and is passed over.
+Reading changes nothing. A segment is either complete (its part is written and listed with its hash)
+or open (its plan and its journal exist, and together they give the state of each row). Everything
+else that a crash can leave has no information and is ignored.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,27 +15,26 @@ from cio_frames.audit import journal, run_file
 from cio_frames.audit.file_system import FileSystem
 from cio_frames.audit.journal import Entry, Opened, Part, Record
 from cio_frames.audit.parquet import decode_part, decode_plan, digest
-from cio_frames.audit.run_file import Layout, RunFile, segment_of
+from cio_frames.audit.run_file import Layout, RunFile, corrupt, segment_of
 from cio_frames.audit.schema import STATES
-from cio_frames.errors import AuditCorruptError
 from cio_frames.sending.events import BatchAttempted, BatchRetried, RunStopped
 
 RUN = -1
-"""The segment number in the head of the run's own journal."""
+"""The segment number in the head of the journal of the run itself."""
 
-_LOOKS = 4
+_READ_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSegment:
-    """A segment without its part: what was planned and what happened so far."""
+    """A segment without a part: its plan and the entries of its journal."""
 
     segment: int
     plan: pl.DataFrame
     entries: tuple[Entry, ...]
 
-    def settled(self, run_id: str) -> pl.DataFrame:
-        """Return what is known of each row."""
+    def row_states(self, run_id: str) -> pl.DataFrame:
+        """Return the record of each row."""
         from cio_frames.audit.row_states import row_states
 
         return row_states(self.plan, self.entries, run_id=run_id)
@@ -43,7 +42,7 @@ class OpenSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContents:
-    """What a directory holds."""
+    """The contents of a run's directory."""
 
     run: RunFile
     open_segments: tuple[OpenSegment, ...]
@@ -51,36 +50,36 @@ class RunContents:
 
 
 def read_contents(disk: FileSystem, directory: Path) -> RunContents:
-    """Return what the directory of a run holds.
+    """Return the contents of a run's directory.
 
     Raises:
         AuditCorruptError: If a file is missing, changed or of another run.
     """
-    for look in range(_LOOKS):
+    for attempt in range(_READ_ATTEMPTS):
         try:
-            return _look(disk, Layout(directory))
+            return _read(disk, Layout(directory))
         except FileNotFoundError as missing:
-            # A writer at work may have sealed the file since its name was read.
-            if look == _LOOKS - 1:
-                raise _corrupt(Path(str(missing.filename)), "missing") from None
+            # A running writer may have removed the file since its name was read.
+            if attempt == _READ_ATTEMPTS - 1:
+                raise corrupt(Path(str(missing.filename)), "missing") from None
         except OSError as error:
             path = Path(str(error.filename or directory))
-            raise _corrupt(path, f"not readable ({error.strerror})") from None
+            raise corrupt(path, f"not readable ({error.strerror})") from None
     raise AssertionError
 
 
-def rows_of(disk: FileSystem, directory: Path, part: Part) -> pl.DataFrame:
-    """Return the rows of a sealed part.
+def part_rows(disk: FileSystem, directory: Path, part: Part) -> pl.DataFrame:
+    """Return the rows of a part.
 
     Raises:
         AuditCorruptError: If the file is missing, changed or of another run.
     """
     path = Layout(directory).part(part.segment)
-    return decode_part(data_of(disk, directory, part), path=path)
+    return decode_part(part_data(disk, directory, part), path=path)
 
 
-def data_of(disk: FileSystem, directory: Path, part: Part) -> bytes:
-    """Return the file of a sealed part, which is what its hash says.
+def part_data(disk: FileSystem, directory: Path, part: Part) -> bytes:
+    """Return the bytes of a part, compared with its hash.
 
     Raises:
         AuditCorruptError: If the file is missing, changed or of another run.
@@ -89,14 +88,14 @@ def data_of(disk: FileSystem, directory: Path, part: Part) -> bytes:
     try:
         data = disk.read(path)
     except OSError:
-        raise _corrupt(path, "missing or not readable") from None
+        raise corrupt(path, "missing or not readable") from None
     if digest(data) != part.sha256:
-        raise _corrupt(path, "changed after it was written")
+        raise corrupt(path, "changed after it was written")
     return data
 
 
-def part_of(segment: OpenSegment, rows: pl.DataFrame, *, data: bytes) -> Part:
-    """Return what is listed of a part: `rows` are in it, `data` are its bytes."""
+def describe_part(segment: OpenSegment, rows: pl.DataFrame, *, data: bytes) -> Part:
+    """Return the entry of a part in run.json, from its rows and its bytes."""
     counts = dict(rows["state"].value_counts().iter_rows())
     return Part(
         segment=segment.segment,
@@ -115,39 +114,43 @@ def with_parts(run: RunFile, parts: Iterable[Part]) -> RunFile:
     return replace(run, parts=tuple(sorted(parts, key=lambda part: part.segment)))
 
 
-def _look(disk: FileSystem, layout: Layout) -> RunContents:
+def _read(disk: FileSystem, layout: Layout) -> RunContents:
     run = run_file.read(disk, layout.directory)
     if run.state != "running":
         return RunContents(run=run, open_segments=(), stopped=None)
-    # In this order, because a writer makes journal, plan and part in this order.
+    # In this order, because a writer creates journal, plan and part in this order.
     journaled = _segments(disk, layout.journals)
     planned = _segments(disk, layout.plans)
     records = _journal(disk, layout.run_journal, run=run, segment=RUN)[1]
     parts = {part.segment: part for part in run.parts}
     parts |= {record.segment: record for record in records if isinstance(record, Part)}
-    sealed = {n for n in parts if n not in planned or _is_whole(disk, layout, parts[n])}
-    for segment in journaled - planned - sealed:
-        _refuse_entries(disk, layout.journal(segment))
+    complete = {n for n in parts if n not in planned or _is_complete(disk, layout, parts[n])}
+    for segment in journaled - planned - complete:
+        _require_no_entries(disk, layout.journal(segment))
     stops = [record for record in records if isinstance(record, RunStopped)]
     return RunContents(
-        run=with_parts(run, [parts[n] for n in sealed]),
-        open_segments=tuple(_unsealed(disk, layout, run, n) for n in sorted(planned - sealed)),
+        run=with_parts(run, [parts[n] for n in complete]),
+        open_segments=tuple(
+            _open_segment(disk, layout, run, n) for n in sorted(planned - complete)
+        ),
         stopped=stops[-1] if stops else None,
     )
 
 
 def _segments(disk: FileSystem, directory: Path) -> set[int]:
-    found = (segment_of(name) for name in disk.listdir(directory))
-    return {number for number in found if number is not None}
+    numbers = (segment_of(name) for name in disk.listdir(directory))
+    return {number for number in numbers if number is not None}
 
 
-def _unsealed(disk: FileSystem, layout: Layout, run: RunFile, segment: int) -> OpenSegment:
+def _open_segment(disk: FileSystem, layout: Layout, run: RunFile, segment: int) -> OpenSegment:
     path = layout.plan(segment)
     data = disk.read(path)
     head, records = _journal(disk, layout.journal(segment), run=run, segment=segment)
     if head.plan_sha256 != digest(data):
-        raise _corrupt(path, "changed after it was written")
-    entries = tuple(each for each in records if not isinstance(each, Opened | Part | RunStopped))
+        raise corrupt(path, "changed after it was written")
+    entries = tuple(
+        record for record in records if not isinstance(record, Opened | Part | RunStopped)
+    )
     return OpenSegment(segment=segment, plan=decode_plan(data, path=path), entries=entries)
 
 
@@ -157,22 +160,18 @@ def _journal(
     records = journal.parse(disk.read(path), path=path)
     head = records[0] if records else None
     if not isinstance(head, Opened) or (head.run, head.segment) != (run.info.run_id, segment):
-        raise _corrupt(path, "not the journal that belongs here")
+        raise corrupt(path, "not the journal that belongs here")
     return head, records[1:]
 
 
-def _is_whole(disk: FileSystem, layout: Layout, part: Part) -> bool:
+def _is_complete(disk: FileSystem, layout: Layout, part: Part) -> bool:
     try:
         return digest(disk.read(layout.part(part.segment))) == part.sha256
     except FileNotFoundError:
         return False
 
 
-def _refuse_entries(disk: FileSystem, path: Path) -> None:
-    """Refuse a journal that says something of a segment whose plan is gone."""
+def _require_no_entries(disk: FileSystem, path: Path) -> None:
+    """Raise if the journal of a segment without a plan has entries."""
     if len(journal.parse(disk.read(path), path=path)) > 1:
-        raise _corrupt(path, "its plan is missing")
-
-
-def _corrupt(path: Path, problem: str) -> AuditCorruptError:
-    return AuditCorruptError(str(path), problem=problem, hint="Restore it from a backup.")
+        raise corrupt(path, "its plan is missing")

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _CONSTANTS = "cio_frames.constants"
-_ONE_GROUP = 1_000_000
-_AT_ONCE = 65_536
+_ROW_GROUP_ROWS = 1_000_000
+_WRITE_BATCH_ROWS = 65_536
 _TEXTS = ("run_id", "call", "state", "code", "error")
 _REPEATED = (*_TEXTS, "lane", "batch", "http_status", "first_attempt_at", "finished_at")
 _ENCODINGS = {
@@ -40,88 +40,88 @@ def digest(data: bytes) -> str:
 
 
 def encode(frame: pl.DataFrame, *, schema: pl.Schema, run_id: str) -> bytes:
-    """Return the Parquet file of `frame`, whose columns are those of `schema`.
+    """Return the Parquet file of `frame`, with the columns of `schema`.
 
-    A part is written to be small, a plan to be quick: it is gone when its part is there, and most
-    of it are ids and pseudonyms, which cannot be made smaller in little time.
+    A part is encoded to be small, a plan to be fast: it is removed once its part is written, and most
+    of it are ids and pseudonyms, which do not compress well.
     """
     import pyarrow as pa
 
-    about = {"cio_frames.format": str(FORMAT), "cio_frames.run_id": run_id}
-    if schema is PLAN_SCHEMA:  # its part gives back what both have used
-        return _plan(frame.select(schema.names()), about=about)
+    metadata = {"cio_frames.format": str(FORMAT), "cio_frames.run_id": run_id}
+    if schema is PLAN_SCHEMA:  # its part releases the memory of both
+        return _encode_plan(frame.select(schema.names()), metadata=metadata)
     try:
-        return _part(frame.select(schema.names()), about=about)
+        return _encode_part(frame.select(schema.names()), metadata=metadata)
     finally:
-        # Arrow's allocator keeps what a thread has used, and parts are made on many threads.
+        # Arrow's allocator keeps the memory of each thread, and parts are encoded on many threads.
         pa.default_memory_pool().release_unused()
 
 
-def _plan(frame: pl.DataFrame, *, about: dict[str, str]) -> bytes:
-    """Return a plan: what is the same in all rows is written once, beside them."""
-    constant = [column.name for column in frame if _is_constant(column)]
-    values = json.dumps({name: frame[name][0] for name in constant})
-    table = frame.drop(constant).to_arrow(compat_level=pl.CompatLevel.oldest())
-    return _written(
+def _encode_plan(frame: pl.DataFrame, *, metadata: dict[str, str]) -> bytes:
+    """Return the file of a plan: columns with one value are stored as metadata."""
+    constant_columns = [column.name for column in frame if _is_constant(column)]
+    values = json.dumps({name: frame[name][0] for name in constant_columns})
+    table = frame.drop(constant_columns).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return _write(
         table,
-        about={**about, _CONSTANTS: values},
+        metadata={**metadata, _CONSTANTS: values},
         compression="none",
         use_dictionary=[name for name in _TEXTS if name in table.column_names],
         write_statistics=False,
     )
 
 
-def _part(frame: pl.DataFrame, *, about: dict[str, str]) -> bytes:
+def _encode_part(frame: pl.DataFrame, *, metadata: dict[str, str]) -> bytes:
     import pyarrow as pa
 
     columns = {name: _arrow_column(frame[name]) for name in frame.columns}
     repeated, encodings = [*_REPEATED], dict(_ENCODINGS)
-    if _repeats(frame["person_key"]):
+    if _is_repetitive(frame["person_key"]):
         repeated.append("person_key")
         del encodings["person_key"]
-    plain = [name for name in columns if name not in repeated and name not in encodings]
-    return _written(
+    others = [name for name in columns if name not in repeated and name not in encodings]
+    return _write(
         pa.table(columns),
-        about=about,
+        metadata=metadata,
         compression="zstd",
         compression_level=1,
         use_dictionary=repeated,
-        column_encoding=encodings | dict.fromkeys(plain, "PLAIN"),
+        column_encoding=encodings | dict.fromkeys(others, "PLAIN"),
         write_statistics=["plan", "row", "state"],
     )
 
 
-def _written(table: "pa.Table", *, about: dict[str, str], **options: Any) -> bytes:
+def _write(table: "pa.Table", *, metadata: dict[str, str], **options: Any) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    sink = pa.BufferOutputStream()  # each piece that Python's own would take is copied once more
-    # Without Arrow's own schema every tool reads plain strings, however the table has them.
+    sink = pa.BufferOutputStream()  # a sink of Python would copy each chunk once more
+    # Without Arrow's own schema every tool reads plain strings, whatever their type in the table.
     with pq.ParquetWriter(
-        sink, table.schema, store_schema=False, write_batch_size=_AT_ONCE, **options
+        sink, table.schema, store_schema=False, write_batch_size=_WRITE_BATCH_ROWS, **options
     ) as writer:
-        writer.write_table(table, row_group_size=_ONE_GROUP)
-        writer.add_key_value_metadata(about)
+        writer.write_table(table, row_group_size=_ROW_GROUP_ROWS)
+        writer.add_key_value_metadata(metadata)
     data: bytes = sink.getvalue().to_pybytes()
     return data
 
 
 def _arrow_column(column: pl.Series) -> "pa.Array":
-    """Return a column for Parquet; a text that is the same in all rows is there once."""
+    """Return a column for Parquet; a text that is the same in all rows is stored once."""
     import pyarrow as pa
 
     if not _is_constant(column):
         return column.to_arrow(compat_level=pl.CompatLevel.oldest())
     if column[0] is None:
         return pa.nulls(len(column), pa.string())
-    places = pl.repeat(0, len(column), dtype=pl.Int32, eager=True)
-    # made of a list, it would have pyarrow load pandas
-    same = column.head(1).to_arrow(compat_level=pl.CompatLevel.oldest())
-    return pa.DictionaryArray.from_arrays(places.to_arrow(), same)
+    indices = pl.repeat(0, len(column), dtype=pl.Int32, eager=True)
+    # from a list, pyarrow would load pandas
+    dictionary = column.head(1).to_arrow(compat_level=pl.CompatLevel.oldest())
+    return pa.DictionaryArray.from_arrays(indices.to_arrow(), dictionary)
 
 
 def _is_constant(column: pl.Series) -> bool:
-    """Tell whether a text is the same in all rows, as most but ids and pseudonyms are."""
+    """Return whether a text is the same in all rows, as most except ids and pseudonyms are."""
     if column.dtype != pl.String or column.is_empty():
         return False
     if column.null_count():
@@ -133,7 +133,7 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
     """Return the table in the bytes of a Parquet file.
 
     Raises:
-        AuditCorruptError: If they are not a whole file with exactly this schema.
+        AuditCorruptError: If they are not a complete file with exactly this schema.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -148,17 +148,17 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
             hint="Restore it from a backup.",
         ) from None
     missing = constants.keys() | (ADDED - set(table.column_names))
-    kept = pl.Schema({name: kind for name, kind in schema.items() if name not in missing})
-    if not table.schema.remove_metadata().equals(_arrow(kept)):
+    stored = pl.Schema({name: dtype for name, dtype in schema.items() if name not in missing})
+    if not table.schema.remove_metadata().equals(_arrow_schema(stored)):
         raise AuditCorruptError(
             str(path),
             problem="its columns are not those of an audit",
             hint="Remove the file if it does not belong here.",
         )
-    frame: Any = pl.from_arrow(table, schema=kept)
-    values = frame if isinstance(frame, pl.DataFrame) else kept.to_frame()
-    same = (pl.lit(constants.get(name), schema[name]).alias(name) for name in missing)
-    return values.with_columns(*same).select(schema.names())
+    frame: Any = pl.from_arrow(table, schema=stored)
+    values = frame if isinstance(frame, pl.DataFrame) else stored.to_frame()
+    constant_values = (pl.lit(constants.get(name), schema[name]).alias(name) for name in missing)
+    return values.with_columns(*constant_values).select(schema.names())
 
 
 def decode_part(data: bytes, *, path: Path | str) -> pl.DataFrame:
@@ -167,21 +167,21 @@ def decode_part(data: bytes, *, path: Path | str) -> pl.DataFrame:
 
 
 def decode_plan(data: bytes, *, path: Path | str) -> pl.DataFrame:
-    """Return the rows of a sealed plan."""
+    """Return the rows of a plan."""
     return decode(data, schema=PLAN_SCHEMA, path=path)
 
 
-def _arrow(schema: pl.Schema) -> "pa.Schema":
-    """Return a schema as Arrow has it, with the plain strings that every tool reads."""
+def _arrow_schema(schema: pl.Schema) -> "pa.Schema":
+    """Return a schema of Arrow, with the plain strings that every tool reads."""
     import pyarrow as pa
 
     fields = schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
-    kinds = [
+    dtypes = [
         pa.string() if pa.types.is_large_string(field.type) else field.type for field in fields
     ]
-    return pa.schema(list(zip(fields.names, kinds, strict=True)))
+    return pa.schema(list(zip(fields.names, dtypes, strict=True)))
 
 
-def _repeats(column: pl.Series) -> bool:
-    """Tell whether a dictionary would make the column smaller."""
+def _is_repetitive(column: pl.Series) -> bool:
+    """Return whether a dictionary would make the column smaller."""
     return 2 * column.n_unique() < len(column)

@@ -1,4 +1,4 @@
-"""profile.json: what the tables of a run were like. It holds no value of them."""
+"""profile.json: the profiles of the tables of a run, without any of their values."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -9,21 +9,20 @@ import polars as pl
 
 from cio_frames.audit import run_file
 from cio_frames.audit.file_system import FileSystem
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.audit.parquet import digest
-from cio_frames.audit.run_file import Layout, RunFile
+from cio_frames.audit.run_file import Layout, RunFile, corrupt
 from cio_frames.checks import TableProfile
 from cio_frames.checks.comparison import EarlierTable
 from cio_frames.checks.profile import FORMAT, ProfileFile
-from cio_frames.errors import AuditCorruptError
 from cio_frames.sending.events import ARRIVED
 
 MOST_RUNS = 200
-"""The latest runs among which those of the same import are looked for."""
+"""How many of the latest runs are searched for the same import."""
 
 
 def tables_of(disk: FileSystem, directory: Path, run: RunFile) -> tuple[TableProfile, ...]:
-    """Return the profiles of a run; none if it was recorded without.
+    """Return the profiles of a run; empty if it has none.
 
     Raises:
         AuditCorruptError: The file is missing, changed, or of another run or version.
@@ -34,33 +33,33 @@ def tables_of(disk: FileSystem, directory: Path, run: RunFile) -> tuple[TablePro
     try:
         data = disk.read(path)
     except OSError:
-        raise _corrupt(path, "missing or not readable") from None
+        raise corrupt(path, "missing or not readable") from None
     if digest(data) != run.profile:
-        raise _corrupt(path, "changed after it was written")
+        raise corrupt(path, "changed after it was written")
     try:
-        found = msgspec.json.decode(data, type=ProfileFile)
+        profile_file = msgspec.json.decode(data, type=ProfileFile)
     except msgspec.DecodeError:
-        raise _corrupt(path, "written by another version of cio_frames") from None
-    if found.format > FORMAT or found.run_id != run.info.run_id:
-        raise _corrupt(path, "of another run, or written by another version of cio_frames")
-    return found.tables
+        raise corrupt(path, "written by another version of cio_frames") from None
+    if profile_file.format > FORMAT or profile_file.run_id != run.info.run_id:
+        raise corrupt(path, "of another run, or written by another version of cio_frames")
+    return profile_file.tables
 
 
 def earlier_tables(
     directory: Path | str, *, workspaces: Mapping[str, str] | None = None
 ) -> Iterator[EarlierTable]:
-    """Yield the tables of earlier runs of which something arrived, the latest first.
+    """Yield the tables of earlier runs that delivered something, the latest first.
 
     Args:
-        directory: The directory of all runs, which need not be there, or of one run.
-        workspaces: The workspaces that they were sent to; any without.
+        directory: The directory of all runs, which need not exist, or of one run.
+        workspaces: The workspaces that they were sent to; any if not given.
 
     Raises:
         AuditCorruptError: A file is changed.
     """
-    disk, where = opened(directory)
-    names = disk.listdir(where)
-    paths = [where] if run_file.NAME in names else [where / name for name in reversed(names)]
+    disk, parent = file_system_at(directory)
+    names = disk.listdir(parent)
+    paths = [parent] if run_file.NAME in names else [parent / name for name in reversed(names)]
     for path in islice((path for path in paths if _has_profile(disk, path)), MOST_RUNS):
         run = run_file.read(disk, path)
         is_here = workspaces is None or workspaces.items() & run.info.workspaces.items()
@@ -75,7 +74,7 @@ def earlier_tables(
 
 
 def _has_profile(disk: FileSystem, path: Path) -> bool:
-    """Return whether a run has begun here and has a profile, which is written before its run.json."""
+    """Return whether a directory has a run with a profile, which is written before run.json."""
     try:
         return {Layout(path).profile.name, run_file.NAME} <= {*disk.listdir(path)}
     except NotADirectoryError:
@@ -106,7 +105,3 @@ def profile_rows(run: RunFile, tables: Sequence[TableProfile]) -> Iterator[dict[
             about = {"run_id": run.info.run_id, "created": run.info.created, "plan": table.plan}
             of_table = {"call": table.call, "rows": table.rows}
             yield {**about, **of_table, **values, **ends, "forms": forms}
-
-
-def _corrupt(path: Path, problem: str) -> AuditCorruptError:
-    return AuditCorruptError(str(path), problem=problem, hint="Restore it from a backup.")

@@ -1,7 +1,7 @@
 """Identifiers in the record: keyed hashes that only the holder of the key can match.
 
-A plain hash of an e-mail address is guessed in seconds; HMAC-SHA256 with a key that never leaves
-the analyst's machine is not. The same person has the same pseudonym in every run of one key.
+The hash of an e-mail address without a key is guessed in seconds; HMAC-SHA256 with a key that never
+leaves the analyst's machine is not. A person has the same pseudonym in every run with one key.
 """
 
 import hmac
@@ -29,30 +29,33 @@ _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 def key(*, environ: Mapping[str, str] | None = None, directory: Path | None = None) -> str:
-    """Return the key of the pseudonyms, made once and kept for its owner only.
+    """Return the key of the pseudonyms, created once and readable for its owner only.
 
     Args:
-        environ: What is read instead of the environment, where CIO_AUDIT_KEY may hold it as 64
+        environ: Is read instead of the environment, where CIO_AUDIT_KEY may contain the key as 64
             hexadecimal characters.
-        directory: Where it is kept otherwise; the user's data directory if not given.
+        directory: The directory of the key otherwise; the user's data directory if not given.
 
     Raises:
-        AuditError: If the key is malformed, or cannot be kept.
+        AuditError: If the key is malformed, or cannot be stored.
     """
-    if variable(KEY_VARIABLE, environ=environ) is not None:
-        return _required(_key_in(variable(KEY_VARIABLE, environ=environ)), where=KEY_VARIABLE)
-    kept = (directory or Path(platformdirs.user_data_dir("cio_frames"))) / "audit.key"
+    text = variable(KEY_VARIABLE, environ=environ)
+    if text is not None:
+        return _require_valid(_parsed_key(text), where=KEY_VARIABLE)
+    path = (directory or Path(platformdirs.user_data_dir("cio_frames"))) / "audit.key"
     try:
-        if not kept.exists():
-            _make(kept)
-        return _required(_key_in(kept.read_text()), where=str(kept))
+        if not path.exists():
+            _create(path)
+        return _require_valid(_parsed_key(path.read_text()), where=str(path))
     except OSError as error:
-        told = f"The key of the audit's pseudonyms cannot be kept in {kept}: {error.strerror}. "
-        raise AuditError(told + f"Set {KEY_VARIABLE}.") from None
+        raise AuditError(
+            f"The key of the audit's pseudonyms cannot be kept in {path}: {error.strerror}. "
+            f"Set {KEY_VARIABLE}."
+        ) from None
 
 
 def fingerprint(key: str) -> str:
-    """Return a short name for the key, from which the key cannot be had.
+    """Return a short name for the key, from which the key cannot be derived.
 
     Examples:
         >>> len(fingerprint("0" * 64))
@@ -61,29 +64,29 @@ def fingerprint(key: str) -> str:
     return hmac.digest(key.encode(), b"cio_frames audit key", "sha256").hex()[:8]
 
 
-def key_named(name: str | None, *, where: Path, known: str | None = None) -> str:
-    """Return the key that a record was made with.
+def require_key(name: str | None, *, where: Path, candidate: str | None = None) -> str:
+    """Return the key of a record.
 
     Args:
         name: Its fingerprint.
         where: The record.
-        known: The key, if it is not to be looked up.
+        candidate: The key to compare; the key of this machine if not given.
 
     Raises:
-        AuditError: It is not the key of this machine.
+        AuditError: The record was made with another key.
     """
-    found = known or key()
-    if fingerprint(found) != name:
+    candidate = candidate or key()
+    if fingerprint(candidate) != name:
         raise AuditError(
-            f"The pseudonyms and message ids in {where} were made with another key, so what was "
-            f"sent cannot be known again. Set {KEY_VARIABLE} to that one, or send to another "
+            f"The pseudonyms and message ids in {where} were made with another key, so rows that "
+            f"were sent cannot be recognised. Set {KEY_VARIABLE} to that key, or send to another "
             "directory."
         )
-    return found
+    return candidate
 
 
 def pseudonyms(person: pl.Series, *, pii: Pii, key: str | None) -> pl.Series:
-    """Return what the record holds in place of the identifiers in `person`.
+    """Return the values that the record has in place of the identifiers in `person`.
 
     Examples:
         >>> pseudonyms(pl.Series(["ada@example.com"]), pii="hmac", key="0" * 64).to_list()
@@ -95,16 +98,16 @@ def pseudonyms(person: pl.Series, *, pii: Pii, key: str | None) -> pl.Series:
         return pl.Series("person_key", [None], pl.String).new_from_index(0, len(person))
     hashed = hmac_sha256(pl.col("person"), key=key).str.head(HASH_CHARACTERS)
     people = person.to_frame("person")
-    if 2 * person.n_unique() > len(person):  # looking them up would take longer than hashing
+    if 2 * person.n_unique() > len(person):  # joining would take longer than hashing
         return people.select(person_key=hashed).to_series()
-    once = people.unique().with_columns(person_key=hashed)
-    return people.join(once, on="person", how="left", maintain_order="left")["person_key"]
+    hashes = people.unique().with_columns(person_key=hashed)
+    return people.join(hashes, on="person", how="left", maintain_order="left")["person_key"]
 
 
 def keyed_ids(ids: pl.Expr, *, key: str | None) -> pl.Expr:
-    """Return what the record holds in place of message ids; without a key the ids themselves.
+    """Return the values that the record has in place of message ids; without a key the ids themselves.
 
-    An id is made of its message, so whoever guesses a message could find its id in the record.
+    An id is derived from its message, so whoever guesses a message could find its id in the record.
     """
     if key is None:
         return ids
@@ -112,46 +115,48 @@ def keyed_ids(ids: pl.Expr, *, key: str | None) -> pl.Expr:
 
 
 def keyed_hashes(hashes: pl.Expr, *, key: str | None) -> pl.Expr:
-    """Return what the record holds in place of hashes of payloads; without a key their start."""
+    """Return the values that the record has in place of hashes of payloads; without a key their start."""
     short = hashes.str.head(HASH_CHARACTERS)
     return short if key is None else hmac_sha256(short, key=_id_key(key)).str.head(HASH_CHARACTERS)
 
 
 def _id_key(key: str) -> str:
-    """Return a key for ids, under which nothing has the pseudonym that a person has."""
+    """Return a key for ids, so that no id has the pseudonym of a person."""
     return hmac.digest(key.encode(), b"cio_frames message ids", "sha256").hex()
 
 
-def scrubbed(text: pl.Expr, *, person: pl.Expr) -> pl.Expr:
-    """Return `text` without the row's identifier and without e-mail addresses, not too long."""
-    named = person.str.len_chars() >= _NAMED_CHARACTERS
-    without = pl.when(named).then(text.str.split(person).list.join("<person>")).otherwise(text)
-    return without.str.replace_all(EMAIL_INSIDE, "<email>").str.head(ERROR_CHARACTERS)
+def redacted(text: pl.Expr, *, person: pl.Expr) -> pl.Expr:
+    """Return `text` without the row's identifier and without e-mail addresses, cut to a limit."""
+    is_long = person.str.len_chars() >= _NAMED_CHARACTERS
+    redacted_text = (
+        pl.when(is_long).then(text.str.split(person).list.join("<person>")).otherwise(text)
+    )
+    return redacted_text.str.replace_all(EMAIL_INSIDE, "<email>").str.head(ERROR_CHARACTERS)
 
 
-def _make(kept: Path) -> None:
-    kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = kept.with_name(f"{kept.name}.{os.getpid()}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+def _create(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}")
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w") as file:
         file.write(secrets.token_hex(32))
         file.flush()
         os.fsync(handle)
     try:
-        os.link(fresh, kept)
+        os.link(temporary, path)
     except FileExistsError:
         pass
     finally:
-        fresh.unlink()
+        temporary.unlink()
 
 
-def _key_in(text: str | None) -> str | None:
-    key = (text or "").strip().lower()
+def _parsed_key(text: str) -> str | None:
+    key = text.strip().lower()
     return key if _KEY.fullmatch(key) else None
 
 
-def _required(key: str | None, *, where: str) -> str:
-    """Return the key. What is none is not passed on: a traceback that shows values would have it."""
+def _require_valid(key: str | None, *, where: str) -> str:
+    """Return the key; an invalid one is not passed in, as a traceback could show it."""
     if key is None:
         raise AuditError(
             f"{where} does not contain a key of 64 hexadecimal characters. "

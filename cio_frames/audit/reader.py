@@ -1,4 +1,4 @@
-"""Reading the record: of one run, or of all runs of a directory."""
+"""Read the record of one run, or of all runs of a directory."""
 
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,13 +10,13 @@ from typing import IO, Any
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.file_system import FileSystem, LocalFileSystem, located, write_atomic
-from cio_frames.audit.object_store import opened
-from cio_frames.audit.open_segments import RunContents, data_of, read_contents
-from cio_frames.audit.recovery import latest_of, problems, tally
+from cio_frames.audit.file_system import FileSystem, LocalFileSystem, resolve_path, write_atomic
+from cio_frames.audit.object_store import file_system_at
+from cio_frames.audit.open_segments import RunContents, part_data, read_contents
+from cio_frames.audit.recovery import count_states, latest_rows, problems
 from cio_frames.audit.run_file import Layout, RunFile, segment_of
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, UNFINISHED
-from cio_frames.audit.subjects import names as subject_names
+from cio_frames.audit.subjects import fingerprints as identifier_digits
 from cio_frames.audit.subjects import scheme as subject_scheme
 from cio_frames.errors import AuditCorruptError, AuditError, MappingError, errors_as
 from cio_frames.mapping.identifiers import UNKNOWN
@@ -27,8 +27,8 @@ from cio_frames.values import many
 _TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
 
 
-def collected(rows: pl.LazyFrame, directory: Path | str) -> pl.DataFrame:
-    """Return what a query of an audit's `scan` gives.
+def collect_rows(rows: pl.LazyFrame, directory: Path | str) -> pl.DataFrame:
+    """Return the rows of a query that `Audit.scan` returned.
 
     Raises:
         AuditCorruptError: If a file of the record is damaged.
@@ -48,23 +48,23 @@ def collected(rows: pl.LazyFrame, directory: Path | str) -> pl.DataFrame:
 class Audit:
     """The record of every row of one run, or of all runs in a directory.
 
-    Reading changes nothing, and needs no recovery first: the rows of a run that was killed are
-    told as they are known.
+    Reading changes nothing, and needs no recovery first: the rows of a killed run have the states that
+    are known.
 
     Args:
         directory: `audit/<run>`, or the directory of all runs.
-        disk: Where it is; the real disk if not given.
+        disk: Its file system; that of the directory if not given.
 
     Raises:
         AuditError: If there is no run.
     """
 
     def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
-        found, place = opened(directory)
-        self.directory: Path = place
-        self._disk: FileSystem = disk or found
+        located, path = file_system_at(directory)
+        self.directory: Path = path
+        self._disk: FileSystem = disk or located
         try:
-            is_there = any(self._found())
+            is_there = any(self._run_directories())
         except OSError as error:
             raise AuditCorruptError(
                 str(self.directory),
@@ -79,35 +79,35 @@ class Audit:
 
     @property
     def runs(self) -> pl.DataFrame:
-        """One row per run, with when, where to, how it ended, and the rows in each state."""
+        """One row per run: its time, workspace and state, and the rows in each state."""
         return pl.DataFrame(
-            [self._about(directory) for directory in self._directories()],
+            [self._summary(directory) for directory in self._directories()],
             schema_overrides={"created": pl.Datetime("ms", "UTC"), "stopped": pl.String},
         )
 
     @property
     def messages(self) -> pl.DataFrame:
-        """One row per input row of every run, with what became of it."""
-        return self._collected(self.scan())
+        """One row per input row of every run, with its outcome."""
+        return self._collect(self.scan())
 
     @property
     def profiles(self) -> pl.DataFrame:
-        """One row per column of each table that was sent, with what it was like; no value of it.
+        """One row per column of each table that was sent, with its profile but none of its values.
 
         `least` and `most` are orders of magnitude of numbers, and months of times; `magnitude` is the
         mean of the decimal logarithms. `distinct` are different values among the `sampled` rows. Runs
-        on Spark, and those of former versions, have none.
+        on Spark, and those of earlier versions, have none.
         """
         from cio_frames.audit.profiles import PROFILE_SCHEMA, profile_rows, tables_of
 
-        runs = ((path, run_file.read(self._disk, path)) for path in self._found())
+        runs = ((path, run_file.read(self._disk, path)) for path in self._run_directories())
         rows = [
             row for path, run in runs for row in profile_rows(run, tables_of(self._disk, path, run))
         ]
         return pl.DataFrame(rows, schema=PROFILE_SCHEMA)
 
     def scan(self) -> pl.LazyFrame:
-        """Return `messages` as a query; its files are read, and compared with their hashes, now.
+        """Return `messages` as a query; its files are read and compared with their hashes now.
 
         Raises:
             AuditCorruptError: If a file is missing, changed or of another run.
@@ -120,49 +120,49 @@ class Audit:
         """Return the rows that were sent to some workspaces, as a query.
 
         Args:
-            workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
-            scheme: How subjects are made; those of runs that made them otherwise are unknown.
+            workspaces: The workspaces by API, as in `RunInfo.workspaces`.
+            scheme: The scheme of subjects; those of runs with another scheme are unknown.
 
         Returns:
-            The rows, the key that their message ids and hashes are under, if any of the runs
-            holds them so, and how each run made its ids.
+            The rows, the key of their message ids and hashes, if they are keyed in any of the runs,
+            and the id algorithm of each run.
 
         Raises:
-            AuditError: A run holds them under another key than that of this machine.
+            AuditError: A run was recorded with another key than that of this machine.
         """
         groups: dict[tuple[tuple[str, ...], bool, bool], list[tuple[Path, RunContents]]] = {}
-        names: set[str] = set()
+        fingerprints: set[str] = set()
         algorithms: dict[str, str] = {}
         for directory, contents in self._contents():
             run = contents.run
             algorithms[run.info.run_id] = run.info.id_algorithm
             if calls := _calls(run, workspaces):
                 is_keyed = run.message_ids == "keyed"
-                made = subject_scheme(pii=run.info.pii, key_name=run.key_name)
-                group = (calls, is_keyed, made == scheme)
+                run_scheme = subject_scheme(pii=run.info.pii, key_name=run.key_name)
+                group = (calls, is_keyed, run_scheme == scheme)
                 groups.setdefault(group, []).append((directory, contents))
-                names |= {run.key_name or ""} if is_keyed else set()
-        keys = [pseudonyms.key_named(name, where=self.directory) for name in sorted(names)]
+                fingerprints |= {run.key_name or ""} if is_keyed else set()
+        keys = [pseudonyms.require_key(name, where=self.directory) for name in sorted(fingerprints)]
         key = keys[0] if keys else None
         frames = [
             self._scan(runs)
-            .filter(pl.col("state").is_in(_SENT), pl.col("call").is_in(calls))
+            .filter(pl.col("state").is_in(_POSSIBLY_ARRIVED), pl.col("call").is_in(calls))
             .with_columns(
-                _subjects(are_known=are_known),
+                _subjects(has_scheme=has_scheme),
                 pseudonyms.keyed_ids(pl.col("message_id"), key=None if is_keyed else key),
                 pseudonyms.keyed_hashes(pl.col("payload_hash"), key=None if is_keyed else key),
             )
-            for (calls, is_keyed, are_known), runs in groups.items()
+            for (calls, is_keyed, has_scheme), runs in groups.items()
         ]
         return pl.concat([PART_SCHEMA.to_frame(eager=False), *frames]), key, algorithms
 
     def failed(self, *, run: str | None = None) -> pl.DataFrame:
-        """Return the rows that Customer.io is not known to have, with the reasons.
+        """Return the rows that Customer.io may not have received, with the reasons.
 
         Args:
             run: One run; all runs if not given.
         """
-        return self._collected(self._of(run).filter(pl.col("state").is_in(FAILED)))
+        return self._collect(self._rows_of_run(run).filter(pl.col("state").is_in(FAILED)))
 
     def explain(
         self,
@@ -173,19 +173,19 @@ class Audit:
         run: str | None = None,
         plan: int | None = None,
     ) -> str:
-        """Tell what became of a row, or of all rows about a person, in sentences.
+        """Return the outcome of a row, or of all rows about a person, in sentences.
 
         Args:
             row: Number of the row in its table, from 0: one paragraph per run and plan that has it. Of
-                several tables the one that was sent last is meant, unless `run` names another.
+                several tables it is the one that was sent last, unless `run` names another.
             id: A person's id, as the tables had it.
-            email: A person's e-mail address; rows that name it beside an id are found as well.
+            email: A person's e-mail address; rows that have it beside an id are included.
             run: One run; all runs if not given.
             plan: Position of the plan in a back-fill; all if not given.
 
         Raises:
             MappingError: Not exactly one of `row`, `id` and `email` is given.
-            AuditError: No run has such a row, or it keeps no identifiers or keeps them under another
+            AuditError: No run has such a row, or it keeps no identifiers, or was recorded with another
                 key.
 
         Examples:
@@ -196,20 +196,24 @@ class Audit:
             ...     print(cio.audit(folder).explain(id="u2").splitlines()[0])
             u2: 1 row in 1 run: 1 delivered.
         """
-        found = self._rows_about(row=row, id=id, email=email, run=run, plan=plan)
+        rows = self._rows_about(row=row, id=id, email=email, run=run, plan=plan)
         runs = {d.name: run_file.read(self._disk, d) for d in self._directories()}
-        head = []
+        introduction: list[str] = []
         if row is not None:
-            found, others = _of_latest_table(found, runs)
-            head = [_of_others(row, others)] if others else []
-        shown = found.head(_STORIES).to_dicts()
-        stories = [(item, story(item, run=runs[item["run_id"]])) for item in shown]
+            rows, others = _of_latest_table(rows, runs)
+            introduction = [_other_tables_sentence(row, others)] if others else []
+        shown = rows.head(_SHOWN_ROWS).to_dicts()
         person = id if id is not None else email
-        return self._told(stories, head=head if person is None else [_of_all(person, found)])
+        if person is not None:
+            introduction = [_counts_sentence(person, rows)]
+        described = [(row, row_sentences(row, run=runs[row["run_id"]])) for row in shown]
+        return self._story(described, introduction=introduction)
 
-    def _told(self, stories: Sequence[tuple[dict[str, Any], str]], *, head: Sequence[str]) -> str:
-        """Return rows with their stories as one text."""
-        return "\n\n".join([*head, *(told for _, told in stories)])
+    def _story(
+        self, described: Sequence[tuple[dict[str, Any], str]], *, introduction: Sequence[str]
+    ) -> str:
+        """Return rows with their sentences as one text."""
+        return "\n\n".join([*introduction, *(sentences for _, sentences in described)])
 
     def _rows_about(
         self,
@@ -220,32 +224,32 @@ class Audit:
         run: str | None,
         plan: int | None,
     ) -> pl.DataFrame:
-        """Return the rows that `explain` tells of."""
+        """Return the rows that `explain` describes."""
         if len([name for name in (row, id, email) if name is not None]) != 1:
             raise MappingError(
                 'Pass one of them: explain(row=7), explain(id="u1") or explain(email="...").'
             )
         person = id if id is not None else email
-        rows = self._of(run) if person is None else self._about_person(person, run=run)
+        query = self._rows_of_run(run) if person is None else self._about_person(person, run=run)
         if row is not None:
-            rows = rows.filter(pl.col("row") == row)
+            query = query.filter(pl.col("row") == row)
         if plan is not None:
-            rows = rows.filter(pl.col("plan") == plan)
-        found = self._collected(rows).sort("run_id", "plan", "row")
-        if found.is_empty():
+            query = query.filter(pl.col("plan") == plan)
+        rows = self._collect(query).sort("run_id", "plan", "row")
+        if rows.is_empty():
             raise AuditError(
                 f"No run in {self.directory} has a row about {person}."
                 if person is not None
                 else f"No run in {self.directory} has a row {row}. Rows are numbered from 0 in the "
                 "order of the table; .runs shows how many each run has."
             )
-        return found
+        return rows
 
     def _about_person(self, person: str, *, run: str | None) -> pl.LazyFrame:
         """Return the rows about a person, and those that name them beside another identifier.
 
         Raises:
-            AuditError: The record keeps no identifiers, or keeps them under another key.
+            AuditError: The record keeps no identifiers, or was made with another key.
         """
         texts = [*dict.fromkeys((person, person.lower()))]
         frames = []
@@ -260,34 +264,34 @@ class Audit:
                 )
             key = None
             if info.pii == "hmac":
-                key = pseudonyms.key_named(contents.run.key_name, where=directory)
-            names = pseudonyms.pseudonyms(pl.Series("person", texts), pii=info.pii, key=key)
-            words = subject_names(texts, pii=info.pii, key=key)
-            is_named = pl.col("subjects").str.contains_any(words).fill_null(value=False)
+                key = pseudonyms.require_key(contents.run.key_name, where=directory)
+            person_keys = pseudonyms.pseudonyms(pl.Series("person", texts), pii=info.pii, key=key)
+            digits = identifier_digits(texts, pii=info.pii, key=key)
+            is_named = pl.col("subjects").str.contains_any(digits).fill_null(value=False)
             rows = self._scan([(directory, contents)])
-            frames.append(rows.filter(pl.col("person_key").is_in(names.implode()) | is_named))
+            frames.append(rows.filter(pl.col("person_key").is_in(person_keys.implode()) | is_named))
         if not frames:
-            return self._of(run)  # which says that there is no such run
+            return self._rows_of_run(run)  # which raises: there is no such run
         return pl.concat(frames)
 
     def verify(self) -> pl.DataFrame:
-        """Return what is wrong with the record: run_id, file, problem, hint. Empty if it is whole.
+        """Return the problems of the record: run_id, file, problem, hint. Empty if there are none.
 
-        Every file is read and compared with its hash, states are added up, and every row number
-        is looked for.
+        Every file is read and compared with its hash, the states are counted, and the row numbers
+        must be complete.
         """
         return pl.concat([problems(self._disk, d) for d in self._directories()])
 
     @property
     def reconciliations(self) -> pl.DataFrame:
-        """What was found each time a workspace was compared with a run, with the file of the differences."""
+        """The results of each comparison of a workspace with a run, with the file of the differences."""
         from cio_frames.audit import reconciliations
 
-        found = [reconciliations.reconciliations(self._disk, d) for d in self._directories()]
-        return pl.concat(found)
+        rows = [reconciliations.reconciliations(self._disk, d) for d in self._directories()]
+        return pl.concat(rows)
 
     def diff(self, before: str, after: str) -> pl.DataFrame:
-        """Return the messages that two runs do not have in the same state.
+        """Return the messages that are not in the same state in two runs.
 
         Args:
             before: A run.
@@ -295,24 +299,26 @@ class Audit:
         """
         columns = ("call", "row", "state", "payload_hash")
         left, right = (
-            self._of(run).filter(pl.col("message_id").is_not_null()).select("message_id", *columns)
+            self._rows_of_run(run)
+            .filter(pl.col("message_id").is_not_null())
+            .select("message_id", *columns)
             for run in (before, after)
         )
-        both = left.join(right, on="message_id", how="full", suffix="_after", coalesce=True)
-        same = pl.col("state").eq_missing(pl.col("state_after")) & pl.col(
+        joined = left.join(right, on="message_id", how="full", suffix="_after", coalesce=True)
+        is_same = pl.col("state").eq_missing(pl.col("state_after")) & pl.col(
             "payload_hash"
         ).eq_missing(pl.col("payload_hash_after"))
-        return self._collected(both.filter(~same)).sort("row", "row_after", nulls_last=True)
+        return self._collect(joined.filter(~is_same)).sort("row", "row_after", nulls_last=True)
 
     def _totals(self, runs: pl.DataFrame) -> dict[str, int]:
-        """Return the rows in each state; a row of several runs counts once. One run is not read."""
+        """Return the rows in each state; a row of several runs counts once. One run needs no reading."""
         if runs.height == 1:
             return {state: runs[state].item() for state in STATES}
         from cio_frames.audit.distinct_rows import distinct_rows
 
         files = [run_file.read(self._disk, directory) for directory in self._directories()]
-        found = self._collected(distinct_rows(self.scan(), files))
-        return dict.fromkeys(STATES, 0) | dict(found.iter_rows())
+        rows = self._collect(distinct_rows(self.scan(), files))
+        return dict.fromkeys(STATES, 0) | dict(rows.iter_rows())
 
     def __repr__(self) -> str:
         try:
@@ -323,13 +329,13 @@ class Audit:
         rows, failed = sum(totals.values()), sum(totals[state] for state in FAILED)
         return f"<Audit of {runs.height} runs: {rows:,} rows, {failed:,} of them not delivered>"
 
-    def _collected(self, rows: pl.LazyFrame) -> pl.DataFrame:
-        return collected(rows, self.directory)
+    def _collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
+        return collect_rows(rows, self.directory)
 
     def _directories(self) -> list[Path]:
-        return list(self._found())
+        return list(self._run_directories())
 
-    def _found(self) -> Iterator[Path]:
+    def _run_directories(self) -> Iterator[Path]:
         if run_file.NAME in self._disk.listdir(self.directory):
             yield self.directory
             return
@@ -339,7 +345,7 @@ class Audit:
                 yield path
 
     def _is_run(self, path: Path) -> bool:
-        """Tell whether a directory is that of a run, even if its run.json is gone."""
+        """Return whether a directory is that of a run, even if run.json is missing."""
         try:
             names = self._disk.listdir(path)
         except NotADirectoryError:
@@ -349,9 +355,9 @@ class Audit:
         return any(segment_of(name) is not None for name in self._disk.listdir(Layout(path).parts))
 
     def _contents(self) -> Iterator[tuple[Path, RunContents]]:
-        return ((path, self._held(path)) for path in self._found())
+        return ((path, self._run_contents(path)) for path in self._run_directories())
 
-    def _held(self, path: Path) -> RunContents:
+    def _run_contents(self, path: Path) -> RunContents:
         contents = read_contents(self._disk, path)
         if contents.run.state != "running":
             return contents
@@ -359,39 +365,39 @@ class Audit:
 
         return with_attempts(self._disk, path, contents)
 
-    def _of(self, run: str | None) -> pl.LazyFrame:
+    def _rows_of_run(self, run: str | None) -> pl.LazyFrame:
         if run is None:
             return self.scan()
         for directory in self._directories():
             if directory.name == run:
-                return self._scan([(directory, self._held(directory))])
+                return self._scan([(directory, self._run_contents(directory))])
         names = ", ".join(directory.name for directory in self._directories())
         raise AuditError(f"There is no run {run!r} in {self.directory}. Runs: {names}.")
 
     def _scan(self, runs: Iterable[tuple[Path, RunContents]]) -> pl.LazyFrame:
-        """Return the rows of runs: all parts in one scan, so that each run costs the same.
+        """Return the rows of runs, with all parts in one scan, so that each run costs the same.
 
-        What is scanned are the very bytes whose hash was compared, not the files once more.
+        It scans the bytes whose hash was compared, and does not read the files again.
         """
         parts: list[IO[bytes]] = []
         frames = [PART_SCHEMA.to_frame()]
         for directory, contents in runs:
             run = contents.run
-            sealed = [io.BytesIO(data_of(self._disk, directory, part)) for part in run.parts]
-            opened = [each.settled(run.info.run_id) for each in contents.open_segments]
+            complete = [io.BytesIO(part_data(self._disk, directory, part)) for part in run.parts]
+            open_rows = [segment.row_states(run.info.run_id) for segment in contents.open_segments]
             if run.resumed:
-                lazy = [*map(_scanned, sealed), *(each.lazy() for each in opened)]
-                frames.append(latest_of(self._collected(pl.concat(lazy))))
+                lazy = [*map(_scan_parts, complete), *(segment.lazy() for segment in open_rows)]
+                frames.append(latest_rows(self._collect(pl.concat(lazy))))
             else:
-                parts += sealed
-                frames += opened
-        known = pl.concat(frames).lazy()
-        return pl.concat([known, _scanned(parts)]) if parts else known
+                parts += complete
+                frames += open_rows
+        in_memory = pl.concat(frames).lazy()
+        return pl.concat([in_memory, _scan_parts(parts)]) if parts else in_memory
 
-    def _about(self, directory: Path) -> dict[str, Any]:
-        contents = self._held(directory)
+    def _summary(self, directory: Path) -> dict[str, Any]:
+        contents = self._run_contents(directory)
         run = contents.run
-        counts = tally(self._disk, directory, run, open_segments=contents.open_segments)
+        counts = count_states(self._disk, directory, run, open_segments=contents.open_segments)
         state: str = run.state
         if state == "running" and not self._disk.is_locked(Layout(directory).lock):
             state = "crashed"
@@ -420,18 +426,18 @@ def read(directory: Path | str) -> Audit:
 
 
 _COLUMNS = ("run_id", "call", "message_id", "payload_hash", "state", "first_attempt_at")
-_SENT = ("delivered", "accepted_unverified", "in_doubt")
+_POSSIBLY_ARRIVED = ("delivered", "accepted_unverified", "in_doubt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Earlier:
-    """What earlier runs sent to a workspace, and may have changed in it.
+class EarlierRuns:
+    """The rows that earlier runs sent to a workspace.
 
     Attributes:
         directory: The directory of the runs.
         sent: A query with the columns of a record and `at`, when the message arrived.
-        key: The key that ids and hashes are under; None if they are held as they are.
-        algorithms: How each run made its message ids.
+        key: The key of ids and hashes; None if they are not keyed.
+        algorithms: The algorithm of the message ids, by run.
     """
 
     directory: Path
@@ -442,16 +448,16 @@ class Earlier:
     @property
     def rows(self) -> pl.DataFrame:
         """The state of each message: delivered if any run delivered it, else in doubt since the first."""
-        known = self.sent.select(_COLUMNS).filter(pl.col("state") != "accepted_unverified")
-        best = known.sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
-        return collected(
+        verified = self.sent.select(_COLUMNS).filter(pl.col("state") != "accepted_unverified")
+        best = verified.sort(pl.col("state") == "delivered", descending=True, maintain_order=True)
+        return collect_rows(
             best.unique("message_id", keep="first", maintain_order=True), self.directory
         )
 
     @property
     def states(self) -> pl.DataFrame:
-        """The rows that put something into a state."""
-        return collected(self.sent.filter(pl.col("subjects").is_not_null()), self.directory)
+        """The rows that set a state."""
+        return collect_rows(self.sent.filter(pl.col("subjects").is_not_null()), self.directory)
 
     @property
     def events(self) -> pl.LazyFrame:
@@ -459,55 +465,55 @@ class Earlier:
         return self.sent.filter(pl.col("subjects").is_null())
 
 
-def earlier(
+def earlier_runs(
     directory: Path | str, *, workspaces: Mapping[str, str], scheme: str = "", before: str = ""
-) -> Earlier | None:
-    """Return what earlier runs sent to the same workspace; None if there was no run.
+) -> EarlierRuns | None:
+    """Return the rows that earlier runs sent to the same workspace; None if there was no run.
 
     Args:
-        directory: The directory of all runs; it need not be there.
-        workspaces: The workspace of each surface, as in `RunInfo.workspaces`.
-        scheme: How subjects are made now; those of runs that made them in another way are unknown.
-        before: The id of a run that counts as the present one; without it all runs are earlier.
+        directory: The directory of all runs; it need not exist.
+        workspaces: The workspaces by API, as in `RunInfo.workspaces`.
+        scheme: The scheme of subjects; those of runs with another scheme are unknown.
+        before: The id of a run; only runs before it count. All runs if not given.
     """
-    where = located(directory)
+    where = resolve_path(directory)
     try:
-        log = Audit(where)
+        audit = Audit(where)
     except AuditCorruptError:
         raise
     except AuditError:
         return None
-    found, key, algorithms = log._sent(workspaces, scheme=scheme)  # noqa: SLF001 - both are of this module
+    rows, key, algorithms = audit._sent(workspaces, scheme=scheme)  # noqa: SLF001 - both are of this module
     if before:
-        found = found.filter(pl.col("run_id") < before)
+        rows = rows.filter(pl.col("run_id") < before)
     at = pl.coalesce("finished_at", "first_attempt_at").alias("at")
-    return Earlier(directory=where, sent=found.with_columns(at), key=key, algorithms=algorithms)
+    return EarlierRuns(directory=where, sent=rows.with_columns(at), key=key, algorithms=algorithms)
 
 
-_CHANGING = tuple(name for name, call in CALLS.items() if call.sets_state or name == "form")
+_STATE_CALLS = tuple(name for name, call in CALLS.items() if call.sets_state or name == "form")
 
 
-def _subjects(*, are_known: bool) -> pl.Expr:
-    """Return the subjects of rows; those that an older record does not have are unknown."""
+def _subjects(*, has_scheme: bool) -> pl.Expr:
+    """Return the subjects of rows; those missing in older records are unknown."""
     subjects = pl.col("subjects")
-    if not are_known:
+    if not has_scheme:
         subjects = pl.when(subjects.is_not_null()).then(pl.lit(UNKNOWN))
-    is_older = pl.col("subjects").is_null() & pl.col("call").is_in(_CHANGING)
+    is_older = pl.col("subjects").is_null() & pl.col("call").is_in(_STATE_CALLS)
     return pl.when(is_older).then(pl.lit(UNKNOWN)).otherwise(subjects).alias("subjects")
 
 
-def _scanned(parts: IO[bytes] | list[IO[bytes]]) -> pl.LazyFrame:
+def _scan_parts(parts: IO[bytes] | list[IO[bytes]]) -> pl.LazyFrame:
     """Return the rows of parts; those of an older format lack columns."""
     return pl.scan_parquet(parts, schema=PART_SCHEMA, missing_columns="insert")
 
 
 def require_run(directory: Path | str) -> None:
-    """Raise for a directory that holds runs and is none itself.
+    """Raise if a directory contains runs but is not a run itself.
 
     Raises:
-        AuditError: It is one; the error names the runs that can be resumed, and what to type.
+        AuditError: It does; the error names the runs that can be resumed, and the call.
     """
-    disk, where = opened(directory)
+    disk, where = file_system_at(directory)
     if run_file.NAME in disk.listdir(where):
         return
     try:
@@ -515,12 +521,14 @@ def require_run(directory: Path | str) -> None:
     except AuditCorruptError:
         raise
     except AuditError:
-        return  # there is no run below either, which is told where the run is read
-    left = runs.filter(pl.sum_horizontal(UNFINISHED) > 0)["run_id"].sort(descending=True).to_list()
+        return  # it contains no runs either; reading the run raises the error
+    unfinished = (
+        runs.filter(pl.sum_horizontal(UNFINISHED) > 0)["run_id"].sort(descending=True).to_list()
+    )
     todo = (
-        f"Runs in it that can be resumed: {', '.join(left)}. Finish the latest with\n"
-        f"    cio.resume({str(where / left[0])!r}, client, plan)"
-        if left
+        f"Runs in it that can be resumed: {', '.join(unfinished)}. Finish the latest with\n"
+        f"    cio.resume({str(where / unfinished[0])!r}, client, plan)"
+        if unfinished
         else "None of its runs has anything left to resume."
     )
     raise AuditError(f"{where} is the audit directory, not a run. {todo}")
@@ -528,19 +536,19 @@ def require_run(directory: Path | str) -> None:
 
 def _calls(run: RunFile, workspaces: Mapping[str, str]) -> tuple[str, ...]:
     """Return the calls that a run sent to one of these workspaces."""
-    same = workspaces.items() & run.info.workspaces.items()
-    return tuple(name for name, call in CALLS.items() if call.api.name in dict(same))
+    is_same = workspaces.items() & run.info.workspaces.items()
+    return tuple(name for name, call in CALLS.items() if call.api.name in dict(is_same))
 
 
-_STRICT = "Customer.io accepted it in strict mode"
-_SINCE = ", and nothing newer about the same person or object followed"
-_AGAIN = (
+_ACCEPTED = "Customer.io accepted it in strict mode"
+_NOTHING_NEWER = ", and nothing newer about the same person or object followed"
+_SENT_AGAIN = (
     "It was sent again under a new message ID, because {reason}, followed by something else about the "
     "same person or object. "
 )
-_CARRIED = "The whole request that contained it was refused. "
-_ENDS: Mapping[str, str] = {
-    "delivered": f"{_STRICT}{{answer}}{{moment}}.",
+_REQUEST_REFUSED = "The whole request that contained it was refused. "
+_OUTCOME_TEXTS: Mapping[str, str] = {
+    "delivered": f"{_ACCEPTED}{{answer}}{{moment}}.",
     "accepted_unverified": (
         "Customer.io answered{answer}{moment}, but {unverified}: "
         "it may give the same answer for messages that it drops."
@@ -557,8 +565,8 @@ _ENDS: Mapping[str, str] = {
 }
 
 
-_STORIES = 50
-"""How many rows of a person are told one by one."""
+_SHOWN_ROWS = 50
+"""How many rows of a person are described."""
 
 
 def _of_latest_table(
@@ -571,53 +579,53 @@ def _of_latest_table(
     return rows.filter(~pl.col("run_id").is_in(others)), others
 
 
-def _of_others(row: int, runs: Sequence[str]) -> str:
-    """Return which runs have another row of the number."""
+def _other_tables_sentence(row: int, runs: Sequence[str]) -> str:
+    """Return a sentence on the runs that have another row with this number."""
     return (
         f"Other tables have a row {row} too. Name the run to see it: "
         f'explain(row={row}, run="{runs[-1]}"){" or another" * (len(runs) > 1)}.'
     )
 
 
-def _of_all(person: str, rows: pl.DataFrame) -> str:
-    """Return how many rows there are about a person, and what became of them."""
+def _counts_sentence(person: str, rows: pl.DataFrame) -> str:
+    """Return a sentence on the number of rows about a person and their states."""
     states = rows["state"].value_counts(sort=True)
     counts = ", ".join(
         f"{count:,} {state.replace('_', ' ')}" for state, count in states.iter_rows()
     )
     runs = rows["run_id"].n_unique()
-    said = f"{person}: {many(rows.height, 'row')} in {many(runs, 'run')}: {counts}."
-    if rows.height > _STORIES:
-        said += f" The first {_STORIES} are shown here; .scan() returns all of them."
-    return said
+    sentence = f"{person}: {many(rows.height, 'row')} in {many(runs, 'run')}: {counts}."
+    if rows.height > _SHOWN_ROWS:
+        sentence += f" The first {_SHOWN_ROWS} are shown here; .scan() returns all of them."
+    return sentence
 
 
-def story(record: Mapping[str, Any], *, run: RunFile) -> str:
-    """Return what became of one row.
+def row_sentences(record: Mapping[str, Any], *, run: RunFile) -> str:
+    """Return the message, the attempts and the outcome of a row, in sentences."""
+    sentences = (
+        _message_sentence(record, run),
+        _attempts_sentence(record),
+        _outcome_sentence(record),
+    )
+    return " ".join(filter(None, sentences))
 
-    Args:
-        record: The row of the audit.
-        run: The run it belongs to.
-    """
-    return " ".join(part for part in (_planned(record, run), _tried(record), _end(record)) if part)
 
-
-def _planned(record: Mapping[str, Any], run: RunFile) -> str:
+def _message_sentence(record: Mapping[str, Any], run: RunFile) -> str:
     mode = "" if run.info.strict else ", strict mode off"
     plan = f" of plan {record['plan']}" if len(run.info.plans) > 1 else ""
-    head = f"Row {record['row']}{plan} of run {record['run_id']} ({run.info.endpoint}{mode})"
-    named = (
+    row = f"Row {record['row']}{plan} of run {record['run_id']} ({run.info.endpoint}{mode})"
+    message = (
         f"message {record['message_id']}"
         if record["message_id"]
         else "for which no message was built"
     )
-    told = f"{head} is {_article(record['call'])} {record['call']} call, {named}"
+    sentence = f"{row} is {_article(record['call'])} {record['call']} call, {message}"
     if record["batch"] is None:
-        return f"{told}."
-    return f"{told} ({record['bytes']:,} bytes)."
+        return f"{sentence}."
+    return f"{sentence} ({record['bytes']:,} bytes)."
 
 
-def _tried(record: Mapping[str, Any]) -> str:
+def _attempts_sentence(record: Mapping[str, Any]) -> str:
     if not record["attempts"]:
         return "It has not been sent." if record["batch"] is not None else ""
     first = _moment(record["first_attempt_at"])
@@ -626,20 +634,20 @@ def _tried(record: Mapping[str, Any]) -> str:
     return f"It was sent {record['attempts']} times, first {first}."
 
 
-def _end(record: Mapping[str, Any]) -> str:
+def _outcome_sentence(record: Mapping[str, Any]) -> str:
     status, at = record["http_status"], record["finished_at"]
-    said = [text for text in (record["code"], record["error"]) if text]
-    reason = ": ".join(said) or "no reason was given"
-    carried = _CARRIED if record["state"] == "blocked" and record["attempts"] else ""
+    reasons = [text for text in (record["code"], record["error"]) if text]
+    reason = ": ".join(reasons) or "no reason was given"
+    prefix = _REQUEST_REFUSED if record["state"] == "blocked" and record["attempts"] else ""
     if record["code"] == "SENT_AGAIN":
-        carried, reason, said = _AGAIN.format(reason=reason.partition(": ")[2]), "", []
-    return carried + _ENDS[record["state"]].format(
+        prefix, reason, reasons = _SENT_AGAIN.format(reason=reason.partition(": ")[2]), "", []
+    return prefix + _OUTCOME_TEXTS[record["state"]].format(
         answer=f" with status {status}" if status else "",
         moment=f" {_moment(at)}" if at else "",
         reason=reason.rstrip("."),
-        why=f" ({reason.rstrip('.')})" if said else "",
-        since=_SINCE if record["subjects"] is not None else "",
-        unverified="not in the documented way" if said else "strict mode was off",
+        why=f" ({reason.rstrip('.')})" if reasons else "",
+        since=_NOTHING_NEWER if record["subjects"] is not None else "",
+        unverified="not in the documented way" if reasons else "strict mode was off",
     )
 
 
@@ -652,5 +660,5 @@ def _article(word: str) -> str:
 
 
 def write_csv(rows: pl.DataFrame, path: Path | str) -> None:
-    """Write `rows` as `spreadsheet.csv` has them; a file that is there is replaced."""
+    """Write `rows` as CSV for spreadsheets; an existing file is replaced."""
     write_atomic(LocalFileSystem(), Path(path).absolute(), csv(rows).encode())

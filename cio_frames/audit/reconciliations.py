@@ -1,13 +1,12 @@
-"""What was found when a workspace was compared with a run, kept beside the record of the run.
+"""The results of comparing a workspace with a run, stored beside the record of the run.
 
 audit/<run>/reconciled/
-├── 20261121T093000000000Z.json      what was compared, with the hash of the other file and of itself
-└── 20261121T093000000000Z.parquet   the differences, one line each
+├── 20261121T093000000000Z.json      the result, with the hash of the other file and of itself
+└── 20261121T093000000000Z.parquet   the differences, one row each
 
-Identifiers are held as in the record of the run, and values with `pii="full"` only.
+Identifiers are stored as in the record of the run, values only with `pii="full"`.
 """
 
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, write_atomic
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.audit.parquet import digest
 from cio_frames.audit.run_file import RunFile
 from cio_frames.errors import AuditError
@@ -32,7 +31,7 @@ _COUNTS: Final = (
     "expected", "as_expected", "not_there", "other_value", "written_later", "not_checkable",
 )  # fmt: skip
 _EVENTS: Final = ("checked", "of", "missing", "at_most", "people", "seed")
-TOLD: Final = pl.Schema({
+SCHEMA: Final = pl.Schema({
     "run_id": pl.String(), "at": pl.Datetime("us", "UTC"), "held": pl.String(),
     **dict.fromkeys(_COUNTS, pl.Int64()), **{f"events_{name}": pl.Int64() for name in _EVENTS},
     "file": pl.String(),
@@ -40,32 +39,32 @@ TOLD: Final = pl.Schema({
 
 
 def write(
-    directory: Path | str, *, at: datetime, found: Mapping[str, Any], differences: pl.DataFrame
+    directory: Path | str, *, at: datetime, results: Mapping[str, Any], differences: pl.DataFrame
 ) -> Path:
-    """Keep what was found, and return where the differences are.
+    """Store the results of a comparison, and return the path of the differences.
 
     Args:
         directory: The directory of the run.
         at: When it was compared.
-        found: Plain values without identifiers: held, compared, events, notes.
-        differences: What was found, with the columns `id`, `email`, `cio_id`, `expected` and `actual`.
+        results: JSON values without identifiers: held, compared, events, notes.
+        differences: The differences, with the columns `id`, `email`, `cio_id`, `expected` and `actual`.
 
     Raises:
         AuditError: It cannot be written.
     """
-    disk, where = opened(directory)
-    run = run_file.read(disk, where)
+    disk, run_directory = file_system_at(directory)
+    run = run_file.read(disk, run_directory)
     data = io.BytesIO()
-    _as_recorded(differences, run, where=where).write_parquet(data)
-    folder, stem = where / FOLDER, at.astimezone(UTC).strftime(_STEM)
+    _pseudonymised(differences, run, run_directory=run_directory).write_parquet(data)
+    folder, stem = run_directory / FOLDER, at.astimezone(UTC).strftime(_STEM)
     path = folder / f"{stem}.parquet"
     body = {
         "run_id": run.info.run_id,
         "at": at.astimezone(UTC).isoformat(),
-        **found,
+        **results,
         "sha256": digest(data.getvalue()),
     }
-    text = json.dumps({**body, "checksum": _checksum(body)}, indent=1, ensure_ascii=False)
+    text = json.dumps({**body, "checksum": run_file.checksum(body)}, indent=1, ensure_ascii=False)
     try:
         disk.make(folder)
         write_atomic(disk, path, data.getvalue())
@@ -79,46 +78,46 @@ def write(
 
 
 def reconciliations(disk: FileSystem, directory: Path) -> pl.DataFrame:
-    """Return what was found of a run each time, with the columns of `TOLD`.
+    """Return the results of all comparisons of a run, with the columns of `SCHEMA`.
 
     Raises:
         AuditError: A file is damaged.
     """
-    lines = []
-    for path in _kept(disk, directory):
+    rows = []
+    for path in _result_files(disk, directory):
         body = _body(disk, path)
-        each = body["compared"]
+        compared = body["compared"]
         events = body["events"] or {}
-        lines.append({
+        rows.append({
             "run_id": body["run_id"],
             "at": datetime.fromisoformat(body["at"]),
             "held": body["held"],
-            **{name: sum(row[name] for row in each) for name in _COUNTS},
+            **{name: sum(row[name] for row in compared) for name in _COUNTS},
             **{f"events_{name}": events.get(name) for name in _EVENTS},
             "file": str(path.with_suffix(".parquet")),
         })  # fmt: skip
-    return pl.DataFrame(lines, schema=TOLD, orient="row")
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 def problems(disk: FileSystem, directory: Path) -> Iterator[tuple[str, str]]:
-    """Yield each file of reconciliations that is not whole, and what is wrong with it."""
-    for path in _kept(disk, directory):
+    """Yield each damaged file of reconciliations, and its problem."""
+    for path in _result_files(disk, directory):
         try:
             body = _body(disk, path)
         except AuditError as error:
             yield f"{FOLDER}/{path.name}", str(error)
             continue
-        other = path.with_suffix(".parquet")
+        differences_file = path.with_suffix(".parquet")
         try:
-            is_whole = digest(disk.read(other)) == body["sha256"]
+            is_unchanged = digest(disk.read(differences_file)) == body["sha256"]
         except OSError:
-            yield f"{FOLDER}/{other.name}", "missing or not readable"
+            yield f"{FOLDER}/{differences_file.name}", "missing or not readable"
             continue
-        if not is_whole:
-            yield f"{FOLDER}/{other.name}", "changed after it was written"
+        if not is_unchanged:
+            yield f"{FOLDER}/{differences_file.name}", "changed after it was written"
 
 
-def _kept(disk: FileSystem, directory: Path) -> list[Path]:
+def _result_files(disk: FileSystem, directory: Path) -> list[Path]:
     folder = directory / FOLDER
     if FOLDER not in disk.listdir(directory):
         return []
@@ -128,25 +127,25 @@ def _kept(disk: FileSystem, directory: Path) -> list[Path]:
 def _body(disk: FileSystem, path: Path) -> dict[str, Any]:
     try:
         body: dict[str, Any] = json.loads(disk.read(path))
-        is_whole = body.pop("checksum") == _checksum(body)
+        is_unchanged = body.pop("checksum") == run_file.checksum(body)
     except (OSError, ValueError, KeyError, AttributeError):
-        is_whole = False
-    if not is_whole:
+        is_unchanged = False
+    if not is_unchanged:
         raise AuditError(
             f"{path} was changed after it was written. Remove it, and reconcile again."
         )
     return body
 
 
-def _as_recorded(differences: pl.DataFrame, run: RunFile, *, where: Path) -> pl.DataFrame:
-    """Return differences as the record of their run holds identifiers and values."""
+def _pseudonymised(differences: pl.DataFrame, run: RunFile, *, run_directory: Path) -> pl.DataFrame:
+    """Return differences with identifiers and values as in the record of their run."""
     pii, key = run.info.pii, None
     if pii == "full":
         return differences
     if pii == "hmac":
         try:
-            key = pseudonyms.key_named(run.key_name, where=where)
-        except AuditError:  # made on another machine: nobody here can be found in it
+            key = pseudonyms.require_key(run.key_name, where=run_directory)
+        except AuditError:  # made on another machine, with another key
             pii = "ids"
     return differences.with_columns(
         *(
@@ -155,7 +154,3 @@ def _as_recorded(differences: pl.DataFrame, run: RunFile, *, where: Path) -> pl.
         ),
         *(pl.lit(None, pl.String).alias(name) for name in _VALUES),
     )
-
-
-def _checksum(body: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()

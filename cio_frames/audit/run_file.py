@@ -1,18 +1,18 @@
-"""Where the files of a run are, and run.json: what the run is and what became of it.
+"""The files of a run's directory, and run.json: what the run is, and its outcome.
 
 audit/<run>/
 ├── run.json                     what the run is, its counts, its files with their hashes
-├── profile.json                 what its tables were like, for the next run to be compared with
-├── LOCK                         held by the process that writes
-├── BALLAST                      given up when the disk is full, so that outcomes still fit
+├── profile.json                 profiles of its tables, with which the next run is compared
+├── LOCK                         locked by the process that writes
+├── RESERVE                      removed when the disk is full, so that outcomes still fit
 ├── plan/seg-000000.parquet      while a segment is in flight
 ├── wal/seg-000000.wal           while a segment is in flight
-├── wal/run.wal                  while the run goes on: which parts are complete
+├── wal/run.wal                  while the run is running: which parts are complete
 ├── former_people.bin            with keep_undo: the people as they were before, encrypted
 └── parts/audit-000000.parquet   the record itself, one row per input row
 
-run.json is written whole each time and carries the hash of its own content, so that a changed
-byte, or the file of another run, is noticed.
+run.json is replaced as a whole and contains the hash of its own content, so that a changed byte, or
+the file of another run, is detected.
 """
 
 import hashlib
@@ -42,27 +42,27 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo:
-    """What the sender knows of a run before it begins. Plain values only, and never a key.
+    """The description of a run before it begins. Only values that JSON has, and never a key.
 
     Attributes:
         run_id: Name of the run and of its directory; `new_run_id` makes one.
         created: When the run was made.
         region: "us", "eu" or "sandbox".
-        endpoint: Host that is sent to.
+        endpoint: The host.
         strict: Whether strict mode is on.
-        workspaces: What tells the workspace from others, by surface; no key can be read from it.
-        namespace: What the derived message ids are made for.
-        id_algorithm: Version of the way message ids are derived.
-        repeat: Whether rows are sent again that an earlier run delivered.
-        limits: The limits in force, by name.
+        workspaces: Identifiers of the workspace, by API; no key can be derived from them.
+        namespace: The namespace of the derived message ids.
+        id_algorithm: Version of the algorithm that derives message ids.
+        repeat: Whether rows that an earlier run delivered are sent again.
+        limits: The limits, by name.
         mapping: Which column feeds which field, per plan.
-        decisions: What the user chose: repairs, overrides, warnings they sent in spite of.
-        fingerprint: Hash of the table or tables that are sent, if one was taken.
+        decisions: The choices of the user: repairs, overrides, allowed findings.
+        fingerprint: Hashes of the tables, if computed.
         rows: How many rows the plans have, if that is known.
-        plans: Call and number of rows of each plan, so that rows that a stopped run never came
-            to are recorded too.
+        plans: Call and number of rows of each plan, so that rows that a stopped run never planned
+            are recorded too.
         pii: "hmac" keeps keyed hashes of the identifiers, "ids" nothing, "full" the identifiers.
-        former_people: SHA-256 of the encrypted file with the people as they were before, if there is one.
+        former_people: SHA-256 of the encrypted file with the people as they were before, if any.
     """
 
     run_id: str
@@ -89,17 +89,17 @@ class RunFile:
     """The content of run.json.
 
     Attributes:
-        info: The run as the sender described it.
-        state: "running" until the recorder or a recovery says otherwise.
-        versions: Versions of this package and of the libraries that decide the bytes.
+        info: The description of the run.
+        state: "running" until the writer or a recovery changes it.
+        versions: Versions of this package and of the libraries that affect the bytes.
         durability: What the record was safe against while it was written.
         key_name: Fingerprint of the key of pseudonyms and message ids.
-        message_ids: Whether message ids and hashes of payloads are held keyed, or as they are.
+        message_ids: Whether message ids and hashes of payloads are keyed, or stored as they are.
         stopped: Code, reason and time of the stop, if there was one.
-        resumed: When the run was taken up again.
+        resumed: When the run was resumed.
         parts: The parts, by segment.
-        counts: What the rows added up to when the run ended.
-        notes: What else is worth knowing of the run, in sentences.
+        counts: The totals at the end of the run.
+        notes: Further notes about the run, in sentences.
         profile: The hash of profile.json; None if the run has none.
     """
 
@@ -130,20 +130,20 @@ def new_run_id(at: datetime, *, token: str | None = None) -> str:
 
 
 def installed() -> dict[str, str]:
-    """Return the versions that a later reader may need to know."""
+    """Return the versions of the packages that wrote the record."""
     return {name: _version(name) for name in _PACKAGES}
 
 
 def write(disk: FileSystem, directory: Path, content: RunFile) -> None:
     """Replace run.json."""
-    told = {name: getattr(content, name) for name in RunFile.__dataclass_fields__}
+    values = {name: getattr(content, name) for name in RunFile.__dataclass_fields__}
     info = {name: getattr(content.info, name) for name in RunInfo.__dataclass_fields__}
     info["created"] = content.info.created.astimezone(UTC).isoformat()
     parts = [msgspec.structs.asdict(part) for part in content.parts]
-    body = {"format": FORMAT, **info, **told, "parts": parts}
+    body = {"format": FORMAT, **info, **values, "parts": parts}
     del body["info"]
     try:
-        text = json.dumps({**body, "checksum": _checksum(body)}, indent=1, ensure_ascii=False)
+        text = json.dumps({**body, "checksum": checksum(body)}, indent=1, ensure_ascii=False)
     except TypeError as error:
         raise AuditError(
             f"The description of a run can contain plain values only ({error}). "
@@ -161,38 +161,40 @@ def read(disk: FileSystem, directory: Path) -> RunFile:
     path = directory / NAME
     try:
         body = json.loads(disk.read(path))
-        is_unchanged = body.pop("checksum") == _checksum(body)
+        is_unchanged = body.pop("checksum") == checksum(body)
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
-        raise _corrupt(path, "missing, or not a run") from None
+        raise corrupt(path, "missing, or not a run") from None
     if not is_unchanged:
-        raise _corrupt(path, "changed after it was written")
+        raise corrupt(path, "changed after it was written")
     if body.pop("format") not in READABLE:
-        raise _corrupt(path, "written by another version of cio_frames")
+        raise corrupt(path, "written by another version of cio_frames")
     if body["run_id"] != directory.name:
-        raise _corrupt(path, f"of another run ({body['run_id']})")
+        raise corrupt(path, f"of another run ({body['run_id']})")
     try:
         return _parsed(body)
     except (KeyError, TypeError, ValueError):
-        raise _corrupt(path, "written by another version of cio_frames") from None
+        raise corrupt(path, "written by another version of cio_frames") from None
 
 
 def _parsed(body: dict[str, Any]) -> RunFile:
     body["plans"] = tuple((call, rows) for call, rows in body["plans"])
     body["created"] = datetime.fromisoformat(body["created"])
-    body.setdefault("repeat", False)  # records of former versions do not say so
+    body.setdefault("repeat", False)  # missing in records of earlier versions
     body.setdefault("former_people", "")
-    described = {name: body.pop(name) for name in RunInfo.__dataclass_fields__}
+    info = {name: body.pop(name) for name in RunInfo.__dataclass_fields__}
     body["parts"] = tuple(Part(**part) for part in body["parts"])
     body["resumed"] = tuple(body["resumed"])
     body["notes"] = tuple(body.get("notes", ()))
-    return RunFile(info=RunInfo(**described), **body)
+    return RunFile(info=RunInfo(**info), **body)
 
 
-def _checksum(body: Mapping[str, Any]) -> str:
+def checksum(body: Mapping[str, Any]) -> str:
+    """Return the hash of a JSON object, which its file contains."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _corrupt(path: Path, problem: str) -> AuditCorruptError:
+def corrupt(path: Path, problem: str) -> AuditCorruptError:
+    """Return the error for a file that cannot be used."""
     return AuditCorruptError(str(path), problem=problem, hint="Restore it from a backup.")
 
 
@@ -215,22 +217,27 @@ class Layout:
 
     @property
     def lock(self) -> Path:
-        """The file whose lock says that somebody writes."""
+        """The file that the writing process locks."""
         return self.directory / "LOCK"
 
     @property
     def profile(self) -> Path:
-        """The file of what the tables were like."""
+        """The profiles of the tables."""
         return self.directory / "profile.json"
 
     @property
     def reserve(self) -> Path:
-        """The file that is given up when the disk is full."""
-        return self.directory / "BALLAST"
+        """The file that is removed when the disk is full."""
+        return self.directory / "RESERVE"
+
+    @property
+    def reserves(self) -> tuple[Path, ...]:
+        """The reserve file, by its name and by the one that earlier versions gave it."""
+        return self.reserve, self.directory / "BALLAST"
 
     @property
     def plans(self) -> Path:
-        """The directory of the sealed plans."""
+        """The directory of the plans."""
         return self.directory / "plan"
 
     @property
@@ -240,7 +247,7 @@ class Layout:
 
     @property
     def parts(self) -> Path:
-        """The directory of the record."""
+        """The directory of the parts."""
         return self.directory / "parts"
 
     @property
@@ -249,7 +256,7 @@ class Layout:
         return self.journals / "run.wal"
 
     def plan(self, segment: int) -> Path:
-        """Return the path of a sealed plan."""
+        """Return the path of a segment's plan."""
         return self.plans / f"seg-{segment:06d}.parquet"
 
     def journal(self, segment: int) -> Path:
@@ -267,11 +274,11 @@ class Layout:
 
 
 def segment_of(name: str) -> int | None:
-    """Return the segment that a file name speaks of.
+    """Return the segment in a file name.
 
     Examples:
         >>> segment_of("seg-000012.wal"), segment_of("run.wal")
         (12, None)
     """
-    found = _NUMBERED.fullmatch(name)
-    return int(found[1]) if found else None
+    match = _NUMBERED.fullmatch(name)
+    return int(match[1]) if match else None

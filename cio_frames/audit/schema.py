@@ -1,8 +1,8 @@
-"""What the record of a row looks like, and the states a row can be in.
+"""The columns of the record, and the states of a row.
 
-The tables are plain Parquet: text, integers and UTC timestamps, so that any tool reads them.
-Message ids stay text. Hashes and pseudonyms are cut to 64 bits: they are only ever compared
-within a run or between rows of one message id, and whole they would double the files.
+The tables have only text, integers and UTC timestamps, so that any tool reads them. Message ids stay
+text. Hashes and pseudonyms are cut to 64 bits: they are only compared within a run or between rows
+with one message id, and at full length they would double the size of the files.
 """
 
 import polars as pl
@@ -12,9 +12,9 @@ FORMAT = 4
 """Version of the directory layout and of every file in it."""
 
 READABLE = frozenset({1, 2, 3, FORMAT})
-"""Formats that are read; in 1 the lines of journals were not the facts of the run, and up to 2
-message ids and hashes of payloads were held as they are, and no row had subjects; up to 3 a plan
-had every column, and not only those that differ between rows."""
+"""Formats that can be read. In 1 the lines of journals were not the facts of the run; up to 2 message
+ids and hashes of payloads were not keyed, and no row had subjects; up to 3 a plan had every column,
+not only those that differ between rows."""
 
 STATES = (
     "delivered",
@@ -28,23 +28,23 @@ STATES = (
 )
 """Every state of a row; a row is in exactly one."""
 
-SETTLED = frozenset(
+FINAL_STATES = frozenset(
     {"delivered", "accepted_unverified", "rejected_local", "rejected_server", "skipped_done"}
 )
-"""States that a row never leaves."""
+"""States that never change."""
 
 UNFINISHED = ("blocked", "in_doubt", "pending")
-"""States that a later resume may change."""
+"""States that a resume may change."""
 
 FAILED = ("rejected_local", "rejected_server", *UNFINISHED)
-"""States of rows that Customer.io is not known to have."""
+"""States of rows that Customer.io may not have received."""
 
 HASH_CHARACTERS = 16
 """How many hexadecimal characters of a payload hash or a pseudonym are kept."""
 
 ID_CHARACTERS = 26
-"""How many hexadecimal characters stand for a message id: as many as it has. By them is decided
-what is not sent again, so that two messages must never have the same."""
+"""How many hexadecimal characters replace a message id: as many as it has. They decide which messages
+are not sent again, so two messages must never have the same."""
 
 _PLANNED: dict[str, pl.DataType | DataTypeClass] = {
     "plan": pl.Int32,
@@ -60,7 +60,7 @@ _PLANNED: dict[str, pl.DataType | DataTypeClass] = {
 }
 
 ADDED = frozenset({"subjects"})
-"""Columns that a record of an older format does not have."""
+"""Columns that records of earlier formats lack."""
 
 PLAN_SCHEMA = pl.Schema(
     {
@@ -71,7 +71,7 @@ PLAN_SCHEMA = pl.Schema(
         "error": pl.String,
     }
 )
-"""One row per input row of a segment, sealed before anything of it is sent."""
+"""One row per input row of a segment, written before anything of it is sent."""
 
 _MOMENT = pl.Datetime("ms", "UTC")
 
@@ -88,4 +88,4 @@ PART_SCHEMA = pl.Schema(
         "finished_at": _MOMENT,
     }
 )
-"""One row per input row, with what became of it."""
+"""One row per input row, with its outcome."""

@@ -1,8 +1,8 @@
-"""A run's directory while it is being written: locked, and failing closed.
+"""Write to a run's directory, which is locked; after an unsafe failure nothing more is written.
 
-A full disk before a request means that the request does not leave. A full disk afterwards must
-not cost an outcome, so a ballast file is given up for it. A failed sync says that nothing is
-known of the disk any more: everything after it is refused, and the directory waits for recovery.
+If the disk is full before a request, the request is not sent. If it becomes full afterwards, the
+reserve file is removed so that the outcome can still be written. After a failed sync the state of
+the disk is unknown: nothing more is written, and the directory has to be recovered.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from cio_frames.errors import AuditError
 
 
 class Store:
-    """The one writer of a run's directory.
+    """The only writer of a run's directory.
 
     Raises:
         AuditLockedError: If another process writes there.
@@ -29,7 +29,7 @@ class Store:
     def __init__(self, disk: FileSystem, layout: Layout) -> None:
         self.layout = layout
         self.disk = disk
-        self._fault = ""
+        self._unusable = ""
         self._pid = os.getpid()
         self._journals: set[Journal] = set()
         with self._failing("opened"):
@@ -47,19 +47,19 @@ class Store:
 
     @property
     def is_usable(self) -> bool:
-        """Whether anything can still be written here."""
-        return not self._fault and os.getpid() == self._pid
+        """Whether anything can still be written."""
+        return not self._unusable and os.getpid() == self._pid
 
     def keep_reserve(self) -> None:
-        """Set aside the room that outcomes need when the disk is full."""
-        if not getattr(self.disk, "fills_up", True):
+        """Create the reserve file, for outcomes when the disk is full."""
+        if not getattr(self.disk, "can_fill_up", True):
             return
         if self.layout.reserve.name not in self.disk.listdir(self.layout.directory):
             with self._failing("prepared"):
                 write_atomic(self.disk, self.layout.reserve, bytes(RESERVE_BYTES))
 
     def publish(self, path: Path, data: bytes) -> None:
-        """Make `path` hold `data` at once."""
+        """Write `data` to `path` atomically."""
         self._check()
         with self._failing("written"):
             try:
@@ -76,7 +76,7 @@ class Store:
             run_file.write(self.disk, self.layout.directory, run)
 
     def journal(self, path: Path, first: Opened) -> Journal:
-        """Return a new journal at `path`, in place of one that a crash left without a plan."""
+        """Return a new journal at `path`; one that a crash left without a plan is replaced."""
         self._check()
         with self._failing("written"):
             self.disk.remove(path)
@@ -84,25 +84,25 @@ class Store:
         self._journals.add(journal)
         return journal
 
-    def append(self, journal: Journal, record: Record, *, reserve: bool) -> None:
-        """Append one line; with `ballast`, give that up for it when the disk is full."""
+    def append(self, journal: Journal, record: Record, *, may_use_reserve: bool) -> None:
+        """Append one line; if the disk is full, the reserve file may be removed for it."""
         self._check()
         with self._failing("written"):
             try:
                 journal.append(record)
             except OSError as error:
-                if error.errno not in DISK_FULL or not reserve or not self._drop_reserve():
+                if error.errno not in DISK_FULL or not may_use_reserve or not self._drop_reserve():
                     raise
                 journal.append(record)
 
     def sync(self, journal: Journal) -> None:
         """Return when all lines of the journal would survive a power cut."""
         self._check()
-        with self._failing("synced", fatal=True):
+        with self._failing("synced", is_final=True):
             journal.sync()
 
     def drop(self, path: Path, *, journal: Journal | None = None) -> None:
-        """Remove a file that is not needed any more, and close its journal."""
+        """Remove a file that is no longer needed, and close its journal."""
         if journal is not None:
             self._journals.discard(journal)
             journal.close()
@@ -110,7 +110,7 @@ class Store:
             self.disk.remove(path)
 
     def close(self) -> None:
-        """Let others have the directory. What is in it stays as it is."""
+        """Unlock the directory; its files stay as they are."""
         if self._lock is None:
             return
         lock, self._lock = self._lock, None
@@ -118,11 +118,11 @@ class Store:
             journal.close()
         with contextlib.suppress(OSError):
             self.disk.unlock(lock)
-        self._fault = "was closed"
+        self._unusable = "was closed"
 
     def abandon(self) -> None:
-        """Give up the files in a forked child; they and the lock stay the parent's."""
-        self._fault = "belongs to the process that was forked"
+        """Close the files in a forked child; they and the lock belong to the parent."""
+        self._unusable = "belongs to the process that was forked"
         with contextlib.suppress(OSError):
             for journal in self._journals:
                 journal.close()
@@ -133,27 +133,28 @@ class Store:
 
     def _check(self) -> None:
         if os.getpid() != self._pid:
-            self._fault = "belongs to the process that was forked"
-        if self._fault:
+            self._unusable = "belongs to the process that was forked"
+        if self._unusable:
             raise AuditError(
-                f"The record in {self.layout.directory} {self._fault}: nothing can be written "
+                f"The record in {self.layout.directory} {self._unusable}: nothing can be written "
                 "to it from here."
             )
 
     def _drop_reserve(self) -> bool:
-        if self.layout.reserve.name not in self.disk.listdir(self.layout.directory):
-            return False
-        self.disk.remove(self.layout.reserve)
-        return True
+        names = self.disk.listdir(self.layout.directory)
+        reserves = [path for path in self.layout.reserves if path.name in names]
+        for path in reserves:
+            self.disk.remove(path)
+        return bool(reserves)
 
     @contextlib.contextmanager
-    def _failing(self, done: str, *, fatal: bool = False) -> Iterator[None]:
+    def _failing(self, done: str, *, is_final: bool = False) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             full = error.errno in DISK_FULL
-            if fatal or not full:
-                self._fault = "could not be kept"
+            if is_final or not full:
+                self._unusable = "could not be kept"
             todo = "Free up disk space" if full else "Check the disk"
             raise AuditError(
                 f"The record in {self.layout.directory} could not be {done}: "

@@ -1,7 +1,7 @@
-"""What rows put into a state, as the record keeps it: numbers that only the holder of the key can make.
+"""The subjects of rows in the record: keyed hashes of the people and objects whose state a row sets.
 
-A subject is 16 hexadecimal digits: 15 of the keyed hash of an identifier, and one for what is said of
-it (`cio_frames.mapping`). With `pii="ids"` nothing is kept but that the row has some.
+A subject is 16 hexadecimal digits: 15 of the keyed hash of an identifier, and one for its kind
+(`cio_frames.mapping`). With `pii="ids"` the record only keeps whether a row has subjects.
 """
 
 import polars as pl
@@ -12,10 +12,12 @@ from cio_frames.values import hmac_sha256, sha256
 
 DIGITS = 15
 KIND = 15
-"""The bits of a subject that tell what is said of it."""
+"""The bits of a subject that are its kind."""
 
 
-def hashed(rows: pl.DataFrame, *, people: pl.Series, pii: Pii, key: str | None) -> pl.Series:
+def keyed_subjects(
+    rows: pl.DataFrame, *, people: pl.Series, pii: Pii, key: str | None
+) -> pl.Series:
     """Return the subjects of each row as the record has them, joined by spaces.
 
     Args:
@@ -24,51 +26,55 @@ def hashed(rows: pl.DataFrame, *, people: pl.Series, pii: Pii, key: str | None) 
         pii: What the record keeps of identifiers.
         key: The key of the pseudonyms.
     """
-    given = rows["subjects"]
-    if given.null_count() == len(given) or pii == "ids" or (pii == "hmac" and key is None):
-        return rows.select(pl.when(pl.col("subjects").is_not_null()).then(pl.lit(UNKNOWN)))[
-            "literal"
-        ].alias("subjects")
-    most = given.str.count_matches(SEPARATOR, literal=True)
-    places = [f"field_{place}" for place in range(1 + int(most.drop_nulls().to_numpy().max()))]
-    split = pl.col("subjects").str.split_exact(SEPARATOR, len(places) - 1)
-    words = rows.select("person", split).unnest("subjects").with_columns(people)
-    said = words.select(_word(pl.col(place), pii=pii, key=key).alias(place) for place in places)
+    subjects = rows["subjects"]
+    if subjects.null_count() == len(subjects) or pii == "ids" or (pii == "hmac" and key is None):
+        has_subjects = pl.col("subjects").is_not_null()
+        return rows.select(
+            pl.when(has_subjects).then(pl.lit(UNKNOWN)).alias("subjects")
+        ).to_series()
+    separators = subjects.str.count_matches(SEPARATOR, literal=True).drop_nulls().to_numpy().max()
+    names = [f"field_{number}" for number in range(1 + int(separators))]
+    fields = pl.col("subjects").str.split_exact(SEPARATOR, len(names) - 1)
+    split = rows.select("person", fields).unnest("subjects").with_columns(people)
+    keyed = split.select(_keyed(pl.col(name), pii=pii, key=key).alias(name) for name in names)
     joined = pl.concat_str(pl.all(), separator=" ", ignore_nulls=True)
-    is_said = pl.any_horizontal(pl.all().is_not_null())
-    return said.select(pl.when(is_said).then(joined).alias("subjects")).to_series()
+    has_any = pl.any_horizontal(pl.all().is_not_null())
+    return keyed.select(pl.when(has_any).then(joined).alias("subjects")).to_series()
 
 
-def _word(said: pl.Expr, *, pii: Pii, key: str | None) -> pl.Expr:
-    """Return what the record has in place of a subject: what is said of it comes last."""
-    text = said.str.slice(1)
-    if pii == "hmac" and key is not None:  # most are the person's own, whose pseudonym is made
+def _keyed(subject: pl.Expr, *, pii: Pii, key: str | None) -> pl.Expr:
+    """Return the value that the record has in place of a subject; its kind is the last digit."""
+    text = subject.str.slice(1)
+    if (
+        pii == "hmac" and key is not None
+    ):  # most are the person's own, which has a pseudonym already
         other = pl.when(text.ne_missing(pl.col("person"))).then(text)
         digits = pl.coalesce(hmac_sha256(other, key=key), "person_key")
     else:
         digits = sha256(text)
-    word = pl.concat_str(digits.str.head(DIGITS), said.str.head(1))
-    return pl.when(said == UNKNOWN).then(pl.lit(UNKNOWN)).when(said.is_not_null()).then(word)
+    keyed = pl.concat_str(digits.str.head(DIGITS), subject.str.head(1))
+    is_unknown = subject == UNKNOWN
+    return pl.when(is_unknown).then(pl.lit(UNKNOWN)).when(subject.is_not_null()).then(keyed)
 
 
-def names(texts: list[str], *, pii: Pii, key: str | None) -> list[str]:
-    """Return how the record's subjects name identifiers, whatever is said of them."""
+def identifier_digits(texts: list[str], *, pii: Pii, key: str | None) -> list[str]:
+    """Return the digits of identifiers in the subjects of the record, without their kind."""
     text = pl.col("text")
     digits = hmac_sha256(text, key=key) if pii == "hmac" and key is not None else sha256(text)
     return pl.DataFrame({"text": texts}).select(digits.str.head(DIGITS)).to_series().to_list()
 
 
 def scheme(*, pii: Pii, key_name: str | None) -> str:
-    """Return a name for the way subjects are made; only those of one way can be compared."""
+    """Return a name for the scheme of the subjects; only those of one scheme can be compared."""
     return key_name or pii if pii == "hmac" else pii
 
 
 def numbers(subjects: pl.Series) -> pl.DataFrame:
     """Return the subjects of rows as numbers: place, the row's position, and subject.
 
-    Rows without subjects, or with unknown ones, have no line.
+    Rows without subjects, or with unknown ones, are left out.
     """
     lists = subjects.replace(UNKNOWN, None).str.split(" ")
-    found = pl.DataFrame({"subject": lists}).with_row_index("place").drop_nulls()
-    flat = found.explode("subject", empty_as_null=False)
+    known = pl.DataFrame({"subject": lists}).with_row_index("place").drop_nulls()
+    flat = known.explode("subject", empty_as_null=False)
     return flat.with_columns(pl.col("subject").str.to_integer(base=16, dtype=pl.UInt64))

@@ -1,4 +1,4 @@
-"""The listener that keeps the record: what happens is on disk before anything follows from it."""
+"""The listener that writes the record: each fact is on disk before anything follows from it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.file_system import Durability, FileSystem, located
+from cio_frames.audit.file_system import Durability, FileSystem, resolve_path
 from cio_frames.audit.journal import Entry, Journal, Opened
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.audit.open_segments import RUN, with_parts
 from cio_frames.audit.parquet import digest, encode
 from cio_frames.audit.recovery import (
-    Compacted,
-    clear,
-    compacted,
-    completed,
-    conclude,
-    heal,
+    BuiltPart,
+    build_part,
+    finish_run,
+    remove_leftovers,
+    repair,
+    with_missing_rows,
     write_part,
 )
 from cio_frames.audit.run_file import Layout, RunFile, RunInfo, State
@@ -44,13 +44,13 @@ from cio_frames.sending.events import (
 if TYPE_CHECKING:
     from cio_frames.audit.segment_progress import SegmentProgress
 
-_LAZY_RECORDS = 64
-_LAZY_S = 0.2
+_UNSYNCED_RECORDS = 64
+_UNSYNCED_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _PreparedPlan:
-    """A segment's plan, and the file it will be."""
+    """The plan of a segment, and the bytes of its file."""
 
     plan: pl.DataFrame
     data: bytes
@@ -58,12 +58,11 @@ class _PreparedPlan:
 
 
 class AuditWriter:
-    """Keeps the record of a run. It is a listener: call it with every fact.
+    """Writes the record of a run. It is a listener: call it with every fact.
 
-    A segment's plan is sealed before the call returns, and so is the record of an attempt, so
-    that nothing leaves without it. If the record cannot be kept, the call raises AuditError and
-    the request must not leave. Use it as a context manager, or call `close`.
-
+    The plan of a segment and the record of an attempt are on disk before the call returns, so that
+    nothing is sent without them. If the record cannot be written, the call raises AuditError and the
+    request must not be sent. Use it as a context manager, or call `close`.
     """
 
     def __init__(
@@ -82,7 +81,7 @@ class AuditWriter:
         self._now = now
         self._stopped: RunStopped | None = None
         self._open_segments: dict[int, SegmentProgress] = {}
-        self._done: list[int] = []
+        self._finished_segments: list[int] = []
         self._prepared: dict[int, _PreparedPlan] = {}
         self._first = 1 + max((part.segment for part in run.parts), default=-1)
         self._synced_at = time.monotonic()
@@ -112,12 +111,14 @@ class AuditWriter:
             AuditLockedError: If another process writes there.
             AuditError: If the directory cannot be used, or has a run of that name.
         """
-        found, place = (
-            opened(audit, durability=durability) if disk is None else (disk, located(audit))
+        file_system, place = (
+            file_system_at(audit, durability=durability)
+            if disk is None
+            else (disk, resolve_path(audit))
         )
         layout = Layout(place / info.run_id)
         key = _key(info, key)
-        store = Store(found, layout)
+        store = Store(file_system, layout)
         if run_file.NAME in store.disk.listdir(layout.directory):
             store.close()
             raise AuditError(
@@ -133,7 +134,7 @@ class AuditWriter:
             notes=notes,
             profile=None if profile is None else digest(profile),
         )
-        return cls._opened(store, run, key=key, now=now, profile=profile)
+        return cls._started(store, run, key=key, now=now, profile=profile)
 
     @classmethod
     def resume(
@@ -144,69 +145,71 @@ class AuditWriter:
         key: str | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> Self:
-        """Take up the record of a run again, after recovering it if it was not closed.
+        """Continue the record of a run, after recovering it if it was not closed.
 
-        Segments may be numbered from 0 again. The rows in them replace what `recover` told of
-        them; rows that are not in them stay as they are.
+        Segments may be numbered from 0 again. Their rows replace the recovered records of these
+        rows; other rows stay as they are.
 
         Raises:
             AuditLockedError: If the run is still being written.
             AuditCorruptError: If a file is missing, changed or of another run.
             AuditError: If the pseudonyms of the run were made with another key.
         """
-        drive, place = opened(directory) if disk is None else (disk, located(directory))
+        file_system, place = (
+            file_system_at(directory) if disk is None else (disk, resolve_path(directory))
+        )
         layout = Layout(place)
-        found = run_file.read(drive, layout.directory)
-        key = _key(found.info, key)
-        if key and found.key_name is not None:
-            pseudonyms.key_named(found.key_name, where=layout.directory, known=key)
+        stored = run_file.read(file_system, layout.directory)
+        key = _key(stored.info, key)
+        if key and stored.key_name is not None:
+            pseudonyms.require_key(stored.key_name, where=layout.directory, candidate=key)
         if disk is None:
-            drive, _ = opened(directory, durability=found.durability)
-        store = Store(drive, layout)
+            file_system, _ = file_system_at(directory, durability=stored.durability)
+        store = Store(file_system, layout)
         try:
-            run = replace(heal(store), state="running")
+            run = replace(repair(store), state="running")
         except BaseException:
             store.close()
             raise
         if any(run.counts.get(state) for state in UNFINISHED):
             moment = now().astimezone(UTC).isoformat(timespec="milliseconds")
             run = replace(run, resumed=(*run.resumed, moment))
-        return cls._opened(store, run, key=key, now=now)
+        return cls._started(store, run, key=key, now=now)
 
     def __call__(self, fact: Fact) -> None:
-        """Record a fact, and seal the segment that it ends; return when what follows may happen."""
+        """Record a fact, and write the part of a segment that it finishes; then the run may continue."""
         self.record((fact,))
-        for segment in self.done():
-            self.seal(segment, self.compacted(segment))
+        for segment in self.finished_segments():
+            self.write_part(segment, self.build_part(segment))
 
     @property
     def id_key(self) -> str | None:
-        """The key of the message ids of this record; None where they are held as they are."""
+        """The key of the message ids in this record; None if they are not keyed."""
         return self._key if self.run.message_ids == "keyed" else None
 
     def keep(self, name: str, data: bytes) -> None:
-        """Write a file beside the record."""
+        """Write another file to the directory of the run."""
         self._store.publish(self.directory / name, data)
 
     def prepare(self, segment: Segment) -> None:
-        """Make the plan of a segment ready, on any thread; it is not written before its fact."""
+        """Encode the plan of a segment, on any thread; it is written with its fact."""
         self._prepared[segment.number] = self._prepare(segment)
 
-    def done(self) -> Sequence[int]:
-        """Return the segments that are done since this was last asked, to be sealed."""
-        done, self._done = self._done, []
-        return done
+    def finished_segments(self) -> Sequence[int]:
+        """Return the segments finished since the last call, whose parts are to be written."""
+        finished, self._finished_segments = self._finished_segments, []
+        return finished
 
-    def compacted(self, segment: int) -> Compacted:
-        """Make the part of a segment that is done, on any thread; nothing is written."""
-        return compacted(self._open_segments[segment].open_segments(), run_id=self.run.info.run_id)
+    def build_part(self, segment: int) -> BuiltPart:
+        """Build the part of a finished segment, on any thread; nothing is written."""
+        return build_part(self._open_segments[segment].open_segment(), run_id=self.run.info.run_id)
 
     @engine_errors("the record was written")
-    def seal(self, segment: int, made: Compacted) -> None:
-        """Write the part of a segment that is done. Nothing waits for that."""
+    def write_part(self, segment: int, built: BuiltPart) -> None:
+        """Write the part of a finished segment. No request waits for that."""
         progress = self._open_segments[segment]
-        part = write_part(self._store, made)
-        self._store.append(self._journal, part, reserve=True)
+        part = write_part(self._store, built)
+        self._store.append(self._journal, part, may_use_reserve=True)
         self._store.sync(self._journal)
         self.run = with_parts(self.run, [*self.run.parts, part])
         del self._open_segments[segment]
@@ -216,9 +219,9 @@ class AuditWriter:
 
     @engine_errors("the record was written")
     def record(self, facts: Sequence[Fact]) -> None:
-        """Record facts in order; one sync serves all attempts among them.
+        """Record facts in order, with one sync for all attempts among them; then the run may continue.
 
-        Returns when what follows from them may happen. Segments that are `done` wait for `seal`.
+        `finished_segments` returns the segments that wait for `write_part`.
         """
         attempted: dict[int, Journal] = {}
         for fact in facts:
@@ -232,9 +235,9 @@ class AuditWriter:
     def _record(self, fact: Fact) -> None:
         match fact:
             case SegmentPlanned(segment=segment):
-                self._plan(segment)
+                self._start_segment(segment)
             case BatchRetried():
-                self._enter(fact.batch, self._progress(fact.batch).entry(fact))
+                self._append(fact.batch, self._progress(fact.batch).entry(fact))
             case BatchFinished():
                 self._finish(fact)
             case Noted(note=note):
@@ -242,15 +245,15 @@ class AuditWriter:
             case RunStopped():
                 self._stop(fact)
             case RunFinished():
-                self._end("stopped" if self._stopped else "finished")
+                self._finish_run("stopped" if self._stopped else "finished")
             case _:
                 pass
 
     def close(self) -> None:
-        """End the record. Rows that are not done stay pending or in doubt, as they are."""
+        """End the record. Unfinished rows stay pending or in doubt."""
         try:
             if self.run.state == "running" and self._store.is_usable:
-                self._end("stopped")
+                self._finish_run("stopped")
         finally:
             self._store.close()
 
@@ -261,7 +264,7 @@ class AuditWriter:
         self.close()
 
     @classmethod
-    def _opened(
+    def _started(
         cls,
         store: Store,
         run: RunFile,
@@ -276,18 +279,18 @@ class AuditWriter:
             store.close()
             raise
 
-    def _plan(self, segment: Segment) -> None:
+    def _start_segment(self, segment: Segment) -> None:
         number, run_id = self._first + segment.number, self.run.info.run_id
-        prepare = self._prepared.pop(segment.number, None) or self._prepare(segment)
-        head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=prepare.sha256)
+        prepared = self._prepared.pop(segment.number, None) or self._prepare(segment)
+        head = Opened(format=FORMAT, run=run_id, segment=number, plan_sha256=prepared.sha256)
         journal = self._store.journal(self._store.layout.journal(number), head)
-        self._store.publish(self._store.layout.plan(number), prepare.data)
+        self._store.publish(self._store.layout.plan(number), prepared.data)
         from cio_frames.audit.segment_progress import SegmentProgress
 
-        progress = SegmentProgress(segment, number=number, plan=prepare.plan, journal=journal)
+        progress = SegmentProgress(segment, number=number, plan=prepared.plan, journal=journal)
         self._open_segments[segment.number] = progress
         if progress.is_done:
-            self._done.append(segment.number)
+            self._finished_segments.append(segment.number)
 
     def _prepare(self, segment: Segment) -> "_PreparedPlan":
         from cio_frames.audit.segment_progress import plan_of
@@ -297,64 +300,61 @@ class AuditWriter:
         return _PreparedPlan(plan=plan, data=data, sha256=digest(data))
 
     def _attempt(self, fact: BatchAttempted[Batch]) -> Journal:
-        """Write an attempt down and return the journal that must be synced before it is made."""
+        """Record an attempt, and return the journal that must be synced before it is made."""
         progress = self._progress(fact.batch)
         entry = progress.entry(fact)
-        self._store.append(progress.journal, entry, reserve=False)
-        progress.note(entry)
+        self._store.append(progress.journal, entry, may_use_reserve=False)
+        progress.add(entry)
         return progress.journal
 
     def _finish(self, fact: BatchFinished[Batch]) -> None:
         batch = fact.batch
         progress = self._progress(batch)
-        error = self._scrubbed(fact.error, person=progress.person(batch)) if fact.error else ""
-        self._enter(batch, progress.entry(fact, error=error))
+        error = self._redacted(fact.error, person=progress.person(batch)) if fact.error else ""
+        self._append(batch, progress.entry(fact, error=error))
         if progress.is_done:
-            self._done.append(batch.segment)
+            self._finished_segments.append(batch.segment)
 
-    def _enter(self, batch: Batch, entry: Entry) -> None:
-        """Record what came of an attempt; the disk may take a moment to have it."""
+    def _append(self, batch: Batch, entry: Entry) -> None:
+        """Record the result of an attempt; it is synced a little later."""
         progress = self._progress(batch)
-        self._store.append(progress.journal, entry, reserve=True)
-        progress.note(entry)
-        late = time.monotonic() - self._synced_at > _LAZY_S
-        if late or progress.journal.unsynced >= _LAZY_RECORDS:
+        self._store.append(progress.journal, entry, may_use_reserve=True)
+        progress.add(entry)
+        is_due = time.monotonic() - self._synced_at > _UNSYNCED_S
+        if is_due or progress.journal.unsynced >= _UNSYNCED_RECORDS:
             self._store.sync(progress.journal)
             self._synced_at = time.monotonic()
 
     def _stop(self, fact: RunStopped) -> None:
         self._stopped = fact
-        self._store.append(self._journal, fact, reserve=True)
+        self._store.append(self._journal, fact, may_use_reserve=True)
         self._store.sync(self._journal)
 
-    def _end(self, state: State) -> None:
-        self._done.clear()
+    def _finish_run(self, state: State) -> None:
+        self._finished_segments.clear()
         for segment in sorted(self._open_segments):
-            self.seal(segment, self.compacted(segment))
-        self.run = completed(self._store, self.run)
-        self.run = conclude(self._store, self.run, state=state, stopped=self._stopped)
+            self.write_part(segment, self.build_part(segment))
+        self.run = with_missing_rows(self._store, self.run)
+        self.run = finish_run(self._store, self.run, state=state, stopped=self._stopped)
         self._store.drop(self._store.layout.run_journal, journal=self._journal)
-        clear(self._store)
+        remove_leftovers(self._store)
         self._store.close()
 
     def _progress(self, batch: Batch) -> "SegmentProgress":
         progress = self._open_segments.get(batch.segment)
         if progress is None:
             raise AuditError(
-                f"Segment {batch.segment} is not under way. "
+                f"Segment {batch.segment} is not in progress. "
                 "Nothing of it was sent. This is a bug in cio_frames; please report it."
             )
         return progress
 
-    def _scrubbed(self, error: str, *, person: str | None) -> str:
+    def _redacted(self, error: str, *, person: str | None) -> str:
         if self.run.info.pii == "full":
             return error[: pseudonyms.ERROR_CHARACTERS]
-        told = pl.DataFrame(
-            {"error": [error], "person": [person]}, schema_overrides={"person": pl.String}
-        )
-        return str(
-            told.select(pseudonyms.scrubbed(pl.col("error"), person=pl.col("person"))).item()
-        )
+        schema = {"error": pl.String, "person": pl.String}
+        row = pl.DataFrame({"error": [error], "person": [person]}, schema=schema)
+        return str(row.select(pseudonyms.redacted(pl.col("error"), person=pl.col("person"))).item())
 
 
 def _key(info: RunInfo, key: str | None) -> str | None:

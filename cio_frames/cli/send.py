@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import polars as pl
 
-from cio_frames.audit import UNFINISHED, Audit, collected
+from cio_frames.audit import UNFINISHED, Audit, collect_rows
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.cli.hints import cli_advice
 from cio_frames.cli.known import preview_known
@@ -313,7 +313,7 @@ def _advice(words: str, *, audit: Path) -> str:
 
 def _unfinished_rows(run: Path) -> int:
     rows = Audit(run).scan().filter(pl.col("state").is_in(UNFINISHED))
-    return int(collected(rows.select(pl.len()), run).item())
+    return int(collect_rows(rows.select(pl.len()), run).item())
 
 
 def all_arrived(run: Run) -> bool:

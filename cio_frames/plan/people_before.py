@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from cio_frames.audit import former_people, pseudonyms, run_file
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.errors import AuditCorruptError, MappingError
 from cio_frames.identity.identifiers import is_mail
 from cio_frames.identity.messages import NONE_WANTED
@@ -62,7 +62,7 @@ def kept_people(directory: Path | str) -> pl.DataFrame:
         MappingError: The run has kept none.
         AuditCorruptError: The file is missing or changed, or the key is another one.
     """
-    disk, where = opened(directory)
+    disk, where = file_system_at(directory)
     info = run_file.read(disk, where).info
     if not info.former_people:
         raise MappingError(
@@ -77,7 +77,7 @@ def kept_people(directory: Path | str) -> pl.DataFrame:
             str(path), problem=f"it cannot be read ({error.strerror})",
             hint="Restore it from a backup, or pass known=.",
         ) from None  # fmt: skip
-    return former_people.unsealed(data, run_id=info.run_id, key=pseudonyms.key(), path=str(path))
+    return former_people.decrypt(data, run_id=info.run_id, key=pseudonyms.key(), path=str(path))
 
 
 def named_people(pipelines: Pipelines) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 from msgspec import structs
 
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.checks import (
     CATALOGUE,
     Check,
@@ -563,7 +563,7 @@ class Pipelines:
         Raises:
             PlanRefusedError: Such a difference has the severity "refuse".
         """
-        disk, where = opened(directory, durability="process")
+        disk, where = file_system_at(directory, durability="process")
         if not disk.listdir(where):
             return ()
         differences = [

@@ -14,7 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from cio_frames.audit import Audit, reconciliations, require_run, run_file
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.errors import ArgumentError, AuditError, WorkspaceReadError, engine_errors
 from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
@@ -96,7 +96,7 @@ def reconcile(
     if isinstance(source, Client):
         source.require_reading()
     require_run(directory)
-    disk, where = opened(directory)
+    disk, where = file_system_at(directory)
     run = run_file.read(disk, where)
     require_same_plans(pipelines, run.info)
     result = compare(
@@ -112,7 +112,7 @@ def reconcile(
         "notes": list(result.notes),
     }
     try:
-        reconciliations.write(where, at=result.at, found=values, differences=result.differences)
+        reconciliations.write(where, at=result.at, results=values, differences=result.differences)
     except AuditError as error:
         return replace(result, notes=(*result.notes, str(error)))
     return result

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
-from cio_frames.audit import Audit, collected
+from cio_frames.audit import Audit, collect_rows
 from cio_frames.errors import engine_errors
 from cio_frames.identity.opt_outs import count_ended, people_opted_out
 from cio_frames.identity.preview import Preview
@@ -256,7 +256,7 @@ def _attributes(
     """
     columns = Audit(run.audit).scan().select("run_id", "plan", "row", "state")
     now = pl.lit(premise.now).alias("first_attempt_at")
-    rows = collected(columns, run.audit).with_columns(now, now.alias("finished_at"))
+    rows = collect_rows(columns, run.audit).with_columns(now, now.alias("finished_at"))
     known_people, what = premise.workspace_people, "attributes"
     messages: list[Arrived] | None = None
     if rows.height <= COMPARED_ROWS and (

@@ -13,7 +13,7 @@ import msgspec
 import polars as pl
 
 from cio_frames.audit import Audit, require_run, run_file
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.checks import Checks
 from cio_frames.errors import MappingError, engine_errors
 from cio_frames.frames import AnyTable, read, scan
@@ -173,7 +173,7 @@ def _record(directory: Path, pipelines: Pipelines) -> _Record:
         AuditError: The run was made from other plans.
     """
     require_run(directory)
-    disk, where = opened(directory)
+    disk, where = file_system_at(directory)
     info = run_file.read(disk, where).info
     require_same_plans(pipelines, info)
     arrived_rows = Audit(where).messages.filter(pl.col("state").is_in([*ARRIVED, IN_DOUBT]))

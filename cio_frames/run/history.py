@@ -50,11 +50,13 @@ class Audit(Reader):
         AuditError: If there is no run.
     """
 
-    def _told(self, stories: Sequence[tuple[dict[str, Any], str]], *, head: Sequence[str]) -> str:
+    def _story(
+        self, described: Sequence[tuple[dict[str, Any], str]], *, introduction: Sequence[str]
+    ) -> str:
         from cio_frames.views import history  # sending does not need it
 
-        documents = [history.explanation(record, text=text) for record, text in stories]
-        return Story(super()._told(stories, head=head), documents=documents)
+        documents = [history.explanation(record, text=text) for record, text in described]
+        return Story(super()._story(described, introduction=introduction), documents=documents)
 
     def __str__(self) -> str:
         try:

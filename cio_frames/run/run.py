@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 
-from cio_frames.audit import FAILED, STATES, Audit, AuditWriter, BackgroundWriter, collected
+from cio_frames.audit import FAILED, STATES, Audit, AuditWriter, BackgroundWriter, collect_rows
 from cio_frames.checks import Checks
 from cio_frames.errors import (
     AuditError,
@@ -561,6 +561,6 @@ class Run(ShownRun):
     def _reasons(self) -> Iterator[ReasonView]:
         failed = Audit(self.audit).scan().filter(pl.col("state").is_in(FAILED))
         by_code = failed.group_by("code").agg(pl.len().alias("rows"), pl.col("error").first())
-        reasons = collected(by_code, self.audit).sort("code", nulls_last=True)
+        reasons = collect_rows(by_code, self.audit).sort("code", nulls_last=True)
         for row in reasons.iter_rows(named=True):
             yield ReasonView(code=row["code"] or "", rows=row["rows"], sentence=row["error"] or "")

@@ -21,10 +21,10 @@ import polars as pl
 from cio_frames.audit import (
     Audit,
     AuditWriter,
-    Earlier,
+    EarlierRuns,
     Recovery,
     RunInfo,
-    earlier,
+    earlier_runs,
     new_run_id,
     pseudonyms,
     recover,
@@ -32,7 +32,7 @@ from cio_frames.audit import (
     run_file,
 )
 from cio_frames.audit.file_system import Durability, FileSystem
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.audit.pseudonyms import Pii
 from cio_frames.audit.run_file import Layout
 from cio_frames.audit.subjects import scheme
@@ -111,7 +111,7 @@ def starting(job: Job, *, client: Client, directory: Path | str) -> Iterator[Non
     Raises:
         AuditLockedError: Another run is sending one of the same tables to the same workspace.
     """
-    disk, where = opened(directory, durability="process")
+    disk, where = file_system_at(directory, durability="process")
     with suppress(OSError):  # if it cannot be made, the record of the run says so
         disk.make(where, shared=True)
     lock = _lock(disk, where / "STARTING")
@@ -152,7 +152,7 @@ def _require_no_other_run(job: Job, *, client: Client, disk: FileSystem, directo
 def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime) -> RowSelection:
     """Return which rows a new run sends: those that no earlier run has finished."""
     key, scheme = _subject_key(options.pii)
-    before = earlier(options.audit, workspaces=client.workspaces, scheme=scheme)
+    before = earlier_runs(options.audit, workspaces=client.workspaces, scheme=scheme)
     if before is None:
         return RowSelection()
     add_states = partial(with_kept_states, now=now, wanted=options.in_doubt)
@@ -198,7 +198,7 @@ def _subject_key(pii: Pii) -> tuple[str | None, str]:
 
 def _decided(
     job: Job,
-    before: Earlier,
+    before: EarlierRuns,
     *,
     add_states: Callable[[pl.DataFrame], pl.DataFrame],
     pii: Pii,
@@ -303,7 +303,7 @@ def new_run(
     if job.former_people is not None:
         from cio_frames.audit import former_people
 
-        sealed = former_people.sealed(job.former_people, run_id=info.run_id, key=pseudonyms.key())
+        sealed = former_people.encrypt(job.former_people, run_id=info.run_id, key=pseudonyms.key())
         info = replace(info, former_people=sha256(sealed).hexdigest())
     writer = AuditWriter.start(
         options.audit,
@@ -371,7 +371,7 @@ def resumed_run(
 
 def _require_local(directory: Path | str) -> None:
     """Raise for a run that was made on Spark, which only Spark can resume."""
-    disk, where = opened(directory)
+    disk, where = file_system_at(directory)
     if SPARK in run_file.read(disk, where).info.decisions:
         raise AuditError(
             f"The run in {where} was made on Spark. Make the same plan of the Spark frame again, and "
@@ -398,7 +398,7 @@ def _as_decided(
     """Return a selection with the decisions of a resumed run about rows that were sent before it."""
     info = recovery.run.info
     key, scheme = _subject_key(info.pii)
-    before = earlier(
+    before = earlier_runs(
         recovery.directory.parent, workspaces=client.workspaces, scheme=scheme, before=info.run_id
     )
     if before is None or before.key != recovery.id_key:  # an older format, which made no other ids

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from cio_frames.audit.pseudonyms import Pii, keyed_hashes, keyed_ids, pseudonyms
-from cio_frames.audit.subjects import DIGITS, KIND, hashed, numbers
+from cio_frames.audit.subjects import DIGITS, KIND, keyed_subjects, numbers
 from cio_frames.mapping.identifiers import ATTRIBUTES, DEVICES, GONE, NAMED, RELATIONS, UNKNOWN
 from cio_frames.spec import LINKING_CALLS
 from cio_frames.values import sha256
@@ -126,7 +126,7 @@ class Recorded:
             keyed_ids(pl.col("message_id"), key=self.id_key).alias("message_id"),
             hashes.alias("payload_hash"),
             "content",
-            hashed(rows, people=people, pii=self.pii, key=self.key),
+            keyed_subjects(rows, people=people, pii=self.pii, key=self.key),
             "is_given",
         )
 

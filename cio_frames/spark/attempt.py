@@ -15,10 +15,10 @@ import polars as pl
 import pyarrow as pa
 
 from cio_frames.audit import AuditWriter, RunInfo, keyed_ids
-from cio_frames.audit.attempts import attempts, rows_of
+from cio_frames.audit.attempts import attempt_directories, partition_rows
 from cio_frames.audit.file_system import Durability
-from cio_frames.audit.object_store import opened
-from cio_frames.audit.schema import SETTLED
+from cio_frames.audit.object_store import file_system_at
+from cio_frames.audit.schema import FINAL_STATES
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
 from cio_frames.errors import RunError, RunInterruptedError, RunStoppedError
@@ -120,8 +120,8 @@ class _Attempt:
     def __init__(self, work: Work, *, partition: int) -> None:
         self._work = work
         self._partition = partition
-        self._disk, self._run = opened(work.directory, durability=work.durability)
-        self._volatile_disk, _ = opened(
+        self._disk, self._run = file_system_at(work.directory, durability=work.durability)
+        self._volatile_disk, _ = file_system_at(
             work.directory, durability="process"
         )  # for files that need not survive
         self._sender: Run | None = None
@@ -160,7 +160,7 @@ class _Attempt:
 
     def _last_epoch(self) -> int:
         """Return the highest epoch of the attempts at this partition."""
-        paths = attempts(self._disk, self._run, self._partition)
+        paths = attempt_directories(self._disk, self._run, self._partition)
         return max((Claim.named(path.name).epoch for path in paths), default=0)
 
     def _is_wanted(self) -> bool:
@@ -193,7 +193,7 @@ class _Attempt:
         pipeline = work.plan.of_table(table)
         pipeline = pipeline.with_pre_send_check(partition_check(pipeline, table))
         job = Pipelines((pipeline,)).job()
-        before = rows_of(self._disk, self._run, self._partition, run_id=work.info.run_id)
+        before = partition_rows(self._disk, self._run, self._partition, run_id=work.info.run_id)
         client = _fenced(
             work.client.client(), may_send=lease.may_send, note_response=self._note_response
         )
@@ -264,7 +264,7 @@ def _selection(
         return RowSelection(seed=seed, key=key, finished=finished)
     in_doubt = before.filter(pl.col("state") == "in_doubt")
     resent = in_doubt.filter(is_resent(in_doubt, now=utc_now(), wanted=work.in_doubt))
-    kept = before.filter(pl.col("state").is_in([*SETTLED, "in_doubt"])).join(
+    kept = before.filter(pl.col("state").is_in([*FINAL_STATES, "in_doubt"])).join(
         resent, on="row", how="anti"
     )
     ids = before.select("row", "message_id")

@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 
 from cio_frames.audit import pseudonyms, run_file
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.audit.run_file import State
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
@@ -61,7 +61,7 @@ class TaskDelivery:
         Raises:
             AuditError: The run has nothing left to send.
         """
-        disk, place = opened(job.audit)
+        disk, place = file_system_at(job.audit)
         pipeline, client = job.pipeline, job.client
         key: str | None = pseudonyms.key()
         if job.resume is None:
@@ -90,7 +90,7 @@ class TaskDelivery:
                 raise AuditError(
                     f"Run {job.resume} has nothing left to send. Leave the option resume out."
                 )
-            key = pseudonyms.key_named(ended.key_name, where=place) if ended.key_name else None
+            key = pseudonyms.require_key(ended.key_name, where=place) if ended.key_name else None
             record = SparkRecord.reopen(disk, place / job.resume)
         record.close()
         return Work(
@@ -122,7 +122,7 @@ class TaskDelivery:
 def _conclude(
     work: Work, results: Sequence[Mapping[str, Any]], *, stopped: tuple[str, str] | None
 ) -> None:
-    disk, place = opened(work.directory)
+    disk, place = file_system_at(work.directory)
     record = SparkRecord.reopen(disk, place)
     try:
         record.count({row["partition"]: row["rows"] for row in results})

@@ -76,7 +76,9 @@ def with_earlier(
     """
     for path, run in runs:
         if run.message_ids == "keyed":
-            pseudonyms.key_named(run.key_name, where=path, known=key.reveal() if key else None)
+            pseudonyms.require_key(
+                run.key_name, where=path, candidate=key.reveal() if key else None
+            )
     message_ids = partial(_message_ids, plan=plan, key=key)
     ids = map_chunks(table.frame, message_ids, schema=_IDS, rows=CHUNK_ROWS)
     record = None

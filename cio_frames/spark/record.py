@@ -14,14 +14,13 @@ import numpy.typing as npt
 import polars as pl
 
 from cio_frames.audit import RunInfo, pseudonyms, run_file
-from cio_frames.audit.attempts import DIRECTORY, merged, partitions
+from cio_frames.audit.attempts import DIRECTORY, merge_attempts, partitions
 from cio_frames.audit.file_system import Durability, FileSystem
 from cio_frames.audit.journal import Opened, Part
 from cio_frames.audit.object_store import remove_all
-from cio_frames.audit.open_segments import RUN, OpenSegment, part_of, with_parts
-from cio_frames.audit.open_segments import rows_of as rows_of_part
+from cio_frames.audit.open_segments import RUN, OpenSegment, describe_part, part_rows, with_parts
 from cio_frames.audit.parquet import encode
-from cio_frames.audit.recovery import Compacted, clear, conclude, write_part
+from cio_frames.audit.recovery import BuiltPart, finish_run, remove_leftovers, write_part
 from cio_frames.audit.run_file import Layout, RunFile, State
 from cio_frames.audit.schema import FAILED, FORMAT, PART_SCHEMA, PLAN_SCHEMA, UNFINISHED
 from cio_frames.audit.store import Store
@@ -113,7 +112,7 @@ class SparkRecord:
 
     def _recorded(self, partition: int) -> int:
         """Return how many rows of a partition its attempts recorded."""
-        rows, _ = merged(self._store.disk, self.directory, partition, run_id=self.run_id)
+        rows, _ = merge_attempts(self._store.disk, self.directory, partition, run_id=self.run_id)
         return int(rows.select((pl.col("row") & _PLACE).max() + 1).item() or 0)
 
     @property
@@ -134,20 +133,20 @@ class SparkRecord:
         info, store = self.run.info, self._store
         first = 1 + max((part.segment for part in self.run.parts), default=-1)
         parts = [
-            write_part(store, compacted)
-            for compacted in _compacted(
+            write_part(store, built)
+            for built in _built_parts(
                 store.disk, self.directory, info=info, first=first, starts=self._starts
             )
         ]
         run = with_parts(replace(self.run, notes=notes), parts)
-        self.run = conclude(store, run, state=state, stopped=stopped)
+        self.run = finish_run(store, run, state=state, stopped=stopped)
         listed = {store.layout.part(part.segment).name for part in parts}
         for name in store.disk.listdir(store.layout.parts):
             if name not in listed:
                 store.drop(store.layout.parts / name)
         if not is_incomplete(self.run):
             remove_all(store.disk, self.directory / DIRECTORY)
-        clear(store)
+        remove_leftovers(store)
         return dict(self.run.counts)
 
     def failures(self) -> pl.DataFrame:
@@ -155,7 +154,7 @@ class SparkRecord:
         sums = [pl.DataFrame(schema=_FAILURES)]
         for part in self.run.parts:
             if any(part.counts.get(state) for state in FAILED):
-                rows = rows_of_part(self._store.disk, self.directory, part)
+                rows = part_rows(self._store.disk, self.directory, part)
                 failed = rows.filter(pl.col("state").is_in(FAILED)).group_by("code")
                 sums.append(failed.agg(rows=pl.len().cast(pl.Int64), error=pl.col("error").first()))
         each = pl.concat(sums).group_by("code", maintain_order=True)
@@ -166,19 +165,19 @@ class SparkRecord:
         self._store.close()
 
 
-def _compacted(
+def _built_parts(
     disk: FileSystem,
     directory: Path,
     *,
     info: RunInfo,
     first: int,
     starts: Mapping[int, int] | None,
-) -> Iterator[Compacted]:
+) -> Iterator[BuiltPart]:
     """Yield the parts of a run, with each of its rows once; read one partition at a time."""
     total = info.rows or 0
     seen, segment, count = np.zeros(total, bool), first, 0
     for partition in partitions(disk, directory):
-        rows, sums = merged(disk, directory, partition, run_id=info.run_id)
+        rows, sums = merge_attempts(disk, directory, partition, run_id=info.run_id)
         if starts is not None:
             rows = rows.with_columns((pl.col("row") & _PLACE) + starts[partition])
         seen[rows["row"].to_numpy()] = True
@@ -193,12 +192,12 @@ def _compacted(
         segment += 1
 
 
-def _part(rows: pl.DataFrame, *, segment: int, sums: dict[str, int], run_id: str) -> Compacted:
+def _part(rows: pl.DataFrame, *, segment: int, sums: dict[str, int], run_id: str) -> BuiltPart:
     data = encode(rows, schema=PART_SCHEMA, run_id=run_id)
     none = OpenSegment(segment=segment, plan=PLAN_SCHEMA.to_frame(), entries=())
-    listed = part_of(none, rows, data=data)
+    listed = describe_part(none, rows, data=data)
     fields = {name: getattr(listed, name) for name in Part.__struct_fields__} | sums
-    return Compacted(part=Part(**fields), data=data)
+    return BuiltPart(part=Part(**fields), data=data)
 
 
 def _pending(seen: npt.NDArray[np.bool_], *, info: RunInfo) -> Iterator[pl.DataFrame]:

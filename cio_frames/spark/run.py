@@ -13,7 +13,7 @@ import msgspec
 
 from cio_frames.audit import FAILED, STATES, pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, write_atomic
-from cio_frames.audit.object_store import opened, remove_all
+from cio_frames.audit.object_store import file_system_at, remove_all
 from cio_frames.audit.run_file import RunFile, State
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
@@ -118,7 +118,7 @@ def start(
     Raises:
         AuditError: An earlier run in this directory sent the same table, or the record cannot be kept.
     """
-    disk, place = opened(options.audit, durability=options.durability)
+    disk, place = file_system_at(options.audit, durability=options.durability)
     pipeline, table = plan.pipeline, plan.table
     slots = spark.slots or _slots(table.frame.sparkSession)
     number = spark.partitions or max(1, min(2 * slots, table.rows), -(-table.rows // TASK_ROWS))
@@ -168,7 +168,7 @@ def resume(
         AuditError: The plan or the workspace is not that of the run.
         AuditLockedError: The driver of the run is still running.
     """
-    disk, place = opened(directory, durability=options.durability)
+    disk, place = file_system_at(directory, durability=options.durability)
     run = run_file.read(disk, place)
     if SPARK not in run.info.decisions:
         raise AuditError(
@@ -176,7 +176,7 @@ def resume(
             "it was made from."
         )
     _require_same(plan, client, run)
-    key = pseudonyms.key_named(run.key_name, where=place) if run.key_name else None
+    key = pseudonyms.require_key(run.key_name, where=place) if run.key_name else None
     earlier = _earlier(place.parent, plan, client, run_id=run.info.run_id, repeat=run.info.repeat)
     driver_lease = _driver_lease(disk, place, spark.lease_s)
     record = SparkRecord.reopen(disk, place)
@@ -216,7 +216,7 @@ def _earlier(
     """Return the runs whose deliveries are not sent again."""
     if repeat:
         return []
-    disk, _ = opened(audit)
+    disk, _ = file_system_at(audit)
     return earlier_runs(
         disk, audit, workspaces=client.workspaces, call=plan.pipeline.call, before=run_id
     )
@@ -314,7 +314,7 @@ class SparkRun(ShownRun):
         self._client = client
         self._record = record
         self._options, self._spark, self._work, self._earlier = options, spark, work, earlier
-        self._volatile_disk, _ = opened(record.directory, durability="process")
+        self._volatile_disk, _ = file_system_at(record.directory, durability="process")
         self.run_id: str = record.run.info.run_id
         self.audit: Path = record.directory
         self._driver_lease = driver_lease or Lease(

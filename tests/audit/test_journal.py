@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.audit.journal import Journal, Opened, Part, Place, Record, parse
+from cio_frames.audit.journal import Journal, MessageRange, Opened, Part, Record, parse
 from cio_frames.errors import AuditCorruptError, AuditError
 from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried, RunStopped
 
@@ -18,13 +18,13 @@ AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HEAD = Opened(format=2, run="r", segment=0, plan_sha256="0" * 64)
 RECORDS: list[Record] = [
     HEAD,
-    BatchAttempted(batch=Place(0), attempt=1, at=AT),
-    BatchRetried(batch=Place(0), attempt=1, after_s=0.5, status=429, code="answer.busy"),
-    BatchAttempted(batch=Place(0), attempt=2, at=AT),
-    BatchAttempted(batch=Place(0, 2, 2), attempt=3, at=AT),
-    BatchFinished(batch=Place(0, 0, 2), state="delivered", attempts=2, status=200, elapsed_s=0.1, at=AT),
+    BatchAttempted(batch=MessageRange(0), attempt=1, at=AT),
+    BatchRetried(batch=MessageRange(0), attempt=1, after_s=0.5, status=429, code="answer.busy"),
+    BatchAttempted(batch=MessageRange(0), attempt=2, at=AT),
+    BatchAttempted(batch=MessageRange(0, 2, 2), attempt=3, at=AT),
+    BatchFinished(batch=MessageRange(0, 0, 2), state="delivered", attempts=2, status=200, elapsed_s=0.1, at=AT),
     BatchFinished(
-        batch=Place(0, 2, 2), state="rejected_server", attempts=3, status=400, code="answer.400",
+        batch=MessageRange(0, 2, 2), state="rejected_server", attempts=3, status=400, code="answer.400",
         error="no\nway Ünlü", elapsed_s=0.2, at=AT,
     ),
     Part(segment=0, rows=4, bytes=9, sha256="ab", counts={"delivered": 2}, requests=2, retries=1, sent_bytes=3),

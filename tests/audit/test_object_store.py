@@ -8,8 +8,8 @@ from pyarrow import fs
 
 import cio_frames as cio
 from cio_frames.audit import recover
-from cio_frames.audit.file_system import LocalFileSystem, RemotePath, located, write_atomic
-from cio_frames.audit.object_store import ObjectStore, opened
+from cio_frames.audit.file_system import LocalFileSystem, RemotePath, resolve_path, write_atomic
+from cio_frames.audit.object_store import ObjectStore, file_system_at
 from cio_frames.errors import AuditError, MissingLibraryError
 
 
@@ -18,7 +18,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """A store of each kind."""
     where = RemotePath("s3a:/lake/audit")
     if request.param == "s3":
-        disk, _ = opened(f"{request.getfixturevalue('s3')}/{tmp_path.name}")
+        disk, _ = file_system_at(f"{request.getfixturevalue('s3')}/{tmp_path.name}")
         assert isinstance(disk, ObjectStore)
         return disk
     if request.param == "mock":
@@ -123,13 +123,13 @@ def test_a_run_is_recorded_in_a_bucket(s3: str) -> None:
 )  # fmt: skip
 def test_addresses_and_mounts(address: str, path: str) -> None:
     """What this machine has mounted is a path, and everything else stays an address."""
-    assert str(located(address)) == path
-    assert str(located(located(address) / "run")) == f"{path}/run"
+    assert str(resolve_path(address)) == path
+    assert str(resolve_path(resolve_path(address) / "run")) == f"{path}/run"
 
 
 def test_a_path_is_a_disk(tmp_path: Path) -> None:
     """A plain path is written as before."""
-    disk, path = opened(tmp_path)
+    disk, path = file_system_at(tmp_path)
     assert isinstance(disk, LocalFileSystem)
     assert path == tmp_path
 
@@ -137,4 +137,4 @@ def test_a_path_is_a_disk(tmp_path: Path) -> None:
 def test_an_unknown_store_is_told() -> None:
     """An address that nobody knows is refused with what to do."""
     with pytest.raises((AuditError, MissingLibraryError), match="nowhere"):
-        opened("nowhere://bucket/audit")
+        file_system_at("nowhere://bucket/audit")

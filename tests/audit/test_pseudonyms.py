@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.audit import Audit
-from cio_frames.audit.pseudonyms import fingerprint, key, pseudonyms, scrubbed
+from cio_frames.audit.pseudonyms import fingerprint, key, pseudonyms, redacted
 from cio_frames.errors import AuditError
 
 KEY, OTHER = "a" * 64, "b" * 64
@@ -100,7 +100,7 @@ def test_errors_are_scrubbed(text, person, left):
     """The words of an error are kept without the person they are about."""
     table = pl.DataFrame({"t": [text], "p": [person]}, schema={"t": pl.String, "p": pl.String})
 
-    assert table.select(scrubbed(pl.col("t"), person=pl.col("p"))).item() == left
+    assert table.select(redacted(pl.col("t"), person=pl.col("p"))).item() == left
 
 
 def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path):

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cio_frames.audit.journal import Entry, Place
+from cio_frames.audit.journal import Entry, MessageRange
 from cio_frames.audit.row_states import row_states
-from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, SETTLED, STATES
+from cio_frames.audit.schema import FINAL_STATES, PART_SCHEMA, PLAN_SCHEMA, STATES
 from cio_frames.sending.events import BatchAttempted, BatchFinished, BatchRetried
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-WHOLE = Place(0)
+WHOLE = MessageRange(0)
 
 
 def at(milliseconds: int) -> datetime:
@@ -21,18 +21,25 @@ def at(milliseconds: int) -> datetime:
     return START + timedelta(milliseconds=milliseconds)
 
 
-def attempted(place: Place = WHOLE, *, after_ms: int = 0) -> Entry:
+def attempted(place: MessageRange = WHOLE, *, after_ms: int = 0) -> Entry:
     """Return an attempt."""
     return BatchAttempted(batch=place, attempt=1, at=at(after_ms))
 
 
-def retried(place: Place = WHOLE, *, status: int | None = None, in_doubt: bool = False) -> Entry:
+def retried(
+    place: MessageRange = WHOLE, *, status: int | None = None, in_doubt: bool = False
+) -> Entry:
     """Return a failure after which the same is sent again."""
     return BatchRetried(batch=place, attempt=1, after_s=1.0, status=status, in_doubt=in_doubt)
 
 
 def finished(
-    place: Place, state: str, *, status: int | None = None, in_doubt: bool = False, **why: str
+    place: MessageRange,
+    state: str,
+    *,
+    status: int | None = None,
+    in_doubt: bool = False,
+    **why: str,
 ) -> Entry:
     """Return the end of some messages."""
     return BatchFinished(
@@ -115,9 +122,11 @@ def test_a_part_of_a_batch_is_told_apart():
     """An outcome of some positions of a batch leaves the others as they are."""
     entries = [
         FIRST,
-        finished(Place(0, 0, 2), "delivered", status=200),
-        attempted(Place(0, 2, 1)),
-        finished(Place(0, 2, 1), "rejected_server", status=400, code="answer.400", error="no"),
+        finished(MessageRange(0, 0, 2), "delivered", status=200),
+        attempted(MessageRange(0, 2, 1)),
+        finished(
+            MessageRange(0, 2, 1), "rejected_server", status=400, code="answer.400", error="no"
+        ),
     ]
 
     rows = row_states(plan(3, 1), entries, run_id="r").sort(
@@ -161,10 +170,12 @@ def test_a_part_has_its_schema():
 
 _SPANS = st.tuples(st.integers(0, 4), st.integers(1, 5)).map(lambda at: (at[0], at[1]))
 _ENTRIES = st.one_of(
-    st.builds(lambda at: attempted(Place(0, *at)), _SPANS),
-    st.builds(lambda at, doubt: retried(Place(0, *at), in_doubt=doubt), _SPANS, st.booleans()),
+    st.builds(lambda at: attempted(MessageRange(0, *at)), _SPANS),
     st.builds(
-        lambda at, state: finished(Place(0, *at), state),
+        lambda at, doubt: retried(MessageRange(0, *at), in_doubt=doubt), _SPANS, st.booleans()
+    ),
+    st.builds(
+        lambda at, state: finished(MessageRange(0, *at), state),
         _SPANS,
         st.sampled_from([state for state in STATES if state != "rejected_local"]),
     ),
@@ -177,5 +188,5 @@ def test_a_settled_state_is_never_left(entries: list[Entry], later: Entry):
     before = row_states(plan(5), entries, run_id="r")["state"].to_list()
     after = row_states(plan(5), [*entries, later], run_id="r")["state"].to_list()
 
-    assert all(now == was for was, now in zip(before, after, strict=True) if was in SETTLED)
+    assert all(now == was for was, now in zip(before, after, strict=True) if was in FINAL_STATES)
     assert set(after) <= set(STATES)

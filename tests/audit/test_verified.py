@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from cio_frames.audit import Audit, earlier, recover
+from cio_frames.audit import Audit, earlier_runs, recover
 from cio_frames.audit.file_system import LocalFileSystem
 from cio_frames.cli.app import main
 from cio_frames.cli.exit_codes import Exit
@@ -34,7 +34,7 @@ WAYS: dict[str, Callable[[Path], object]] = {
     "explain": lambda run: Audit(run).explain(row=0),
     "diff": lambda run: Audit(run).diff(run.name, run.name),
     "all runs": lambda run: Audit(run.parent).messages,
-    "earlier": lambda run: earlier(run.parent, workspaces=WORKSPACES),
+    "earlier": lambda run: earlier_runs(run.parent, workspaces=WORKSPACES),
     "recover": recover,
 }
 
@@ -95,7 +95,7 @@ def test_a_record_without_its_run_json_is_not_passed_over(run):
     (run / "run.json").unlink()
 
     with pytest.raises(AuditCorruptError, match=r"run\.json: missing"):
-        earlier(run.parent, workspaces=WORKSPACES)
+        earlier_runs(run.parent, workspaces=WORKSPACES)
 
 
 class CountingDisk(LocalFileSystem):

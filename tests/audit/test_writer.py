@@ -88,7 +88,7 @@ def test_an_attempt_is_on_the_disk_when_the_call_returns(begin, make_segment, ma
     driver.attempt(made.batches[0])
 
     (found,) = read_contents(LocalFileSystem(), recorder.directory).open_segments
-    assert found.settled("r")["state"].to_list() == ["in_doubt"] * 3
+    assert found.row_states("r")["state"].to_list() == ["in_doubt"] * 3
     recorder.close()
 
 
@@ -190,7 +190,7 @@ def test_an_outcome_fits_on_a_full_disk(info, key, make_disk, make_segment, make
     driver.finish(made.batches[0])
 
     (found,) = read_contents(disk, recorder.directory).open_segments
-    assert found.settled("r")["state"].to_list().count("delivered") == 3
+    assert found.row_states("r")["state"].to_list().count("delivered") == 3
     assert "BALLAST" not in disk.listdir(recorder.directory)
 
 

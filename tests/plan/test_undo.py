@@ -634,13 +634,13 @@ def test_pieces_of_former_people_stay_in_their_places(monkeypatch):
     """A file in several pieces is read back, and one whose pieces are exchanged, or of another run, is not."""
     monkeypatch.setattr(former_people, "PIECE_BYTES", 100)
     people, key = pl.DataFrame({"id": [f"u{n}" for n in range(200)]}), "0" * 64
-    data = former_people.sealed(people, run_id="r1", key=key)
-    assert former_people.unsealed(data, run_id="r1", key=key).equals(people)
+    data = former_people.encrypt(people, run_id="r1", key=key)
+    assert former_people.decrypt(data, run_id="r1", key=key).equals(people)
     first = 12 + 8 + 100 + 16
     exchanged = data[first : 2 * first] + data[:first] + data[2 * first :]
     for other, run_id in ((exchanged, "r1"), (data[:first], "r1"), (data[:-3], "r1"), (data, "r2")):
         with pytest.raises(AuditCorruptError):
-            former_people.unsealed(other, run_id=run_id, key=key)
+            former_people.decrypt(other, run_id=run_id, key=key)
 
 
 def test_keeping_people_needs_the_key_that_reads_them(workspace, tmp_path):

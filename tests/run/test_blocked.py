@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
-from cio_frames.audit import SETTLED, recover
+from cio_frames.audit import FINAL_STATES, recover
 from cio_frames.errors import AuditError
 from cio_frames.run.start import blocked_people, blocking_rows
 
@@ -96,7 +96,7 @@ def test_a_resume_holds_the_same_people_back_again(workspace, tmp_path):
         again = cio.resume(run.audit, workspace.client(), back_fill(), progress=False)
         assert again.counts["blocked"] == 4
         assert (
-            sum(again.counts[state] for state in (*SETTLED, "blocked", "in_doubt", "pending")) == 9
+            sum(again.counts[state] for state in (*FINAL_STATES, "blocked", "in_doubt", "pending")) == 9
         )
 
     assert workspace.requests.height == before

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 import cio_frames as cio
-from cio_frames.audit.attempts import rows_of
+from cio_frames.audit.attempts import partition_rows
 from cio_frames.audit.file_system import LocalFileSystem
 from cio_frames.errors import RunError
 from cio_frames.plan.chunks import CHUNK_ROWS
@@ -30,7 +30,7 @@ cloudpickle = pytest.importorskip("pyspark.cloudpickle")
 
 
 def _rows(folder: Path) -> pl.DataFrame:
-    return rows_of(LocalFileSystem(), folder, 3, run_id=RUN)
+    return partition_rows(LocalFileSystem(), folder, 3, run_id=RUN)
 
 
 def test_rows_keep_their_numbers_and_are_not_sent_twice(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.audit import run_file
-from cio_frames.audit.object_store import opened
+from cio_frames.audit.object_store import file_system_at
 from cio_frames.clock import utc_now
 from cio_frames.errors import AuditError
 from cio_frames.run import SendOptions
@@ -26,7 +26,7 @@ ROWS = 900
 
 
 def _begun(folder: Path | str, client: cio.Client, frame: pl.DataFrame) -> SparkRecord:
-    disk, place = opened(f"{folder}/{RUN}", durability="process")
+    disk, place = file_system_at(f"{folder}/{RUN}", durability="process")
     work = work_of(client, place, frame)
     return SparkRecord.begin(
         disk, place, work.info, durability="process", key=KEY, notes=("a note",)
@@ -60,7 +60,7 @@ def test_partitions_become_parts(audit: str) -> None:
     assert found.verify().is_empty()
     assert found.messages["row"].sort().to_list() == list(range(ROWS))
     assert found.runs["state"].item() == "finished"
-    disk, place = opened(f"{audit}/{RUN}")
+    disk, place = file_system_at(f"{audit}/{RUN}")
     assert disk.listdir(place / "partitions") == []
 
 
@@ -81,7 +81,7 @@ def test_rows_that_nobody_came_to_are_pending(tmp_path: Path) -> None:
             cio.resume(tmp_path / RUN, workspace.client(), cio.frame(frame).track(
                 event="event", user_id="user_id", timestamp="at", properties=["n"]
             ))  # fmt: skip
-        again = SparkRecord.reopen(opened(tmp_path / RUN)[0], tmp_path / RUN)
+        again = SparkRecord.reopen(file_system_at(tmp_path / RUN)[0], tmp_path / RUN)
         for partition in range(3):
             chunks = chunks_of(frame[partition::3], first=partition, step=3)
             list(deliver_partition(chunks, work=work, partition=partition))
@@ -106,7 +106,7 @@ def test_rejected_people_stay_blocked(tmp_path: Path) -> None:
     with cio.sandbox(faults=Faults()) as workspace:
         work = work_of(workspace.client(), tmp_path / RUN, frame, call="identify")
         record = SparkRecord.begin(
-            opened(tmp_path / RUN)[0],
+            file_system_at(tmp_path / RUN)[0],
             tmp_path / RUN,
             work.info,
             durability="process",
@@ -133,7 +133,7 @@ def test_a_run_of_another_polars_is_not_resumed(tmp_path: Path) -> None:
     with cio.sandbox() as workspace:
         record = _begun(tmp_path, workspace.client(), frame)
         record.close()
-        disk, place = opened(f"{tmp_path}/{RUN}")
+        disk, place = file_system_at(f"{tmp_path}/{RUN}")
         run = run_file.read(disk, place)
         run_file.write(disk, place, replace(run, versions={**run.versions, "polars": "1.0.0"}))
         with pytest.raises(AuditError, match=r"started with polars 1\.0\.0, not with .* Install"):
