@@ -209,4 +209,4 @@ class FakeDisk:
 
     def _has_space(self) -> bool:
         """Return whether the reserve file was removed."""
-        return not any(path.name.startswith("BALLAST") for path in self.names)
+        return not any(path.name.startswith(("RESERVE", "BALLAST")) for path in self.names)

@@ -56,14 +56,14 @@ def test_the_end_of_a_run_is_in_run_json(begin, make_driver):
 
 
 def test_only_the_record_is_left_at_the_end(begin, make_driver):
-    """Plans, journals and ballast go when the parts are complete."""
+    """Plans, journals and the reserve file are removed when the parts are complete."""
     recorder = begin()
 
     make_driver(recorder).run()
 
     files = {p.relative_to(recorder.directory).as_posix() for p in recorder.directory.rglob("*.*")}
     assert files == {"run.json", "parts/audit-000000.parquet", "parts/audit-000001.parquet"}
-    assert not (recorder.directory / "BALLAST").exists()
+    assert not (recorder.directory / "RESERVE").exists()
 
 
 def test_a_plan_is_sealed_before_anything_is_sent(begin, make_segment, make_driver):
@@ -178,7 +178,7 @@ def test_a_full_disk_keeps_a_request_from_leaving(info, key, make_disk, make_seg
 
 
 def test_an_outcome_fits_on_a_full_disk(info, key, make_disk, make_segment, make_driver):
-    """The ballast is given up so that the outcome of a request under way is kept."""
+    """The reserve file is removed so that the outcome of a request in flight is recorded."""
     disk = make_disk()
     recorder = AuditWriter.start("/audit", info, disk=disk, key=key)
     driver = make_driver(recorder)
@@ -191,7 +191,54 @@ def test_an_outcome_fits_on_a_full_disk(info, key, make_disk, make_segment, make
 
     (found,) = read_contents(disk, recorder.directory).open_segments
     assert found.row_states("r")["state"].to_list().count("delivered") == 3
+    assert "RESERVE" not in disk.listdir(recorder.directory)
+
+
+def test_the_reserve_of_an_earlier_version_is_removed_on_a_full_disk(
+    info, key, make_disk, make_segment, make_driver
+):
+    """A run that was killed with a file BALLAST is recovered although the disk is full."""
+    disk = make_disk()
+    recorder = AuditWriter.start("/audit", info, disk=disk, key=key)
+    driver = make_driver(recorder)
+    made = make_segment(0, first=0, sizes=(3, 1))
+    driver.plan(made)
+    driver.deliver(made.batches[0])
+    disk.rename(recorder.directory / "RESERVE", recorder.directory / "BALLAST")
+    recorder._store.close()
+    disk.fail_at = len(disk.steps)
+
+    assert recover(recorder.directory, disk=disk).unfinished["row"].to_list() == [3]
+
     assert "BALLAST" not in disk.listdir(recorder.directory)
+
+
+def test_a_record_with_the_reserve_of_an_earlier_version_is_verified_and_resumed(
+    begin, key, make_segment, make_driver
+):
+    """A killed run with a file BALLAST has no problems; resumed, it has neither reserve file at its end."""
+    recorder = begin()
+    first = make_driver(recorder)
+    made = make_segment(0, first=0, sizes=(2, 1))
+    first.plan(made)
+    first.deliver(made.batches[0])
+    (recorder.directory / "RESERVE").rename(recorder.directory / "BALLAST")
+    recorder._store.close()
+    assert Audit(recorder.directory).verify().is_empty()
+
+    with AuditWriter.resume(recorder.directory, key=key) as again:
+        names = {path.name for path in recorder.directory.iterdir()}
+        assert "RESERVE" in names
+        assert "BALLAST" not in names
+        second = make_driver(again)
+        rest = make_segment(0, first=2, sizes=(1,))
+        second.plan(rest)
+        second.deliver(rest.batches[0])
+        again(RunFinished(at=second.at))
+
+    assert not {"RESERVE", "BALLAST"} & {path.name for path in recorder.directory.iterdir()}
+    assert Audit(recorder.directory).verify().is_empty()
+    assert set(states(recorder.directory).values()) == {"delivered"}
 
 
 def test_a_failed_sync_ends_the_record(info, key, make_disk, make_segment, make_driver):

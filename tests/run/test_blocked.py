@@ -96,7 +96,8 @@ def test_a_resume_holds_the_same_people_back_again(workspace, tmp_path):
         again = cio.resume(run.audit, workspace.client(), back_fill(), progress=False)
         assert again.counts["blocked"] == 4
         assert (
-            sum(again.counts[state] for state in (*FINAL_STATES, "blocked", "in_doubt", "pending")) == 9
+            sum(again.counts[state] for state in (*FINAL_STATES, "blocked", "in_doubt", "pending"))
+            == 9
         )
 
     assert workspace.requests.height == before
