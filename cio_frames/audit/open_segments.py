@@ -84,12 +84,20 @@ def part_data(disk: FileSystem, directory: Path, part: Part) -> bytes:
     Raises:
         AuditCorruptError: If the file is missing, changed or of another run.
     """
-    path = Layout(directory).part(part.segment)
+    return read_unchanged(disk, Layout(directory).part(part.segment), sha256=part.sha256)
+
+
+def read_unchanged(disk: FileSystem, path: Path, *, sha256: str) -> bytes:
+    """Return the bytes of a file, compared with their hash.
+
+    Raises:
+        AuditCorruptError: If the file is missing or changed.
+    """
     try:
         data = disk.read(path)
     except OSError:
         raise corrupt(path, "missing or not readable") from None
-    if digest(data) != part.sha256:
+    if digest(data) != sha256:
         raise corrupt(path, "changed after it was written")
     return data
 

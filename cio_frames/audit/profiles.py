@@ -10,7 +10,7 @@ import polars as pl
 from cio_frames.audit import run_file
 from cio_frames.audit.file_system import FileSystem
 from cio_frames.audit.object_store import file_system_at
-from cio_frames.audit.parquet import digest
+from cio_frames.audit.open_segments import read_unchanged
 from cio_frames.audit.run_file import Layout, RunFile, corrupt
 from cio_frames.checks import TableProfile
 from cio_frames.checks.comparison import EarlierTable
@@ -30,12 +30,7 @@ def tables_of(disk: FileSystem, directory: Path, run: RunFile) -> tuple[TablePro
     if run.profile is None:
         return ()
     path = Layout(directory).profile
-    try:
-        data = disk.read(path)
-    except OSError:
-        raise corrupt(path, "missing or not readable") from None
-    if digest(data) != run.profile:
-        raise corrupt(path, "changed after it was written")
+    data = read_unchanged(disk, path, sha256=run.profile)
     try:
         profile_file = msgspec.json.decode(data, type=ProfileFile)
     except msgspec.DecodeError:

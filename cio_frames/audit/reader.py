@@ -16,15 +16,13 @@ from cio_frames.audit.open_segments import RunContents, part_data, read_contents
 from cio_frames.audit.recovery import count_states, latest_rows, problems
 from cio_frames.audit.run_file import Layout, RunFile, segment_of
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, UNFINISHED
-from cio_frames.audit.subjects import fingerprints as identifier_digits
+from cio_frames.audit.subjects import identifier_digits
 from cio_frames.audit.subjects import scheme as subject_scheme
 from cio_frames.errors import AuditCorruptError, AuditError, MappingError, errors_as
 from cio_frames.mapping.identifiers import UNKNOWN
 from cio_frames.spec import CALLS
 from cio_frames.spreadsheet import csv
 from cio_frames.values import many
-
-_TOTALS = ("rows", *STATES, "requests", "retries", "bytes")
 
 
 def collect_rows(rows: pl.LazyFrame, directory: Path | str) -> pl.DataFrame:
@@ -81,7 +79,7 @@ class Audit:
     def runs(self) -> pl.DataFrame:
         """One row per run: its time, workspace and state, and the rows in each state."""
         return pl.DataFrame(
-            [self._summary(directory) for directory in self._directories()],
+            [self._summary(directory) for directory in self._run_directories()],
             schema_overrides={"created": pl.Datetime("ms", "UTC"), "stopped": pl.String},
         )
 
@@ -197,7 +195,7 @@ class Audit:
             u2: 1 row in 1 run: 1 delivered.
         """
         rows = self._rows_about(row=row, id=id, email=email, run=run, plan=plan)
-        runs = {d.name: run_file.read(self._disk, d) for d in self._directories()}
+        runs = {d.name: run_file.read(self._disk, d) for d in self._run_directories()}
         introduction: list[str] = []
         if row is not None:
             rows, others = _of_latest_table(rows, runs)
@@ -280,14 +278,14 @@ class Audit:
         Every file is read and compared with its hash, the states are counted, and the row numbers
         must be complete.
         """
-        return pl.concat([problems(self._disk, d) for d in self._directories()])
+        return pl.concat([problems(self._disk, d) for d in self._run_directories()])
 
     @property
     def reconciliations(self) -> pl.DataFrame:
         """The results of each comparison of a workspace with a run, with the file of the differences."""
         from cio_frames.audit import reconciliations
 
-        rows = [reconciliations.reconciliations(self._disk, d) for d in self._directories()]
+        rows = [reconciliations.reconciliations(self._disk, d) for d in self._run_directories()]
         return pl.concat(rows)
 
     def diff(self, before: str, after: str) -> pl.DataFrame:
@@ -316,7 +314,7 @@ class Audit:
             return {state: runs[state].item() for state in STATES}
         from cio_frames.audit.distinct_rows import distinct_rows
 
-        files = [run_file.read(self._disk, directory) for directory in self._directories()]
+        files = [run_file.read(self._disk, directory) for directory in self._run_directories()]
         rows = self._collect(distinct_rows(self.scan(), files))
         return dict.fromkeys(STATES, 0) | dict(rows.iter_rows())
 
@@ -331,9 +329,6 @@ class Audit:
 
     def _collect(self, rows: pl.LazyFrame) -> pl.DataFrame:
         return collect_rows(rows, self.directory)
-
-    def _directories(self) -> list[Path]:
-        return list(self._run_directories())
 
     def _run_directories(self) -> Iterator[Path]:
         if run_file.NAME in self._disk.listdir(self.directory):
@@ -368,10 +363,10 @@ class Audit:
     def _rows_of_run(self, run: str | None) -> pl.LazyFrame:
         if run is None:
             return self.scan()
-        for directory in self._directories():
+        for directory in self._run_directories():
             if directory.name == run:
                 return self._scan([(directory, self._run_contents(directory))])
-        names = ", ".join(directory.name for directory in self._directories())
+        names = ", ".join(directory.name for directory in self._run_directories())
         raise AuditError(f"There is no run {run!r} in {self.directory}. Runs: {names}.")
 
     def _scan(self, runs: Iterable[tuple[Path, RunContents]]) -> pl.LazyFrame:

@@ -30,7 +30,7 @@ import msgspec
 
 from cio_frames.audit.file_system import Durability, FileSystem, write_atomic
 from cio_frames.audit.journal import Part
-from cio_frames.audit.pseudonyms import Pii
+from cio_frames.audit.pseudonyms import Pii, fingerprint
 from cio_frames.audit.schema import FORMAT, READABLE
 from cio_frames.errors import AuditCorruptError, AuditError
 
@@ -130,8 +130,29 @@ def new_run_id(at: datetime, *, token: str | None = None) -> str:
 
 
 def installed() -> dict[str, str]:
-    """Return the versions of the packages that wrote the record."""
+    """Return the versions of the packages that write the record."""
     return {name: _version(name) for name in _PACKAGES}
+
+
+def begun(
+    info: RunInfo,
+    *,
+    durability: Durability,
+    key: str | None,
+    notes: tuple[str, ...],
+    profile: str | None = None,
+) -> RunFile:
+    """Return the content of run.json for a run that begins."""
+    return RunFile(
+        info=info,
+        state="running",
+        durability=durability,
+        versions=installed(),
+        key_name=fingerprint(key) if key else None,
+        message_ids="keyed" if key else "plain",
+        notes=notes,
+        profile=profile,
+    )
 
 
 def write(disk: FileSystem, directory: Path, content: RunFile) -> None:

@@ -5,8 +5,12 @@ text. Hashes and pseudonyms are cut to 64 bits: they are only compared within a 
 with one message id, and at full length they would double the size of the files.
 """
 
+from typing import get_args
+
 import polars as pl
 from polars.datatypes import DataTypeClass
+
+from cio_frames.sending.events import State
 
 FORMAT = 4
 """Version of the directory layout and of every file in it."""
@@ -16,16 +20,7 @@ READABLE = frozenset({1, 2, 3, FORMAT})
 ids and hashes of payloads were not keyed, and no row had subjects; up to 3 a plan had every column,
 not only those that differ between rows."""
 
-STATES = (
-    "delivered",
-    "accepted_unverified",
-    "rejected_local",
-    "rejected_server",
-    "skipped_done",
-    "blocked",
-    "in_doubt",
-    "pending",
-)
+STATES: tuple[State, ...] = get_args(State)
 """Every state of a row; a row is in exactly one."""
 
 FINAL_STATES = frozenset(

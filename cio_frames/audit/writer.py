@@ -124,16 +124,8 @@ class AuditWriter:
             raise AuditError(
                 f"{layout.directory} already contains a run. Resume it, or choose another directory."
             )
-        run = RunFile(
-            info=info,
-            state="running",
-            durability=durability,
-            versions=run_file.installed(),
-            key_name=pseudonyms.fingerprint(key) if key else None,
-            message_ids="keyed" if key else "plain",
-            notes=notes,
-            profile=None if profile is None else digest(profile),
-        )
+        checksum = None if profile is None else digest(profile)
+        run = run_file.begun(info, durability=durability, key=key, notes=notes, profile=checksum)
         return cls._started(store, run, key=key, now=now, profile=profile)
 
     @classmethod

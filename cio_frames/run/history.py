@@ -79,7 +79,7 @@ class Audit(Reader):
 
     def _to_finish(self, runs: pl.DataFrame) -> list[Step]:
         """Return how to finish the latest runs that ended before all their rows were sent."""
-        directories = {path.name: str(path) for path in self._directories()}
+        directories = {path.name: str(path) for path in self._run_directories()}
         unfinished = runs.filter(
             pl.col("state") != "running", pl.sum_horizontal("pending", "in_doubt") > 0
         )

@@ -21,33 +21,6 @@ PIECES = 20
 _RESET = struct.pack("ii", 1, 0)  # closing discards what is unsent and resets the connection
 
 
-class Connection:
-    """A connection, for responses that break HTTP."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-
-    @property
-    def is_closing(self) -> bool:
-        """Whether nothing more can be sent, because either side has closed."""
-        return self._transport.is_closing()
-
-    def write(self, data: bytes) -> None:
-        """Send bytes as they are."""
-        self._transport.write(data)
-
-    def close(self) -> None:
-        """Close once everything is sent."""
-        self._transport.close()
-
-    def reset(self) -> None:
-        """Reset the connection at once."""
-        sock: socket.socket | None = self._transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._transport.abort()
-
-
 def answer_with_fault(
     decide: Callable[[Submit], Answer], fault: Fault | None, *, submit: Submit, strict: bool
 ) -> Answer:
@@ -90,7 +63,9 @@ class BrokenResponse(Response):
         connection: The connection, if there is one.
     """
 
-    def __init__(self, complete: Response, *, fault: Fault, connection: Connection | None) -> None:
+    def __init__(
+        self, complete: Response, *, fault: Fault, connection: asyncio.Transport | None
+    ) -> None:
         super().__init__(status_code=complete.status_code)
         self._complete = complete
         self._fault = fault
@@ -102,20 +77,20 @@ class BrokenResponse(Response):
             await self._in_process(scope, receive, send)
             return
         if self._fault.kind.ending == "reset":
-            self._connection.reset()
+            _reset(self._connection)
         else:
             await self._write(self._connection)
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    async def _write(self, connection: Connection) -> None:
+    async def _write(self, connection: asyncio.Transport) -> None:
         data = b"".join(_raw(self._complete))
         if self._fault.kind.ending == "cut":
             connection.write(data[: int(self._fault.cut_at * (len(data) - 2))])
         else:
             size = max(1, len(data) // PIECES)
             for start in range(0, len(data), size):
-                if connection.is_closing:
+                if connection.is_closing():
                     break
                 connection.write(data[start : start + size])
                 await asyncio.sleep(self._fault.drip_s / PIECES)
@@ -126,6 +101,13 @@ class BrokenResponse(Response):
             raise ConnectionResetError(f"fault: {self._fault.name}")
         await asyncio.sleep(self._fault.drip_s)
         await self._complete(scope, receive, send)
+
+
+def _reset(connection: asyncio.Transport) -> None:
+    sock: socket.socket | None = connection.get_extra_info("socket")
+    if sock is not None:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    connection.abort()
 
 
 def _raw(response: Response) -> Iterator[bytes]:

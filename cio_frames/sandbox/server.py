@@ -16,7 +16,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cio_frames.errors import SandboxError
-from cio_frames.sandbox.fault_injection import Connection
 from cio_frames.spec import CALLS
 
 LOOPBACK = "127.0.0.1"
@@ -143,7 +142,7 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
-        self.app_state = {**self.app_state, "connection": Connection(self.transport)}
+        self.app_state = {**self.app_state, "connection": self.transport}
         self.idle_since = time.monotonic()
         if len(self.connections) > CONNECTIONS:
             min(self.connections, key=_idle_since).transport.abort()

@@ -143,6 +143,10 @@ class ResponseStream:
             self._behavior.is_repeating = True
         return is_buffered or is_read
 
+    @property
+    def _must_close(self) -> bool:
+        return self.has_unrequested_data or (self._was_used and self._behavior.is_repeating)
+
     async def finish(self) -> None:
         """Check after a complete response whether data follow, and continue to read."""
         self._finished_at = asyncio.get_running_loop().time()
@@ -185,7 +189,7 @@ class ResponseStream:
             if self._was_used:
                 await self._wait_for_repeat()
             await self._read_ahead()
-            if self.has_unrequested_data or (self._was_used and self._behavior.is_repeating):
+            if self._must_close:
                 await self.aclose()
                 if self._was_used:
                     raise self._core.ConnectionNotAvailable
@@ -215,9 +219,7 @@ class ResponseStream:
 
     def get_extra_info(self, info: str) -> Any:
         """Return information for the pool, which closes a connection that is readable between requests."""
-        if info == "is_readable" and (
-            self.has_unrequested_data or (self._was_used and self._behavior.is_repeating)
-        ):
+        if info == "is_readable" and self._must_close:
             return True
         return self._inner.get_extra_info(info)
 

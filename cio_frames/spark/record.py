@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from cio_frames.audit import RunInfo, pseudonyms, run_file
+from cio_frames.audit import RunInfo, run_file
 from cio_frames.audit.attempts import DIRECTORY, merge_attempts, partitions
 from cio_frames.audit.file_system import Durability, FileSystem
 from cio_frames.audit.journal import Opened, Part
@@ -69,15 +69,7 @@ class SparkRecord:
         notes: tuple[str, ...],
     ) -> Self:
         """Start the record of a new run."""
-        run = RunFile(
-            info=info,
-            state="running",
-            durability=durability,
-            versions=run_file.installed(),
-            key_name=pseudonyms.fingerprint(key) if key else None,
-            message_ids="keyed" if key else "plain",
-            notes=notes,
-        )
+        run = run_file.begun(info, durability=durability, key=key, notes=notes)
         return cls(Store(disk, Layout(directory)), run).publish()
 
     @classmethod

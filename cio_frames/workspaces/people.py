@@ -17,7 +17,7 @@ from cio_frames.frames import collect_streaming
 from cio_frames.frames.copies import unpacked
 from cio_frames.sending import Client
 from cio_frames.sending.app_api import Reader, host_of, run_in_thread
-from cio_frames.sending.exports import EVERYBODY, WHAT, Export, Exporting, ExportProgress
+from cio_frames.sending.exports import EVERYBODY, SUBJECT, Export, Exporting, ExportProgress
 from cio_frames.sending.rate_limit import TokenBucket
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Document, Heading
@@ -104,7 +104,7 @@ class _ExportDisplay:
                     f"Customer.io goes on with export {self._latest.export}. Take it up again with "
                     f"client.people(export={self._latest.export})."
                 )
-            self._display.close(Document(Heading(f"{WHAT} were not read."), ()))
+            self._display.close(Document(Heading(f"{SUBJECT} were not read."), ()))
             raise
         took = duration(monotonic() - self._started)
         text = (
@@ -192,7 +192,7 @@ def _uncompressed(path: Path, failure: Callable[[str], ExportError]) -> Path:
 
 def _unreadable(problem: str, *, export: Export, host: str) -> ExportError:
     return ExportError(
-        WHAT,
+        SUBJECT,
         host=host,
         problem=f"the file of export {export.id} is not as expected: {problem}",
         hint=f"Fetch it again with client.people(export={export.id}). If that does not help, download "
