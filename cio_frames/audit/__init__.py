@@ -7,7 +7,6 @@ from cio_frames.audit.reader import (
     EarlierRuns,
     collect_rows,
     earlier_runs,
-    read,
     require_run,
     write_csv,
 )
@@ -33,7 +32,6 @@ __all__ = [
     "keyed_hashes",
     "keyed_ids",
     "new_run_id",
-    "read",
     "recover",
     "require_run",
     "write_csv",

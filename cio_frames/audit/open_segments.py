@@ -14,9 +14,9 @@ import polars as pl
 from cio_frames.audit import journal, run_file
 from cio_frames.audit.file_system import FileSystem
 from cio_frames.audit.journal import Entry, Opened, Part, Record
-from cio_frames.audit.parquet import decode_part, decode_plan, digest
+from cio_frames.audit.parquet import decode, digest
 from cio_frames.audit.run_file import Layout, RunFile, corrupt, segment_of
-from cio_frames.audit.schema import STATES
+from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES
 from cio_frames.sending.events import BatchAttempted, BatchRetried, RunStopped
 
 RUN = -1
@@ -75,7 +75,7 @@ def part_rows(disk: FileSystem, directory: Path, part: Part) -> pl.DataFrame:
         AuditCorruptError: If the file is missing, changed or of another run.
     """
     path = Layout(directory).part(part.segment)
-    return decode_part(part_data(disk, directory, part), path=path)
+    return decode(part_data(disk, directory, part), schema=PART_SCHEMA, path=path)
 
 
 def part_data(disk: FileSystem, directory: Path, part: Part) -> bytes:
@@ -159,7 +159,8 @@ def _open_segment(disk: FileSystem, layout: Layout, run: RunFile, segment: int) 
     entries = tuple(
         record for record in records if not isinstance(record, Opened | Part | RunStopped)
     )
-    return OpenSegment(segment=segment, plan=decode_plan(data, path=path), entries=entries)
+    plan = decode(data, schema=PLAN_SCHEMA, path=path)
+    return OpenSegment(segment=segment, plan=plan, entries=entries)
 
 
 def _journal(

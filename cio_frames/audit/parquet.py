@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from cio_frames.audit.schema import ADDED, FORMAT, PART_SCHEMA, PLAN_SCHEMA
+from cio_frames.audit.schema import ADDED, FORMAT, PLAN_SCHEMA
 from cio_frames.errors import AuditCorruptError
 
 if TYPE_CHECKING:
@@ -159,16 +159,6 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
     values = frame if isinstance(frame, pl.DataFrame) else stored.to_frame()
     constant_values = (pl.lit(constants.get(name), schema[name]).alias(name) for name in missing)
     return values.with_columns(*constant_values).select(schema.names())
-
-
-def decode_part(data: bytes, *, path: Path | str) -> pl.DataFrame:
-    """Return the rows of a part."""
-    return decode(data, schema=PART_SCHEMA, path=path)
-
-
-def decode_plan(data: bytes, *, path: Path | str) -> pl.DataFrame:
-    """Return the rows of a plan."""
-    return decode(data, schema=PLAN_SCHEMA, path=path)
 
 
 def _arrow_schema(schema: pl.Schema) -> "pa.Schema":

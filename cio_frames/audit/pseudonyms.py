@@ -78,7 +78,7 @@ def require_key(name: str | None, *, where: Path, candidate: str | None = None) 
     candidate = candidate or key()
     if fingerprint(candidate) != name:
         raise AuditError(
-            f"The pseudonyms and message ids in {where} were made with another key, so rows that "
+            f"The pseudonyms and message IDs in {where} were made with another key, so rows that "
             f"were sent cannot be recognised. Set {KEY_VARIABLE} to that key, or send to another "
             "directory."
         )

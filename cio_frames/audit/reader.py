@@ -408,18 +408,6 @@ class Audit:
         }
 
 
-def read(directory: Path | str) -> Audit:
-    """Read the record of one run, or of all runs in a directory.
-
-    Args:
-        directory: `audit/<run>`, or the directory of all runs.
-
-    Raises:
-        AuditError: If there is no run.
-    """
-    return Audit(directory)
-
-
 _COLUMNS = ("run_id", "call", "message_id", "payload_hash", "state", "first_attempt_at")
 _POSSIBLY_ARRIVED = ("delivered", "accepted_unverified", "in_doubt")
 

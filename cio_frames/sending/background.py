@@ -20,7 +20,7 @@ from typing import Any, TypeVar, TypeVarTuple
 
 from cio_frames.errors import RunError
 from cio_frames.frames import ThreadPool
-from cio_frames.sending.run_controls import StopSignal
+from cio_frames.sending.run_controls import STOPPED_BY_USER, StopSignal
 
 EXIT_SECONDS = 60.0
 """How long the interpreter's exit waits for requests in flight."""
@@ -65,22 +65,17 @@ class BackgroundLoop:
         self._work = work
         self._stop = stop
         self.name = name
-        self._unfinished = unfinished
+        self.unfinished = unfinished
         self._ended = threading.Event()
         self._end_listeners: list[Callable[[], object]] = []
         self._result: Any = None
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         self._process: int | None = None
 
     @property
     def done(self) -> bool:
         """Whether the coroutine has ended."""
         return self._ended.is_set()
-
-    @property
-    def error(self) -> BaseException | None:
-        """The exception of the coroutine, if it raised one."""
-        return self._error
 
     def start(self) -> None:
         """Start the thread. The coroutine sees the context variables of the caller.
@@ -103,9 +98,9 @@ class BackgroundLoop:
             _unregister(self)
             raise
 
-    def stop(self) -> None:
+    def stop(self, reason: str = STOPPED_BY_USER) -> None:
         """Stop after the requests in flight; nothing else is started."""
-        self._stop.drain()
+        self._stop.drain(reason)
 
     def abandon(self) -> None:
         """Stop at once; requests in flight stay in doubt."""
@@ -143,30 +138,22 @@ class BackgroundLoop:
         """Wait for the end, and return what the coroutine returned or raise what it raised."""
         self.wait()
         self.dismiss()
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return self._result
 
     def dismiss(self) -> None:
         """Do not print what is left to do when the interpreter exits: the caller reports it."""
         _UNFINISHED.pop(self.name, None)
 
-    def drain_at_exit(self) -> None:
-        """Stop after the requests in flight, because the interpreter exits."""
-        self._stop.drain(EXITED)
-
-    def unfinished(self) -> str:
-        """Return a sentence on what is left to do; empty if all is done."""
-        return self._unfinished()
-
     def _main(self) -> None:
         try:
             with asyncio.Runner(loop_factory=_Loop) as runner:
                 self._result = runner.run(self._work())
         except BaseException as error:  # noqa: BLE001  # `result` raises it
-            self._error = error
+            self.error = error
         finally:
-            _unregister(self, unfinished=self._unfinished())
+            _unregister(self, unfinished=self.unfinished())
             self._ended.set()
             for notify in self._end_listeners:
                 with suppress(RuntimeError):  # its loop was closed
@@ -234,7 +221,7 @@ def _finish_all() -> None:
     """Finish the requests in flight of all runs, and print what is left to do."""
     running = list(_RUNNING)
     for worker in running:
-        worker.drain_at_exit()
+        worker.stop(EXITED)
     _wait_for_all(running)
     for worker in running:
         if not worker.done:

@@ -259,10 +259,12 @@ class ConnectionPool:
 
     def __init__(self, library: ModuleType, bases: Iterable[str], *, trust_env: bool) -> None:
         self._library = library
-        self._core = _core_of(library)
+        is_next = library.__name__ == "httpx2" and find_spec("httpcore2") is not None
+        self._core = import_module("httpcore2" if is_next else "httpcore")
         self._stream = _stream_of(library)
         urls = {base: library.URL(base) for base in bases}
-        context = _certificates(library, trust_env=trust_env) if _needs_tls(urls.values()) else None
+        needs_tls = any(url.scheme == "https" for url in urls.values())
+        context = _certificates(library, trust_env=trust_env) if needs_tls else None
         proxies = {
             url.host: _proxy_of(url, library=library) if trust_env else None
             for url in urls.values()
@@ -276,9 +278,7 @@ class ConnectionPool:
         url = request.url
         core_request = self._core.Request(
             request.method,
-            self._core.URL(
-                scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-            ),
+            self._core_url(url),
             headers=request.headers.raw,
             content=request.stream,
             extensions=request.extensions,
@@ -326,6 +326,11 @@ class ConnectionPool:
                 raise
             raise error_type(str(error)) from error
 
+    def _core_url(self, url: "httpx.URL") -> Any:
+        return self._core.URL(
+            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
+        )
+
     def _pool(self, proxy: Any, *, context: ssl.SSLContext | None) -> Any:
         options = {
             "ssl_context": context,
@@ -337,11 +342,8 @@ class ConnectionPool:
         }
         if proxy is None:
             return self._core.AsyncConnectionPool(**options)
-        url = proxy.url
-        proxy_url = self._core.URL(
-            scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
-        )
-        if url.scheme.startswith("socks"):
+        proxy_url = self._core_url(proxy.url)
+        if proxy.url.scheme.startswith("socks"):
             return self._core.AsyncSOCKSProxy(proxy_url, proxy_auth=proxy.raw_auth, **options)
         return self._core.AsyncHTTPProxy(
             proxy_url,
@@ -365,11 +367,6 @@ def _retrieve(read_task: "asyncio.Task[bytes]") -> None:
         read_task.exception()
 
 
-def _core_of(library: ModuleType) -> ModuleType:
-    name = "httpcore2" if library.__name__ == "httpx2" and find_spec("httpcore2") else "httpcore"
-    return import_module(name)
-
-
 def _stream_of(library: ModuleType) -> Any:
     """Return the class of a response stream for httpx."""
 
@@ -385,10 +382,6 @@ def _stream_of(library: ModuleType) -> Any:
             await self._close()
 
     return Stream
-
-
-def _needs_tls(urls: Iterable["httpx.URL"]) -> bool:
-    return any(url.scheme == "https" for url in urls)
 
 
 def _certificates(library: ModuleType, *, trust_env: bool) -> ssl.SSLContext:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -93,6 +93,12 @@ _PROBED_ROWS = 4  # fewer are simply sent
 _GZIP_REJECTIONS = frozenset({400, 415})
 
 Outcome = Delivered | Unverified | Rejected | InDoubt
+_STATES: Mapping[type[Outcome], State] = {
+    Delivered: "delivered",
+    Unverified: "accepted_unverified",
+    Rejected: "rejected_server",
+    InDoubt: "in_doubt",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,14 +142,11 @@ class Delivery:
         """Emit the outcome of the messages that a stopped run leaves unanswered."""
         start, size = progress.search.start, len(progress.batch)
         border = min(size, max(start, progress.in_doubt_until, progress.rejected_until))
+        details = {"code": reason.code, "error": reason.reason}
         for first, stop in progress.unanswered(start, border):
-            self._emit_finished(
-                progress, first, stop, state="in_doubt", code=reason.code, error=reason.reason
-            )
+            self._emit_finished(progress, first, stop, state="in_doubt", **details)
         for first, stop in progress.unanswered(border, size):
-            self._emit_finished(
-                progress, first, stop, state="pending", code=reason.code, error=reason.reason
-            )
+            self._emit_finished(progress, first, stop, state="pending", **details)
 
     async def _step(self, progress: BatchProgress) -> bool:
         """Send the next part, and return whether the batch continues."""
@@ -344,23 +347,19 @@ class Delivery:
 
     def _finish(self, progress: BatchProgress, start: int, stop: int, *, outcome: Outcome) -> None:
         """Emit the outcome of a part, and update the rules that may stop the run."""
-        match outcome:
-            case Delivered():
-                self._accepted(progress, start, stop, state="delivered")
-            case Unverified(code=code, error=error):
-                self._accepted(
-                    progress, start, stop, state="accepted_unverified", code=code, error=error
-                )
-            case Rejected(code=code, error=error):
-                progress.rejected += 1
-                self._emit_finished(
-                    progress, start, stop, state="rejected_server", code=code, error=error
-                )
-                self._block_person(progress, start)
-                if stop_reason := self.abort_rules.rejected(progress.batch):
-                    self.halt(stop_reason)
-            case InDoubt(code=code, error=error):
-                self._emit_finished(progress, start, stop, state="in_doubt", code=code, error=error)
+        reason = {}
+        if isinstance(outcome, Delivered | Unverified):
+            progress.accepted += stop - start
+            progress.failing_since = None
+            self.abort_rules.accepted(progress.batch)
+        if not isinstance(outcome, Delivered):
+            reason = {"code": outcome.code, "error": outcome.error}
+        self._emit_finished(progress, start, stop, state=_STATES[type(outcome)], **reason)
+        if isinstance(outcome, Rejected):
+            progress.rejected += 1
+            self._block_person(progress, start)
+            if stop_reason := self.abort_rules.rejected(progress.batch):
+                self.halt(stop_reason)
 
     def _block_person(self, progress: BatchProgress, position: int) -> None:
         """Block the later messages of a person if the rejected call says who the person is."""
@@ -386,44 +385,21 @@ class Delivery:
                     self._emit_finished(progress, border, stop, state="blocked", **reason)
                 progress.mark_answered(start, stop)
 
-    def _accepted(
-        self,
-        progress: BatchProgress,
-        start: int,
-        stop: int,
-        *,
-        state: State,
-        **reason: str,
-    ) -> None:
-        progress.accepted += stop - start
-        progress.failing_since = None
-        self.abort_rules.accepted(progress.batch)
-        self._emit_finished(progress, start, stop, state=state, **reason)
-
     def _emit_finished(
-        self,
-        progress: BatchProgress,
-        start: int,
-        stop: int,
-        *,
-        state: State,
-        code: str = "",
-        error: str = "",
+        self, progress: BatchProgress, start: int, stop: int, *, state: State, **reason: str
     ) -> None:
         began, attempts = progress.first_attempt_at, progress.attempts(start)
+        response = progress.last_response if attempts else None
         self.listener(
             BatchFinished(
                 batch=progress.part(start, stop),
                 state=state,
                 attempts=attempts,
-                status=progress.last_response.status
-                if progress.last_response and attempts
-                else None,
-                code=code,
-                error=error,
+                status=response.status if response else None,
                 in_doubt=state == "in_doubt" or start < progress.in_doubt_until,
                 elapsed_s=0.0 if began is None else self.clock.monotonic() - began,
                 at=self.clock.now(),
+                **reason,
             )
         )
 

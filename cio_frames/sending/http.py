@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cio_frames.frames import ThreadPool
 from cio_frames.sending.connections import ConnectionPool
-from cio_frames.spec import APIS, Api
+from cio_frames.spec import APIS
 
 if TYPE_CHECKING:
     import httpx
@@ -317,9 +317,13 @@ class Transport:
     def _headers(self, request: Request, *, compressed: bool) -> "httpx.Headers":
         """Return the headers in a type whose repr masks the key."""
         api = APIS[request.api]
+        user, password = self._config.basic(api.name)
+        is_bearer = api.auth == "bearer"
         headers: httpx.Headers = self._library.Headers(
             {
-                "Authorization": _authorization(api, *self._config.basic(api.name)),
+                "Authorization": f"Bearer {user}"
+                if is_bearer
+                else f"Basic {_token(user, password)}",
                 "Content-Type": "application/json",
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
@@ -385,11 +389,6 @@ def pool_of(config: TransportConfig) -> ConnectionPool:
         ConfigError: A proxy or a file of certificates of the environment cannot be used.
     """
     return ConnectionPool(_library(None), config.bases.values(), trust_env=not config.loopback)
-
-
-def _authorization(api: Api, user: str, password: str) -> str:
-    """Return the Authorization header for an API."""
-    return f"Bearer {user}" if api.auth == "bearer" else f"Basic {_token(user, password)}"
 
 
 def _token(user: str, password: str) -> str:

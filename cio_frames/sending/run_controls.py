@@ -31,6 +31,11 @@ class _Watchable:
 class StopSignal(_Watchable):
     """Stops a run: either after the requests in flight, or at once.
 
+    Attributes:
+        draining: Whether no further request may start.
+        abandoned: Whether the run does not even wait for responses to requests in flight.
+        reason: Why the run stops, in a sentence.
+
     Examples:
         >>> stop = StopSignal()
         >>> stop.drain()
@@ -43,37 +48,22 @@ class StopSignal(_Watchable):
 
     def __init__(self) -> None:
         super().__init__()
-        self._draining = False
-        self._abandoned = False
-        self._reason = STOPPED_BY_USER
-
-    @property
-    def draining(self) -> bool:
-        """Whether no further request may start."""
-        return self._draining
-
-    @property
-    def abandoned(self) -> bool:
-        """Whether the run does not even wait for responses to requests in flight."""
-        return self._abandoned
-
-    @property
-    def reason(self) -> str:
-        """Why the run stops, in a sentence."""
-        return self._reason
+        self.draining = False
+        self.abandoned = False
+        self.reason = STOPPED_BY_USER
 
     def drain(self, reason: str = STOPPED_BY_USER) -> None:
         """Stop after the requests in flight; the first reason counts."""
         with self._lock:
-            if not self._draining:
-                self._reason = reason
-            self._draining = True
+            if not self.draining:
+                self.reason = reason
+            self.draining = True
             self._notify()
 
     def abandon(self) -> None:
         """Stop at once; requests in flight stay in doubt."""
         with self._lock:
-            self._draining = self._abandoned = True
+            self.draining = self.abandoned = True
             self._notify()
 
 

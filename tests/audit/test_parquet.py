@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from cio_frames.audit.parquet import decode_plan, encode
+from cio_frames.audit.parquet import decode, encode
 from cio_frames.audit.row_states import row_states
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
 from cio_frames.audit.segment_progress import plan_of
@@ -28,7 +28,7 @@ def test_a_plan_comes_back_as_it_was(rows, rejected):
 
     data = encode(plan, schema=PLAN_SCHEMA, run_id="run")
 
-    assert decode_plan(data, path="plan").equals(plan)
+    assert decode(data, schema=PLAN_SCHEMA, path="plan").equals(plan)
 
 
 def test_a_plan_has_texts_that_are_the_same_in_all_rows_once():
@@ -60,12 +60,13 @@ def test_the_record_loads_no_pandas():
     """Plans and parts are written and read without it: it takes longer to load than they do."""
     script = (
         "import sys\n"
-        "from cio_frames.audit.parquet import decode_plan, encode\n"
+        "from cio_frames.audit.parquet import decode, encode\n"
         "from cio_frames.audit.row_states import row_states\n"
         "from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA\n"
         "from tests.audit.test_parquet import planned\n"
         "assert 'pandas' not in sys.modules\n"
-        "plan = decode_plan(encode(planned(), schema=PLAN_SCHEMA, run_id='run'), path='plan')\n"
+        "data = encode(planned(), schema=PLAN_SCHEMA, run_id='run')\n"
+        "plan = decode(data, schema=PLAN_SCHEMA, path='plan')\n"
         "encode(row_states(plan, (), run_id='run'), schema=PART_SCHEMA, run_id='run')\n"
         "sys.exit('pandas' in sys.modules)\n"
     )
