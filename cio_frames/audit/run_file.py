@@ -230,51 +230,31 @@ RESERVE_BYTES = 1 << 20
 _NUMBERED = re.compile(r"(?:seg|audit)-(\d{6,})\.(?:parquet|wal)")
 
 
-@dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths of one run's directory."""
+    """The paths of one run's directory.
 
-    directory: Path
+    Attributes:
+        directory: The directory.
+        lock: The file that the writing process locks.
+        profile: The profiles of the tables.
+        reserve: The file that is removed when the disk is full.
+        reserves: The reserve file, by its name and by the one that earlier versions gave it.
+        plans: The directory of the plans.
+        journals: The directory of the journals.
+        run_journal: The journal of the run itself.
+        parts: The directory of the parts.
+    """
 
-    @property
-    def lock(self) -> Path:
-        """The file that the writing process locks."""
-        return self.directory / "LOCK"
-
-    @property
-    def profile(self) -> Path:
-        """The profiles of the tables."""
-        return self.directory / "profile.json"
-
-    @property
-    def reserve(self) -> Path:
-        """The file that is removed when the disk is full."""
-        return self.directory / "RESERVE"
-
-    @property
-    def reserves(self) -> tuple[Path, ...]:
-        """The reserve file, by its name and by the one that earlier versions gave it."""
-        return self.reserve, self.directory / "BALLAST"
-
-    @property
-    def plans(self) -> Path:
-        """The directory of the plans."""
-        return self.directory / "plan"
-
-    @property
-    def journals(self) -> Path:
-        """The directory of the journals."""
-        return self.directory / "wal"
-
-    @property
-    def parts(self) -> Path:
-        """The directory of the parts."""
-        return self.directory / "parts"
-
-    @property
-    def run_journal(self) -> Path:
-        """The journal of the run itself."""
-        return self.journals / "run.wal"
+    def __init__(self, directory: Path) -> None:
+        self.directory: Path = directory
+        self.lock: Path = directory / "LOCK"
+        self.profile: Path = directory / "profile.json"
+        self.reserve: Path = directory / "RESERVE"
+        self.reserves: tuple[Path, ...] = (self.reserve, directory / "BALLAST")
+        self.plans: Path = directory / "plan"
+        self.journals: Path = directory / "wal"
+        self.run_journal: Path = self.journals / "run.wal"
+        self.parts: Path = directory / "parts"
 
     def plan(self, segment: int) -> Path:
         """Return the path of a segment's plan."""
