@@ -18,7 +18,7 @@ import polars as pl
 import cio_frames as cio
 from benchmarks.ours import record_directory
 from cio_frames.audit.file_system import LocalFileSystem, write_atomic
-from cio_frames.audit.journal import Entry, Place
+from cio_frames.audit.journal import Entry, MessageRange
 from cio_frames.audit.parquet import digest, encode
 from cio_frames.audit.row_states import row_states
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA
@@ -102,7 +102,7 @@ def record(segment: Segment, rows: pl.DataFrame, *, folder: Path) -> None:
     at = datetime.now(UTC)
     entries: list[Entry] = []
     for batch in segment.batches:
-        place = Place(batch.number)
+        place = MessageRange(batch.number)
         entries.append(BatchAttempted(batch=place, attempt=1, at=at))
         end = BatchFinished(batch=place, state="delivered", attempts=1, elapsed_s=0.0, at=at)
         entries.append(end)

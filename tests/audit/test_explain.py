@@ -55,7 +55,7 @@ def test_a_run_can_be_named(audit):
 
 def test_of_many_rows_the_first_are_told(audit, monkeypatch):
     """And how many there are."""
-    monkeypatch.setattr(reader, "_STORIES", 1)
+    monkeypatch.setattr(reader, "_SHOWN_ROWS", 1)
 
     told = cio.audit(audit).explain(id="u1")
 

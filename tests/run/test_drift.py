@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import cio_frames as cio
-from cio_frames.audit.run_file import _checksum
+from cio_frames.audit.run_file import checksum
 from cio_frames.cli import main
 from cio_frames.cli.exit_codes import Exit
 from cio_frames.errors import AuditCorruptError
@@ -171,7 +171,7 @@ def test_a_record_without_profiles_is_read_as_ever(client, tmp_path):
     former = json.loads(path.read_text())
     del former["profile"]
     del former["checksum"]
-    path.write_text(json.dumps({**former, "checksum": _checksum(former)}))
+    path.write_text(json.dumps({**former, "checksum": checksum(former)}))
     (run.audit / "profile.json").unlink()
 
     assert cio.audit(tmp_path).verify().is_empty()
@@ -195,7 +195,7 @@ def test_a_run_of_which_nothing_arrived_is_no_measure(audit):
         former = json.loads(text)
         del former["checksum"]
         former["counts"] = {**former["counts"], "delivered": 0, "skipped_done": 0, "pending": ROWS}
-        path.write_text(json.dumps({**former, "checksum": _checksum(former)}))
+        path.write_text(json.dumps({**former, "checksum": checksum(former)}))
 
     plan = BROKEN.cio.identify(user_id="id", checks=cio.Checks(drift=audit))
 

@@ -49,7 +49,7 @@ def test_a_record_of_another_version_is_told(tmp_path):
     path = run.audit / run_file.NAME
     body = json.loads(path.read_text())
     del body["checksum"], body["workspaces"]
-    path.write_text(json.dumps(body | {"checksum": run_file._checksum(body)}))
+    path.write_text(json.dumps(body | {"checksum": run_file.checksum(body)}))
 
     with pytest.raises(AuditCorruptError, match="another version"):
         _ = cio.audit(tmp_path).messages
