@@ -14,10 +14,11 @@ from cio_frames.sending.events import (
     SegmentPlanned,
     StateRepeated,
     StateSentAgain,
+    Totals,
+    add,
 )
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
-from cio_frames.sending.totals import Totals, add
 
 __all__ = [
     "BLOCKING_CALLS",

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import Literal, Protocol
 
 from cio_frames.errors import engine_errors
-from cio_frames.sending.events import Fact
-from cio_frames.sending.totals import Totals
+from cio_frames.sending.events import Fact, Totals
 from cio_frames.views.document import Document
 from cio_frames.views.environment import execution
 from cio_frames.views.progress_state import ProgressState, advance, with_totals

@@ -18,8 +18,9 @@ from cio_frames.sending.events import (
     RunStarted,
     RunStopped,
     SegmentPlanned,
+    Totals,
+    add,
 )
-from cio_frames.sending.totals import Totals, add
 from cio_frames.views.document import Badge, Document, Heading, Look, Meter, Paragraph, Step
 from cio_frames.views.style import Tone
 from cio_frames.views.text import join_parts
