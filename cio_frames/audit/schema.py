@@ -20,7 +20,7 @@ READABLE = frozenset({1, 2, 3, FORMAT})
 ids and hashes of payloads were not keyed, and no row had subjects; up to 3 a plan had every column,
 not only those that differ between rows."""
 
-STATES: tuple[State, ...] = get_args(State)
+STATES: tuple[str, ...] = get_args(State)
 """Every state of a row; a row is in exactly one."""
 
 FINAL_STATES = frozenset(
