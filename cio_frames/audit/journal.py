@@ -32,7 +32,7 @@ def upgrade(line: dict[str, Any]) -> dict[str, Any] | None:
     """Return a line of format 1 in the present format; None for a split, which changes no row.
 
     Examples:
-        >>> upgraded({"k": "C", "segment": 3})["k"]
+        >>> upgrade({"k": "C", "segment": 3})["k"]
         'Part'
     """
     if line["k"] == "B":

@@ -39,9 +39,12 @@ def key(*, environ: Mapping[str, str] | None = None, directory: Path | None = No
     Raises:
         AuditError: If the key is malformed, or cannot be stored.
     """
-    text = variable(KEY_VARIABLE, environ=environ)
-    if text is not None:
-        return _require_valid(_parsed_key(text), where=KEY_VARIABLE)
+    if (
+        variable(KEY_VARIABLE, environ=environ) is not None
+    ):  # not in a variable: tracebacks show those
+        return _require_valid(
+            _parsed_key(variable(KEY_VARIABLE, environ=environ)), where=KEY_VARIABLE
+        )
     path = (directory or Path(platformdirs.user_data_dir("cio_frames"))) / "audit.key"
     try:
         if not path.exists():
@@ -150,8 +153,8 @@ def _create(path: Path) -> None:
         temporary.unlink()
 
 
-def _parsed_key(text: str) -> str | None:
-    key = text.strip().lower()
+def _parsed_key(text: str | None) -> str | None:
+    key = (text or "").strip().lower()
     return key if _KEY.fullmatch(key) else None
 
 
