@@ -15,7 +15,7 @@ import cio_frames as cio
 from cio_frames.errors import ChoiceError, InputFileError
 from cio_frames.frames import Table, read, scan
 from cio_frames.frames.csv_quotes import quotes_of
-from cio_frames.frames.encodings import likely
+from cio_frames.frames.encodings import likely_encodings
 
 
 def scanned(tmp_path: Path, content: str | bytes, **options: Any) -> Table:
@@ -276,14 +276,14 @@ def test_the_first_encoding_named_gives_the_text_back(language, encoding):
     """Names of people and places are read right in the encoding that is found likeliest."""
     raw = NAMES[language].encode(encoding)
 
-    assert raw.decode(likely(raw)[0]) == NAMES[language]
+    assert raw.decode(likely_encodings(raw)[0]) == NAMES[language]
 
 
 def test_an_encoding_that_cannot_be_told_is_among_those_shown():
     """Czech in ISO 8859-2 looks much like Windows-1250, and both are shown."""
     raw = NAMES["czech"].encode("iso8859_2")
 
-    assert "iso8859_2" in likely(raw)[:2]
+    assert "iso8859_2" in likely_encodings(raw)[:2]
 
 
 def test_quoted_empty_cells_leave_traits_alone(tmp_path):

@@ -1,7 +1,7 @@
 """Read any table as one polars.LazyFrame."""
 
 from cio_frames.frames.column import ROW, Note
-from cio_frames.frames.csv import is_id as is_id_name
+from cio_frames.frames.csv import is_id_name
 from cio_frames.frames.files import scan
 from cio_frames.frames.read import AnyTable, PandasFrame, read
 from cio_frames.frames.streaming import collect_streaming

@@ -1,4 +1,4 @@
-"""A column as it was read, with notes on how its values were converted."""
+"""Columns as readers return them, with notes on how their values were converted."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ Severity = Literal["info", "warn", "reject"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """One conversion made by a reader, or one reason why rows cannot be sent.
+    """One conversion by a reader, or one reason why rows cannot be sent.
 
-    `rows` is filled for severity "reject" only: the value of `column` is null in those rows, so
-    validation must leave them out.
+    `rows` are those of severity "reject": the value of `column` is null there, so validation must
+    reject them.
     """
 
     code: str
@@ -33,7 +33,7 @@ ROW = "__row__"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Column:
-    """A column as the later stages get it."""
+    """A column as the later stages get it; `json` says that its texts are JSON."""
 
     series: pl.Series
     json: bool = False
@@ -83,50 +83,50 @@ def note(code: str, column: str, *, count: int, rows: tuple[int, ...] = ()) -> N
     """Return the note for a code of `NOTE_TEXTS`."""
     severity, _ = NOTE_TEXTS[code]
     message = f"{sentence_of(code, column)} {counted_rows(count)}"
-    kept = rows if severity == "reject" else ()
+    rejected = rows if severity == "reject" else ()
     return Note(
-        code=code, message=message, severity=severity, column=column, count=count, rows=kept
+        code=code, message=message, severity=severity, column=column, count=count, rows=rejected
     )
 
 
 def sentence_of(code: str, column: str) -> str:
-    """Return what the note for a code of `NOTE_TEXTS` says, without the rows."""
+    """Return the sentence of the note for a code of `NOTE_TEXTS`, without the rows."""
     return f"Column {column!r} has {NOTE_TEXTS[code][1]}"
 
 
 def counted_rows(count: int) -> str:
-    """Return the end of the note."""
+    """Return the end of the sentence: the number of rows."""
     return f"({count:,} {'row' if count == 1 else 'rows'})."
 
 
 def check_names(names: Iterable[object]) -> list[str]:
-    """Return the names as text if a table can have them.
+    """Return the names as text, if they are valid names of columns.
 
-    Names that are not text are refused, not converted: `0` and `"0"` would become one trait.
+    Names that are not text are not converted: `0` and `"0"` would become one trait.
 
     Raises:
         FrameError: If there are no columns.
-        ColumnNamesError: If a name is not text, comes twice, or is the package's own.
+        ColumnNamesError: If a name is not text, comes twice, or is `__row__`.
     """
     listed = list(names)
     if not listed:
         raise FrameError("The table has no columns. Pass a frame with at least one column.")
-    odd = [name for name in listed if not issubclass(type(name), str)]
-    if odd:
+    not_text = [name for name in listed if not issubclass(type(name), str)]
+    if not_text:
         raise ColumnNamesError(
-            [_shown(name) for name in odd],
+            [_safe_name(name) for name in not_text],
             problem="Column names that are not text",
             hint="Rename them, for example df.rename(columns=str).",
         )
     texts = [str.__str__(str_name) for str_name in listed if isinstance(str_name, str)]
-    _check_texts(texts)
+    _check_text_names(texts)
     return texts
 
 
-def _check_texts(names: list[str]) -> None:
-    twice = (
-        [name for name in dict.fromkeys(names) if names.count(name) > 1] if _double(names) else []
-    )
+def _check_text_names(names: list[str]) -> None:
+    twice = []
+    if len(set(names)) < len(names):  # counting each name takes long
+        twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
     if twice:
         raise ColumnNamesError(
             twice,
@@ -146,12 +146,8 @@ def _check_texts(names: list[str]) -> None:
         )
 
 
-def _double(names: list[str]) -> bool:
-    return len(set(names)) < len(names)
-
-
-def _shown(name: object) -> object:
-    """Return the name if its repr is known to be harmless, else its type's name."""
+def _safe_name(name: object) -> object:
+    """Return the name if its repr is safe to call, else the name of its type."""
     return name if type(name) in {int, float, bool, tuple, type(None)} else type(name).__name__
 
 

@@ -1,4 +1,4 @@
-"""Copies of tables in a folder of this process: unpacked, fetched or rewritten once, then left alone."""
+"""Copies of files in a folder of this process: unpacked, downloaded or rewritten."""
 
 import atexit
 import os
@@ -17,49 +17,47 @@ from typing import BinaryIO
 from cio_frames.errors import InputFileError
 from cio_frames.frames.column import Note
 from cio_frames.frames.file_content import (
-    BLOCK_BYTES,
     RATIO_MAX,
     UNPACKED_MAX_BYTES,
 )
 
-SIZES = ("file_size", "compress_size")
 _NUMBERS = count(1)
 
 
 @cache
 def _folder() -> str:
-    """Return the folder, which nobody else can read and which goes when the process ends."""
+    """Return the folder, which only this user can read, and which is removed when the process ends."""
     folder = mkdtemp(prefix="cio_frames-")
     atexit.register(_remove, folder, os.getpid())
     return folder
 
 
 def _remove(folder: str, owner: int) -> None:
-    if os.getpid() == owner:  # not in a child that was forked
+    if os.getpid() == owner:  # not in a forked child
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def copy(name: str, write: Callable[[BinaryIO], object]) -> str:
-    """Return the path of a new file of that name, written by a function."""
-    place = Path(_folder(), str(next(_NUMBERS)))
-    place.mkdir()
-    path = place / Path(name).name
+    """Write a new file of that name with a function, and return its path."""
+    folder = Path(_folder(), str(next(_NUMBERS)))
+    folder.mkdir()
+    path = folder / Path(name).name
     with path.open("wb") as file:
         write(file)
     return str(path)
 
 
-def unpacked(path: str) -> str:
-    """Return the path of a copy of the one file in a ZIP archive.
+def unpack(path: str) -> str:
+    """Unpack the only file of a ZIP archive, and return the path of the copy.
 
     Raises:
-        InputFileError: If the archive is damaged, protected, or holds none or several files.
+        InputFileError: If the archive is damaged, protected, or does not contain exactly one file.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             member = _only_member(path, archive)
             with archive.open(member) as content:
-                return copy(member.filename, lambda file: _pour(content.read, file))
+                return copy(member.filename, lambda file: shutil.copyfileobj(content, file))
     except RuntimeError as error:
         raise InputFileError(
             path, problem="is protected by a password", hint="Unpack it first."
@@ -91,13 +89,14 @@ def _only_member(path: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def refuse_zip_bomb(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
-    """Refuse a small archive that unpacks to gigabytes.
+    """Raise if a small archive unpacks to gigabytes.
 
     Raises:
         InputFileError: If it does.
     """
     listed = list(members)
-    size, packed = (sum(getattr(each, name) for each in listed) for name in SIZES)
+    size = sum(member.file_size for member in listed)
+    packed = sum(member.compress_size for member in listed)
     if size > UNPACKED_MAX_BYTES and size > RATIO_MAX * packed:
         raise InputFileError(
             path,
@@ -106,32 +105,27 @@ def refuse_zip_bomb(path: str, members: Iterable[zipfile.ZipInfo]) -> None:
         )
 
 
-def _pour(read: Callable[[int], bytes], file: BinaryIO) -> None:
-    while block := read(BLOCK_BYTES):
-        file.write(block)
-
-
 @contextmanager
-def errors_named(names: Mapping[str, str]) -> Iterator[None]:
-    """Have errors about copies speak of what was copied."""
+def errors_with_names(names: Mapping[str, str]) -> Iterator[None]:
+    """Name the original file in errors about its copy."""
     try:
         yield
     except InputFileError as error:
-        text = renamed(str(error), names)
+        text = _renamed(str(error), names)
         if text == str(error):
             raise
-        path, hint = renamed(error.path, names), renamed(error.hint, names)
+        path, hint = _renamed(error.path, names), _renamed(error.hint, names)
         problem = text.removeprefix(f"{path}: ").removesuffix(f". {hint}")
         raise InputFileError(path, problem=problem, hint=hint) from None
 
 
-def notes_named(notes: tuple[Note, ...], names: Mapping[str, str]) -> tuple[Note, ...]:
-    """Have notes about copies speak of what was copied."""
-    return tuple(replace(note, message=renamed(note.message, names)) for note in notes)
+def notes_with_names(notes: tuple[Note, ...], names: Mapping[str, str]) -> tuple[Note, ...]:
+    """Name the original files in notes about their copies."""
+    return tuple(replace(note, message=_renamed(note.message, names)) for note in notes)
 
 
-def renamed(text: str, names: Mapping[str, str]) -> str:
-    """Return a text with the names of what was copied in place of those of the copies."""
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    """Return a text with the names of the originals instead of the paths of the copies."""
     for path, name in names.items():
         text = text.replace(path, name)
     return text

@@ -1,4 +1,4 @@
-"""What stands below the table of a CSV file: totals, and lines that a report ends with."""
+"""Find the lines below the table of a CSV file: totals, and closing lines of reports."""
 
 import re
 from collections.abc import Sequence
@@ -20,84 +20,84 @@ CLOSING = re.compile(
     re.IGNORECASE,
 )
 WIDE = 3
-"""Columns from which on a line of one cell is none of the rows."""
+"""In a table of at least so many columns, a line of one cell is not a row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class End:
-    """What stands below the table, and what is told of it."""
+class TableEnd:
+    """The records below the table, and the notes on them."""
 
-    left_out: tuple[Record, ...] = ()
+    footers: tuple[Record, ...] = ()
     notes: tuple[Note, ...] = ()
-    blank: int = 0
-    """Blank lines around what was left out, which are nothing to tell of."""
+    blank_lines: int = 0
+    """Blank lines around the footers, for which there is no note."""
 
 
-def footers(path: str, last: Sequence[Record], *, rows: Sequence[Record], width: int) -> End:
-    """Return the rows at the end of a file that are no rows of its table.
+def find_end(path: str, last: Sequence[Record], *, rows: Sequence[Record], width: int) -> TableEnd:
+    """Return the records at the end of a file that are not rows of its table.
 
     Args:
-        path: What notes call the file.
+        path: The name of the file in notes.
         last: Its last records.
         rows: Its first records, without the header.
-        width: How many columns there are.
+        width: The number of columns.
     """
-    found: list[Record] = []
+    footers: list[Record] = []
     doubtful: list[Record] = []
-    apart = _apart(last, width)
+    separated = _separated_lines(last, width)
     for record in reversed([record for record in last if record.filled]):
-        cells = {other.cells for other in (*found, *doubtful, record)}
+        cells = {other.cells for other in (*footers, record)}
         body = [row for row in rows if row.filled and row.cells not in cells]
-        if record in apart or _is_closing(record, width) or _is_total(record, body, width):
-            found.insert(0, record)
-        elif _says_total(record) and not doubtful:
-            doubtful.insert(0, record)
-            break
-        else:
-            break
-    below = [place for place, record in enumerate(last, 1) if record.filled and record not in found]
-    return End(
-        left_out=tuple(found),
-        blank=sum(not record.filled for record in last[below[-1] if below else 0 :])
-        if found
-        else 0,
+        if record in separated or _is_closing(record, width) or _is_total(record, body, width):
+            footers.insert(0, record)
+            continue
+        if _is_labelled_total(record):
+            doubtful.append(record)
+        break
+    rows_end = max(
+        (place for place, row in enumerate(last, 1) if row.filled and row not in footers),
+        default=0,
+    )
+    return TableEnd(
+        footers=tuple(footers),
+        blank_lines=sum(not record.filled for record in last[rows_end:]) if footers else 0,
         notes=(
-            *(_note(path, record, left_out=True) for record in found),
-            *(_note(path, record, left_out=False) for record in doubtful),
+            *(_note(path, record, is_skipped=True) for record in footers),
+            *(_note(path, record, is_skipped=False) for record in doubtful),
         ),
     )
 
 
-def _apart(last: Sequence[Record], width: int) -> Sequence[Record]:
-    """Return the lines of one cell that a blank line parts from the table; none where rows follow it too."""
+def _separated_lines(last: Sequence[Record], width: int) -> Sequence[Record]:
+    """Return the lines after the last blank line, if each of them has one cell."""
     begins = [
         place
         for place, (before, record) in enumerate(pairwise(last), 1)
         if record.filled and (not before.filled or record.first > before.last + 1)
     ]
     block = [record for record in last[begins[-1] :] if record.filled] if begins else []
-    return block if block and all(_is_alone(record, width) for record in block) else ()
+    return block if block and all(_is_single_cell(record, width) for record in block) else ()
 
 
-def _is_alone(record: Record, width: int) -> bool:
+def _is_single_cell(record: Record, width: int) -> bool:
     return record.filled == 1 and width >= WIDE and bool(record.cells[0].strip())
 
 
-def _first(record: Record) -> str:
+def _first_text(record: Record) -> str:
     return next((cell.strip() for cell in record.cells if cell.strip()), "")
 
 
 def _is_closing(record: Record, width: int) -> bool:
-    return _is_alone(record, width) and CLOSING.fullmatch(_first(record)) is not None
+    return _is_single_cell(record, width) and CLOSING.fullmatch(_first_text(record)) is not None
 
 
-def _says_total(record: Record) -> bool:
-    return TOTAL.fullmatch(_first(record)) is not None and record.filled > 1
+def _is_labelled_total(record: Record) -> bool:
+    return TOTAL.fullmatch(_first_text(record)) is not None and record.filled > 1
 
 
 def _is_total(record: Record, body: Sequence[Record], width: int) -> bool:
-    """Return whether a row says total, and lacks what each other row has."""
-    if not _says_total(record) or not body:
+    """Return whether a row is labelled as a total, and lacks a value that all other rows have."""
+    if not _is_labelled_total(record) or not body:
         return False
     return any(
         _cell(record, place) == "" and all(_cell(row, place) for row in body)
@@ -109,19 +109,15 @@ def _cell(record: Record, place: int) -> str:
     return record.cells[place].strip() if place < len(record.cells) else ""
 
 
-def _note(path: str, record: Record, *, left_out: bool) -> Note:
-    shown = _first(record)
-    if left_out:
-        told = f"is below the table and was skipped (it begins {shown[:40]!r})."
+def _note(path: str, record: Record, *, is_skipped: bool) -> Note:
+    label = _first_text(record)
+    if is_skipped:
+        text = f"is below the table and was skipped (it begins {label[:40]!r})."
     else:
-        told = f"begins {shown!r} and was read as a row; remove it from the file if it is a total."
+        text = f"begins {label!r} and was read as a row; remove it from the file if it is a total."
     return Note(
         code="file.footer",
         severity="warn",
         count=1,
-        message=f"{path}: the row at the end{_line(record)} {told}",
+        message=f"{path}: the row at the end (line {record.first:,}) {text}",
     )
-
-
-def _line(record: Record) -> str:
-    return f" (line {record.first:,})"

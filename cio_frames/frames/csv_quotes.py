@@ -1,4 +1,4 @@
-"""Where the quotes of a CSV file stand, found by looking at every byte of it."""
+"""Check where the quotes of a CSV file are, by looking at every byte."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ QUOTE, LF, CR = b'"\n\r'
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quotes:
-    """What the quotes of a file are.
+    """How a file uses quotes.
 
     Attributes:
-        in_place: Whether each stands where RFC 4180 has it: around a value, or doubled inside one.
-        quoting: Whether a value begins with one; if none does, quotes are text like any other.
+        in_place: Whether each is where RFC 4180 allows it: around a value, or doubled inside one.
+        quoting: Whether a value begins with one; if none does, quotes are ordinary characters.
     """
 
     in_place: bool
@@ -29,10 +29,10 @@ class Quotes:
 
 
 def quotes_of(blocks: Iterable[bytes], separator: str) -> Quotes:
-    r"""Return what the quotes of a file are, block by block.
+    r"""Return how a file uses quotes.
 
-    Quotes are opening and closing by turns, also where they are doubled. All stand in place if each
-    opening one follows a separator, a line end or a quote, and each closing one is followed by one.
+    Opening and closing quotes alternate, also where they are doubled. All are in place if each
+    opening one follows a separator, a line end or a quote, and each closing one precedes one.
 
     Examples:
         >>> quotes_of([b'id,x\n1,"a ""b"" c"\n'], ",")
@@ -43,8 +43,8 @@ def quotes_of(blocks: Iterable[bytes], separator: str) -> Quotes:
     import numpy as np
 
     sign = ord(separator)
-    # a quote is judged once the byte before it and the two after it are known
-    before, odd, in_place, quoting = b"\n", 0, True, False
+    # to judge a quote, the byte before it and the two after it are needed
+    before, is_open, in_place, quoting = b"\n", 0, True, False
     for block in chain(blocks, [b"\n\n"]):
         data = np.frombuffer(before + block, dtype=np.uint8)
         before = data[-3:].tobytes()
@@ -54,22 +54,22 @@ def quotes_of(blocks: Iterable[bytes], separator: str) -> Quotes:
             continue
         edge = (data == sign) | (data == LF)
         quoting = quoting or bool((here & edge[:-3]).any())
-        inside = np.bitwise_xor.accumulate(here.view(np.uint8)) ^ odd
-        odd = int(inside[-1])
+        inside = np.bitwise_xor.accumulate(here.view(np.uint8)) ^ is_open
+        is_open = int(inside[-1])
         in_place = in_place and _in_place(data, is_quote, edge=edge, inside=inside.view(np.bool_))
         if quoting and not in_place:
             break
-    return Quotes(in_place=in_place and not odd, quoting=quoting)
+    return Quotes(in_place=in_place and not is_open, quoting=quoting)
 
 
 def _in_place(data: "Bytes", is_quote: "Flags", *, edge: "Flags", inside: "Flags") -> bool:
-    """Return whether the quotes of a block stand where they may.
+    """Return whether the quotes of a block are where RFC 4180 allows them.
 
     Args:
         data: The block, with a byte before it and two after it.
         is_quote: Which bytes are quotes.
-        edge: Which are separators and line ends.
-        inside: Which bytes of the block a quoted value goes on after.
+        edge: Which bytes are separators and line ends.
+        inside: After which bytes of the block a quoted value continues.
     """
     import numpy as np
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Literal, get_args
 
 Dialect = Literal["rfc4180", "backslash"]
-"""How a quote is written inside a quoted value: twice, or after a backslash."""
+"""How a quote is written inside a quoted value: doubled, or after a backslash."""
 
 ESCAPED = '\\"'
 
@@ -16,8 +16,8 @@ DIALECTS: tuple[Dialect, ...] = get_args(Dialect)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """How records are written: what parts their cells, how quotes are escaped, what comments begin with."""
+class CsvFormat:
+    """How records are written; `comment` is what lines to skip begin with."""
 
     separator: str
     dialect: Dialect = "rfc4180"
@@ -34,12 +34,12 @@ class Record:
 
     @property
     def filled(self) -> int:
-        """How many cells hold more than white space."""
+        """The number of cells that contain more than white space."""
         return sum(bool(cell.strip()) for cell in self.cells)
 
 
 class BrokenRecordError(Exception):
-    """A record that is not written as its form asks; `backslash` says if it holds escaped quotes."""
+    """A record that does not follow its format; `backslash` is whether it contains escaped quotes."""
 
     def __init__(self, *, first: int, last: int, reason: str, backslash: bool) -> None:
         self.first = first
@@ -50,53 +50,58 @@ class BrokenRecordError(Exception):
 
 
 def lines_of(text: str) -> list[str]:
-    """Return the lines of a text with their ends; LF alone parts lines, as in the engine."""
+    """Return the lines of a text with their ends; only LF ends a line, as in polars."""
     return re.findall(r"[^\n]*\n|[^\n]+\Z", text)
 
 
-def records(lines: Iterable[str], *, form: Form, first: int = 1) -> Generator[Record]:
-    """Yield the records of some lines, the first of which has that number.
+def records(lines: Iterable[str], *, csv_format: CsvFormat, first: int = 1) -> Generator[Record]:
+    """Yield the records of lines; `first` is the number of the first line.
 
     Raises:
         BrokenRecordError: A quote inside a quoted value is followed by neither a quote, the
             separator nor a line end, or is not closed; or a line ends in CR.
     """
-    taken: dict[int, str] = {}
-    source = _noted(lines, form=form, first=first, taken=taken)
-    escape = "\\" if form.dialect == "backslash" else None
-    reader = csv.reader(source, delimiter=form.separator, escapechar=escape, strict=True)
+    record_lines: dict[int, str] = {}
+    source = _tracked(lines, csv_format=csv_format, first=first, record_lines=record_lines)
+    escape = "\\" if csv_format.dialect == "backslash" else None
+    reader = csv.reader(source, delimiter=csv_format.separator, escapechar=escape, strict=True)
     try:
         for cells in reader:
-            yield Record(first=min(taken), last=max(taken), cells=tuple(cells))
-            taken.clear()
+            yield Record(first=min(record_lines), last=max(record_lines), cells=tuple(cells))
+            record_lines.clear()
     except csv.Error as error:
         raise BrokenRecordError(
-            first=min(taken),
-            last=max(taken),
+            first=min(record_lines),
+            last=max(record_lines),
             reason=str(error),
-            backslash=any(ESCAPED in line for line in taken.values()),
+            backslash=any(ESCAPED in line for line in record_lines.values()),
         ) from error
 
 
-def _noted(lines: Iterable[str], *, form: Form, first: int, taken: dict[int, str]) -> Iterator[str]:
-    """Yield lines for the csv module, which asks for one more only where a record goes on."""
-    change = _kept_backslashes(form)
+def _tracked(
+    lines: Iterable[str], *, csv_format: CsvFormat, first: int, record_lines: dict[int, str]
+) -> Iterator[str]:
+    """Yield lines for the csv module, and collect those of the current record in `record_lines`.
+
+    The module reads one more line only if the record continues there.
+    """
+    double_backslashes = _backslash_doubler(csv_format)
     for number, line in enumerate(lines, first):
-        if form.comment and not taken and line.startswith(form.comment):
+        if csv_format.comment and not record_lines and line.startswith(csv_format.comment):
             continue
-        taken[number] = line
-        yield change(line)
+        record_lines[number] = line
+        yield double_backslashes(line)
 
 
-def _kept_backslashes(form: Form) -> Callable[[str], str]:
-    r"""Return what doubles the backslashes that escape nothing, such as that of `C:\temp`."""
-    if form.dialect == "rfc4180":
+def _backslash_doubler(csv_format: CsvFormat) -> Callable[[str], str]:
+    r"""Return a function that doubles backslashes which escape nothing, as in `C:\temp`."""
+    if csv_format.dialect == "rfc4180":
         return str
-    escape = re.compile(rf"\\([\"\\\r\n{re.escape(form.separator)}]?)")
-    return partial(escape.sub, lambda found: found[0] if found[1] else r"\\")
+    escape = re.compile(rf"\\([\"\\\r\n{re.escape(csv_format.separator)}]?)")
+    return partial(escape.sub, lambda match: match[0] if match[1] else r"\\")
 
 
-def quoted(cells: Sequence[str], separator: str) -> bytes:
-    """Return a record as RFC 4180 has it, with every value in quotes."""
+def quoted_record(cells: Sequence[str], separator: str) -> bytes:
+    """Return a record in the form of RFC 4180, with every value in quotes."""
     values = ('"' + cell.replace('"', '""') + '"' for cell in cells)
     return (separator.join(values) + "\n").encode()

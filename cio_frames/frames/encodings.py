@@ -1,4 +1,4 @@
-"""Which encoding a text that is not UTF-8 may be in: the one in which its letters make words."""
+"""Guess the encoding of a text that is not UTF-8: the one in which its letters form words."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -9,11 +9,11 @@ from cio_frames.errors import InputFileError
 from cio_frames.frames.file_content import lines_after
 
 SAMPLE_LINES = 100
-LOOKED_AT_LINES = 20_000
-SHOWN = 3
-SHOWN_CHARACTERS = 30
+SEARCHED_LINES = 20_000
+SUGGESTED = 3
+SAMPLE_CHARACTERS = 30
 FREQUENT = 0.1
-"""What a frequent letter counts: enough to choose between encodings that fit alike."""
+"""The score of a frequent letter: enough to choose between encodings that fit equally well."""
 
 _TYPOGRAPHY = "\u2019\u2018“”„\u2013—…€£°«»§®™·•¿¡\u00a0"
 _WESTERN = "äöüßéèêëàâçîïôûùœñáíóúìòãõåæøÄÖÜÉÈÊÀÂÇÎÔŒÑÁÍÓÚÃÕÅÆØ" + _TYPOGRAPHY
@@ -26,13 +26,13 @@ _HEBREW = "".join(map(chr, range(0x5D0, 0x5EB))) + "\u05f3״" + _TYPOGRAPHY
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alphabet:
-    """What text in an encoding is made of.
+    """The characters of text in an encoding.
 
     Attributes:
-        name: How readers call it.
+        name: Its name for users.
         letters: Its characters beyond ASCII.
-        frequent: The most frequent of them, where words are written in them alone.
-        leads: Of an encoding with two bytes a character, the first bytes of the common ones.
+        frequent: The most frequent of them, if words are written without ASCII letters.
+        leads: The first bytes of common characters, if characters have two bytes.
     """
 
     name: str
@@ -66,14 +66,14 @@ ALPHABETS: Mapping[str, Alphabet] = {
     "cp932": Alphabet(name="Japanese, Shift JIS", leads=range(0x82, 0x98)),
     "euc_jp": Alphabet(name="Japanese, EUC", leads=range(0xA4, 0xD0)),
 }
-"""Encodings of exports; where a text fits several, the first of them is the likeliest."""
+"""Encodings of exports; if a text fits several equally well, the first is the likeliest."""
 
 
-def likely(raw: bytes) -> list[str]:
-    """Return the encodings that a text may be in, the likeliest first; none if it fits none.
+def likely_encodings(raw: bytes) -> list[str]:
+    """Return the encodings that fit a text, the likeliest first.
 
     Examples:
-        >>> likely("Γιώργος,Αθήνα".encode("cp1253"))[0], likely("Jörg,Köln".encode("mac_roman"))[0]
+        >>> likely_encodings("Γιώργος,Αθήνα".encode("cp1253"))[0], likely_encodings("Jörg,Köln".encode("mac_roman"))[0]
         ('cp1253', 'mac_roman')
     """
     scores = {name: _score(raw, name) for name in ALPHABETS}
@@ -82,7 +82,7 @@ def likely(raw: bytes) -> list[str]:
 
 
 def _score(raw: bytes, encoding: str) -> float:
-    """Return the share of characters beyond ASCII that text in this encoding has, less the others."""
+    """Return the score of an encoding: 1 if all characters beyond ASCII are usual in it."""
     try:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
@@ -103,7 +103,7 @@ def _is_wrong(text: str, place: int, encoding: str, alphabet: Alphabet) -> bool:
 
 
 def _is_in_word(text: str, place: int) -> bool:
-    """Return whether letters beyond ASCII stand beside a character, and none of ASCII does."""
+    """Return whether the letters next to a character are all beyond ASCII."""
     beside = text[max(place - 1, 0) : place] + text[place + 1 : place + 2]
     letters = [character for character in beside if character.isalpha()]
     return bool(letters) and not any(character.isascii() for character in letters)
@@ -111,44 +111,44 @@ def _is_in_word(text: str, place: int) -> bool:
 
 def _is_common(character: str, encoding: str, leads: range) -> bool:
     pair = character.encode(encoding)
-    return len(pair) > 1 and pair[0] in leads and (encoding in ("big5", "cp932") or pair[1] > 0xA0)  # noqa: PLR2004 - the sets proper begin there
+    return len(pair) > 1 and pair[0] in leads and (encoding in ("big5", "cp932") or pair[1] > 0xA0)  # noqa: PLR2004 - the character sets begin there
 
 
 def _is_odd_capital(text: str, place: int) -> bool:
-    """Return whether a capital stands inside a word that is not all capitals."""
+    """Return whether a character is a capital inside a word that is not all capitals."""
     before, after = text[place - 1 : place], text[place + 1 : place + 2]
     return text[place].isupper() and before.isalpha() and (before.islower() or after.islower())
 
 
-def encoding_fault(path: str, *, line: int, raw: bytes) -> InputFileError:
-    """Return the error for a line that is not UTF-8, with how it reads in likely encodings."""
+def encoding_error(path: str, *, line: int, raw: bytes) -> InputFileError:
+    """Return the error for a line that is not UTF-8, with some of its words in likely encodings."""
     sample = b"".join(_sample(path, line)) or raw
-    found = likely(sample)[:SHOWN]
-    if not found:
+    encodings = likely_encodings(sample)[:SUGGESTED]
+    if not encodings:
         hint = 'Pass encoding="cp1252" or what its source says, or save the file as UTF-8.'
         return InputFileError(path, problem=f"line {line:,} is not UTF-8", hint=hint)
-    read = {name: _shown(sample, name) for name in found}
-    different = {words: name for name, words in reversed(read.items())}
-    ways = "; ".join(
+    words_by_encoding = {name: _sample_words(sample, name) for name in encodings}
+    first_with = {words: name for name, words in reversed(words_by_encoding.items())}
+    readings = "; ".join(
         f'{words} as encoding="{name}" ({ALPHABETS[name].name})'
-        for name, words in read.items()
-        if different[words] == name
+        for name, words in words_by_encoding.items()
+        if first_with[words] == name
     )
     return InputFileError(
         path,
-        problem=f"line {line:,} is not UTF-8. It may read {ways}",
-        hint=f'Pass encoding="{found[0]}", or another in which the words are right, or save the file '
+        problem=f"line {line:,} is not UTF-8. It may read {readings}",
+        hint=f'Pass encoding="{encodings[0]}", or another in which the words are right, or save the file '
         "as UTF-8.",
     )
 
 
 def _sample(path: str, line: int) -> Iterable[bytes]:
-    """Return lines that are not ASCII, from that line on."""
-    looked_at = islice(lines_after(path, line - 1), LOOKED_AT_LINES)
-    return islice((row for row in looked_at if not row.isascii()), SAMPLE_LINES)
+    """Return lines that are not ASCII, starting at that line."""
+    lines = islice(lines_after(path, line - 1), SEARCHED_LINES)
+    return islice((row for row in lines if not row.isascii()), SAMPLE_LINES)
 
 
-def _shown(raw: bytes, encoding: str) -> str:
+def _sample_words(raw: bytes, encoding: str) -> str:
     """Return some words that are not ASCII."""
     words = [word for word in re.findall(r"[^\W\d]+", raw.decode(encoding)) if not word.isascii()]
-    return repr(" ".join(words)[:SHOWN_CHARACTERS])
+    return repr(" ".join(words)[:SAMPLE_CHARACTERS])

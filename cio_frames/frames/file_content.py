@@ -1,4 +1,4 @@
-"""A file on disk: its bytes, compressed or not, and the stamp that shows when it was changed."""
+"""Read files on disk, compressed or not, and detect whether they change."""
 
 import codecs
 import gzip
@@ -14,8 +14,8 @@ from cio_frames.errors import InputFileError
 HEAD_BYTES = 256 * 1024
 BLOCK_BYTES = 256 * 1024
 GZIP = b"\x1f\x8b"
-DEFLATE_MAX = 1032  # no gzip file unpacks to more times its size
-RATIO_MAX = 200  # a table of text compresses to a tenth, seldom to a hundredth
+DEFLATE_MAX = 1032  # gzip never compresses by a larger factor
+RATIO_MAX = 200  # text tables compress by a factor of 10, rarely of 100
 UNPACKED_MAX_BYTES = 2 * 1024**3
 
 
@@ -34,7 +34,7 @@ class FileStamp:
         return cls(path=path, bytes=status.st_size, written_ns=status.st_mtime_ns)
 
     def require_same(self) -> None:
-        """Raise if the file was written to since: rows read now are not those that were checked.
+        """Raise if the file has changed: its rows may not be those that were checked.
 
         Raises:
             InputFileError: The file was changed.
@@ -48,26 +48,26 @@ class FileStamp:
 
 
 def opened(path: str) -> gzip.GzipFile | BufferedReader:
-    """Open a file for reading, unpacking it if it is gzip, whatever its name says."""
+    """Open a file for reading, and decompress it if its content is gzip."""
     with Path(path).open("rb") as raw:
-        packed = raw.read(2) == GZIP
-    return gzip.open(path, "rb") if packed else Path(path).open("rb")
+        is_gzip = raw.read(2) == GZIP
+    return gzip.open(path, "rb") if is_gzip else Path(path).open("rb")
 
 
 def lines_after(content: str | bytes, skip: int) -> Generator[bytes]:
-    """Yield the lines of a file, or of text in memory, after so many of them."""
-    with _after(content, skip) as file:
+    """Yield the lines of a file, or of text in memory, after `skip` of them."""
+    with _opened_after(content, skip) as file:
         yield from file
 
 
 def blocks_after(content: str | bytes, skip: int) -> Generator[bytes]:
-    """Yield the bytes of a file, or of text in memory, after so many lines, block by block."""
-    with _after(content, skip) as file:
+    """Yield the bytes of a file, or of text in memory, after `skip` lines, block by block."""
+    with _opened_after(content, skip) as file:
         while block := file.read(BLOCK_BYTES):
             yield block
 
 
-def _after(content: str | bytes, skip: int) -> gzip.GzipFile | BufferedReader | BytesIO:
+def _opened_after(content: str | bytes, skip: int) -> gzip.GzipFile | BufferedReader | BytesIO:
     file = BytesIO(content) if isinstance(content, bytes) else opened(content)
     if not skip and file.read(len(codecs.BOM_UTF8)) != codecs.BOM_UTF8:
         file.seek(0)
@@ -94,17 +94,17 @@ def first_bytes(path: str) -> bytes:
 
 
 def all_bytes(path: str) -> bytes:
-    """Return a file's whole content."""
+    """Return the complete content of a file."""
     with opened(path) as file:
         return file.read()
 
 
 def refuse_bomb(path: str, *, unpacked_max_bytes: int = UNPACKED_MAX_BYTES) -> None:
-    """Refuse a small gzip file that unpacks to gigabytes.
+    """Raise if a small gzip file unpacks to gigabytes.
 
     Args:
         path: The file.
-        unpacked_max_bytes: What a file under a two-hundredth of it may unpack to.
+        unpacked_max_bytes: A file of less than a two-hundredth of this size may unpack to it.
 
     Raises:
         InputFileError: If it unpacks to more.

@@ -1,4 +1,4 @@
-"""Files to lazy frames: what they are, whether they are whole, and how to read them."""
+"""Scan files as lazy frames: check what they are, and that they are complete."""
 
 import codecs
 import json
@@ -15,32 +15,32 @@ import polars as pl
 from cio_frames.errors import ChoiceError, InputFileError
 from cio_frames.frames import csv, excel, ipc, json_lines, parquet
 from cio_frames.frames.column import Note
-from cio_frames.frames.copies import errors_named, notes_named, unpacked
-from cio_frames.frames.csv_layout import Asked
+from cio_frames.frames.copies import errors_with_names, notes_with_names, unpack
+from cio_frames.frames.csv_layout import CsvOptions
 from cio_frames.frames.csv_records import DIALECTS, Dialect
-from cio_frames.frames.csv_start import TableStart
+from cio_frames.frames.csv_start import StartOptions
 from cio_frames.frames.file_content import FileStamp, first_bytes, refuse_bomb
 from cio_frames.frames.remote import (
     Remote,
     RemoteStamp,
-    downloaded,
-    found,
+    download,
     is_address,
     is_bucket,
+    list_objects,
     without_credentials,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scanned:
-    """Where a frame comes from.
+class ScanMetadata:
+    """What is known of a frame that `scan` returned.
 
     Attributes:
-        label: What reports call it.
+        label: Its name in reports.
         notes: What was chosen.
-        files: The files, as they were.
-        pieces: The same rows, in order, in frames that can be read one by one; none where the
-            engine streams the frame itself.
+        files: The stamps of its files.
+        pieces: The same rows, in order, in frames that can be read one by one; empty if polars
+            streams the frame itself.
     """
 
     label: str = "polars lazy frame"
@@ -49,23 +49,23 @@ class Scanned:
     pieces: tuple[pl.LazyFrame, ...] = ()
 
 
-_KNOWN: dict[int, Scanned] = {}
-_OTHER = Scanned()
+_METADATA: dict[int, ScanMetadata] = {}
+_UNKNOWN = ScanMetadata()
 
 
-def keep(frame: pl.LazyFrame, scanned: Scanned) -> pl.LazyFrame:
-    """Keep what is known of a frame for as long as it lives.
+def attach_metadata(frame: pl.LazyFrame, metadata: ScanMetadata) -> pl.LazyFrame:
+    """Attach metadata to a frame until it is garbage collected.
 
-    A lazy frame has no place for metadata and cannot be a dictionary key, hence the identity.
+    A lazy frame has no place for metadata and cannot be a dictionary key, hence its id.
     """
-    _KNOWN[id(frame)] = scanned
-    weakref.finalize(frame, _KNOWN.pop, id(frame), None)
+    _METADATA[id(frame)] = metadata
+    weakref.finalize(frame, _METADATA.pop, id(frame), None)
     return frame
 
 
-def scanned_of(frame: pl.LazyFrame) -> Scanned:
-    """Return what is known of a frame."""
-    return _KNOWN.get(id(frame), _OTHER)
+def metadata_of(frame: pl.LazyFrame) -> ScanMetadata:
+    """Return the metadata of a frame; defaults if `scan` did not return it."""
+    return _METADATA.get(id(frame), _UNKNOWN)
 
 
 Source = str | PathLike[str]
@@ -99,14 +99,16 @@ KIND_NAMES: Mapping[str, str] = {
     "ipc": "an Arrow file",
 }
 
-OWN_MAGIC: Mapping[str, tuple[bytes, ...]] = {
+MAGIC_BYTES: Mapping[str, tuple[bytes, ...]] = {
     "parquet": (b"PAR1",),
     "excel": (b"PK\x03\x04", b"\xd0\xcf\x11\xe0"),
     "ipc": (b"ARROW1", b"\xff\xff\xff\xff"),
 }
-"""How a file of a kind begins, where all of them begin so."""
+"""The first bytes of all files of a kind."""
 
-MAGIC: tuple[tuple[bytes, str, str], ...] = (
+NO_PICKLES = "Pickles run code when read: save the frame as Parquet."
+
+WRONG_CONTENT: tuple[tuple[bytes, str, str], ...] = (
     (b"PAR1", "is a Parquet file", "Rename it to .parquet."),
     (b"PARE", "is an encrypted Parquet file", "Decrypt it first."),
     (b"PK\x03\x04", "is a ZIP or Excel file", "Rename it to .zip, .xlsx or .ods."),
@@ -116,10 +118,7 @@ MAGIC: tuple[tuple[bytes, str, str], ...] = (
         "is a Feather file of version 1",
         "Write it again, with pandas.DataFrame.to_feather.",
     ),
-    (b"\x80\x02", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
-    (b"\x80\x03", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
-    (b"\x80\x04", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
-    (b"\x80\x05", "is a pickle", "Pickles run code when read: save the frame as Parquet."),
+    *((bytes((0x80, version)), "is a pickle", NO_PICKLES) for version in range(2, 6)),
     (b"%PDF-", "is a PDF file", "Export the table itself, as CSV (UTF-8)."),
     (b"{\\rtf", "is a word processor document", "Save it as plain text, or export it as CSV."),
     (
@@ -142,7 +141,7 @@ HTML = re.compile(
 )
 XML = re.compile(rb"\s*<(?:\?xml\s|Error>)")
 JSON = re.compile(rb"\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{]|\]\s*\Z))")
-MESSAGES = (
+ERROR_KEYS = (
     "error",
     "errors",
     "message",
@@ -156,10 +155,7 @@ MESSAGES = (
 
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
-OTHERS: Mapping[str, str] = {
-    ".pkl": "Pickles run code when read: save the frame as Parquet.",
-    ".pickle": "Pickles run code when read: save the frame as Parquet.",
-}
+REFUSED: Mapping[str, str] = {".pkl": NO_PICKLES, ".pickle": NO_PICKLES}
 
 
 def scan(
@@ -177,69 +173,69 @@ def scan(
     sheet: str | None = None,
     storage_options: Mapping[str, str] | None = None,
 ) -> pl.LazyFrame:
-    """Open CSV, JSON, Parquet, Arrow or Excel files as a lazy frame, with their traps found now and not half way.
+    """Scan CSV, JSON, Parquet, Arrow or Excel files as a lazy frame, and check all of them now.
 
-    A CSV file is streamed through once here, to settle the types over all rows; its rows are not
-    kept. A column becomes a number or a boolean only if every value of it survives that: `007`,
-    `1E5`, and integers of more than 18 or decimals of more than 15 digits stay text, and so do
-    decimals of which a zero at the end says something (`3.1` beside `3.10`); where all have as many
-    places (`9.90`, `10.00`) they are numbers. Dates and times stay text. Columns that look like identifiers stay text whatever they hold: names that
-    the API spec lists for an identifier, and names that have zip, postal, postcode, phone, mobile or
-    iban in them, or end in id, ids, uid, uuid, guid, key, code, number, no, nr, sku, ean, isbn,
-    ref, reference, account, token or version. Only an empty cell is missing, in quotes (`""`) or not; `NA` and
-    `None` are text. Rows that are wholly empty are left out.
+    A CSV file is read once here, to find types that fit all rows; its rows are not kept. A column
+    becomes numbers or booleans only if that loses nothing: `007`, `1E5`, integers of more than 18
+    digits and decimals of more than 15 stay text. So do decimals if a zero at the end may have a
+    meaning (`3.1` beside `3.10`); if all have the same number of places (`9.90`, `10.00`), they are
+    numbers. Dates and times stay text. Columns that look like identifiers stay text, whatever they
+    contain: names that the API spec lists for an identifier, names that contain zip, postal,
+    postcode, phone, mobile or iban, and names that end in id, ids, uid, uuid, guid, key, code,
+    number, no, nr, sku, ean, isbn, ref, reference, account, token or version. Only an empty cell is
+    missing, in quotes (`""`) or not; `NA` and `None` are text. Completely empty rows are skipped.
 
-    Every quote is looked at: a file in which one stands elsewhere than around a value or doubled
-    inside one is read as Python's csv module reads it, with quotes escaped by a backslash if it has
-    such, or is refused with the line. Where the table begins and ends is recognised: lines before the
-    header, a header of two or three rows, no header, a row of units, the header once more among the
-    rows, totals and closing lines. Each is told in a note, with its line.
+    Every quote is checked. If one is neither around a value nor doubled inside one, the file is read
+    by Python's csv module, with quotes escaped by a backslash if it has any, or refused with the
+    line. The beginning and end of the table are recognised: lines before the header, a header of two
+    or three rows, no header, a row of units, the header repeated among the rows, totals and closing
+    lines. A note names each of them, with its line.
 
-    A Parquet file is read piece by piece, however large its row groups are, so that memory stays flat;
-    what is derived from the frame is read by polars, which decodes row groups whole.
+    A Parquet file is read piece by piece, however large its row groups are, so that memory stays
+    flat; frames derived from this one are read by polars, which decodes whole row groups.
 
-    JSON Lines, and arrays of objects (`.jsonl`, `.ndjson`, `.json`), are looked at line by line: a key
-    that only the last one has is a column, and values of several types in one place become text, with
-    a note. Objects inside rows are structs, which `frame.unnest("properties")` makes columns of.
+    JSON Lines, and arrays of objects (`.jsonl`, `.ndjson`, `.json`), are checked line by line: a key
+    that only the last line has is a column, and values of several types in one place become text,
+    with a note. Objects inside rows are structs; `frame.unnest("properties")` makes them columns.
 
-    Of a workbook one sheet is read, with the table recognised as in a CSV file. Its whole numbers are
-    integers, its days dates. Cells with errors such as `#N/A` are empty, with a note.
+    One sheet of a workbook is read, and its table is recognised as in a CSV file. Whole numbers
+    become integers, and days become dates. Cells with errors such as `#N/A` are empty, with a note.
 
-    What lies in a bucket or on the web is read from a copy in a folder of this process, and Parquet
-    files in buckets where they are. Passwords and queries in addresses are shown nowhere.
+    Files in buckets and on the web are read from a copy in a folder of this process; Parquet files
+    in buckets are read in place. Passwords and queries in addresses never appear in messages.
 
-    A file must not be written to while its frame is in use: what is sent is what was checked. A read
-    that finds another size or time of writing raises InputFileError.
+    A file must not change while its frame is in use: what is sent is what was checked. Reading a
+    file whose size or modification time has changed raises InputFileError.
 
-    What was chosen (separator, text columns, short rows) becomes the notes of the table when this
-    very frame is read; frames derived from it do not carry them.
+    What was chosen (separator, text columns, short rows) becomes the notes of the table when exactly
+    this frame is read; frames derived from it have no such notes.
 
     Args:
         source: A path, a glob, or a list of them: `.csv`, `.tsv`, `.txt`, `.jsonl`, `.ndjson`,
             `.json` (each also `.gz`), `.parquet`, `.arrow`, `.feather`, `.xlsx`, `.xls`, `.ods`, or a
             `.zip` with one of them in it; at an `s3://`, `gs://`, `az://` or `https://` address too.
-            The files must have the same columns, but for JSON.
-        ids: More columns to read as text; of files with types, integers only.
+            The files must have the same columns, except JSON.
+        ids: More columns to read as text; of files that have types, integers only.
         types: Types for CSV columns, instead of those found: numbers, booleans or text.
-        separator: Of a CSV; without it `,` `;` tab and `|` are tried.
-        encoding: Of a CSV. Anything but UTF-8 is converted in memory.
+        separator: Separator of a CSV; without it `,` `;` tab and `|` are tried.
+        encoding: Encoding of a CSV. Anything but UTF-8 is converted in memory.
         dialect: How a CSV writes a quote inside a quoted value: twice (`"rfc4180"`) or after a backslash
-            (`"backslash"`); found out without it. Files of the second kind are converted in memory.
-        header: How many rows of a CSV hold the names of its columns; False or 0 if none does.
-        skip_rows: How many lines of a CSV stand before its header.
-        columns: Names for all columns of a CSV, in place of those of its header. This, `header` and
+            (`"backslash"`); found without it. Files of the second kind are converted in memory.
+        header: How many rows of a CSV contain the column names; False or 0 if none does.
+        skip_rows: How many lines of a CSV are before its header.
+        columns: Names for all columns of a CSV, instead of those of its header. This, `header` and
             `skip_rows` apply to a workbook too.
-        comment: What the lines of a CSV begin with that are left out, such as `#`.
-        sheet: The sheet of a workbook, by its name; only needed where several have cells.
-        storage_options: How a bucket is reached, in the words of polars; without it the environment
-            says so (`AWS_ACCESS_KEY_ID` ...).
+        comment: What lines to skip in a CSV begin with, such as `#`.
+        sheet: The name of the sheet of a workbook; only needed if several have cells.
+        storage_options: How to access a bucket, as polars takes it; without it the environment is
+            used (`AWS_ACCESS_KEY_ID` ...).
 
     Returns:
         A lazy frame over all rows of all files, in the order of their sorted names.
 
     Raises:
         InputFileError: If a file is missing, empty, cut off, of another kind than its name says,
-            or does not hold one table.
+            or does not contain one table.
         MissingLibraryError: If it needs an extra: `cio-frames[excel]`, `cio-frames[cloud]`.
 
     Examples:
@@ -251,28 +247,30 @@ def scan(
     _check_options(header=header, skip_rows=skip_rows, dialect=dialect, comment=comment)
     files = _files(source, storage_options)
     names = {file.path: file.name for file in files if file.path != file.name}
-    start = TableStart(
+    start = StartOptions(
         header=None if header is None else int(header),
         skip_rows=skip_rows,
         columns=None if columns is None else tuple(columns),
     )
-    with errors_named(names):
-        asked = Asked(
-            encoding=_encoding(files[0].path, encoding),
+    with errors_with_names(names):
+        csv_options = CsvOptions(
+            encoding=_encoding_name(files[0].path, encoding),
             separator=separator,
             dialect=dialect,
             comment=comment,
             start=start,
         )
-        frame, notes, pieces = _read(files, ids=ids, types=types or {}, sheet=sheet, asked=asked)
+        frame, notes, pieces = _read(
+            files, ids=ids, types=types or {}, sheet=sheet, csv_options=csv_options
+        )
     more = f" and {len(files) - 1:,} more" if len(files) > 1 else ""
-    scanned = Scanned(
+    metadata = ScanMetadata(
         label=f"{Path(files[0].name).name}{more}",
-        notes=notes_named(notes, names),
+        notes=notes_with_names(notes, names),
         files=tuple(file.stamp for file in files if file.stamp),
         pieces=pieces,
     )
-    return keep(frame, scanned)
+    return attach_metadata(frame, metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,10 +278,10 @@ class _File:
     """A file to read.
 
     Attributes:
-        path: Where it lies: itself, or a copy of it.
-        name: What it is called.
-        stamp: What shows that it was changed; none of a copy.
-        remote: The object, where no copy was made.
+        path: The path or address to read: its own, or that of a copy.
+        name: Its name in messages.
+        stamp: Shows whether it has changed; None for a copy.
+        remote: The object in a bucket, if it is read in place.
     """
 
     path: str
@@ -303,23 +301,22 @@ def _files(
     text = fspath(source)
     if not is_address(text):
         return tuple(
-            _File(path=_unzipped(path), name=path, stamp=FileStamp.of(path))
-            for path in _paths(text)
+            _File(path=_unzip(path), name=path, stamp=FileStamp.of(path)) for path in _paths(text)
         )
     if not is_bucket(text):
-        return (_File(path=_unzipped(downloaded(text)), name=without_credentials(text)),)
-    return tuple(map(_of_bucket, found(text, options)))
+        return (_File(path=_unzip(download(text)), name=without_credentials(text)),)
+    return tuple(map(_bucket_file, list_objects(text, options)))
 
 
-def _of_bucket(remote: Remote) -> _File:
-    """Return an object: Parquet files are read where they are, all others are copied."""
-    if _kind(remote.url) == "parquet":
+def _bucket_file(remote: Remote) -> _File:
+    """Return an object of a bucket as a file: Parquet files are read in place, all others are copied."""
+    if _kind_of(remote.url) == "parquet":
         return _File(path=remote.url, name=remote.url, stamp=remote.stamp(), remote=remote)
-    return _File(path=_unzipped(remote.fetched()), name=remote.url)
+    return _File(path=_unzip(remote.download()), name=remote.url)
 
 
-def _unzipped(path: str) -> str:
-    return unpacked(path) if path.lower().endswith(".zip") else path
+def _unzip(path: str) -> str:
+    return unpack(path) if path.lower().endswith(".zip") else path
 
 
 _Read = tuple[pl.LazyFrame, tuple[Note, ...], tuple[pl.LazyFrame, ...]]
@@ -331,14 +328,14 @@ def _read(
     ids: Sequence[str],
     types: Mapping[str, csv.Dtype],
     sheet: str | None,
-    asked: Asked,
+    csv_options: CsvOptions,
 ) -> _Read:
     """Return a lazy frame over files of one kind, notes, and the frame in pieces."""
     paths = [file.path for file in files]
-    kind = _one_kind(paths)
+    kind = _common_kind(paths)
     for file in files:
         if file.remote is None:
-            _check_start(file.path, kind, asked.encoding)
+            _check_first_bytes(file.path, kind, csv_options.encoding)
     _check_applies(paths[0], kind, types=types, sheet=sheet)
     match kind:
         case "parquet":
@@ -348,16 +345,16 @@ def _read(
         case "ipc":
             return ipc.scan(paths, ids=ids), (), ()
         case "json":
-            return *json_lines.scan(paths, ids=ids, encoding=asked.encoding), ()
+            return *json_lines.scan(paths, ids=ids, encoding=csv_options.encoding), ()
         case "excel":
-            return *excel.scan(paths, ids=ids, sheet=sheet, asked=asked.start), ()
-    return *csv.scan(paths, ids=ids, types=dict(types), asked=asked), ()
+            return *excel.scan(paths, ids=ids, sheet=sheet, options=csv_options.start), ()
+    return *csv.scan(paths, ids=ids, types=dict(types), options=csv_options), ()
 
 
 def _check_applies(
     path: str, kind: str, *, types: Mapping[str, csv.Dtype], sheet: str | None
 ) -> None:
-    """Refuse arguments that say nothing about files of a kind."""
+    """Raise if an argument does not apply to files of a kind."""
     if types and kind != "csv":
         raise InputFileError(
             path,
@@ -370,8 +367,8 @@ def _check_applies(
         )
 
 
-def _one_kind(paths: Sequence[str]) -> str:
-    kinds = {path: _kind(path) for path in paths}
+def _common_kind(paths: Sequence[str]) -> str:
+    kinds = {path: _kind_of(path) for path in paths}
     first = kinds[paths[0]]
     odd = next((path for path in paths if kinds[path] != first), None)
     if odd is not None:
@@ -395,8 +392,8 @@ def _check_options(
         raise ChoiceError("comment", comment, choices=("#", "//"))
 
 
-def _encoding(path: str, encoding: str) -> str:
-    """Return the encoding's usual name."""
+def _encoding_name(path: str, encoding: str) -> str:
+    """Return the usual name of an encoding."""
     try:
         return codecs.lookup(encoding).name
     except LookupError:
@@ -414,24 +411,24 @@ def _paths(text: str) -> list[str]:
         )
     if Path(text).is_file():
         return [text]
-    listed = sorted(path for path in glob(text, recursive=True) if Path(path).is_file())  # noqa: PTH207 - takes absolute patterns
-    if not listed:
+    matches = sorted(path for path in glob(text, recursive=True) if Path(path).is_file())  # noqa: PTH207 - takes absolute patterns
+    if not matches:
         raise InputFileError(
             text,
             problem="no such file",
             hint="Check the path; relative paths start at the working directory.",
         )
-    return listed
+    return matches
 
 
-def _kind(path: str) -> str:
+def _kind_of(path: str) -> str:
     suffixes = [suffix.lower() for suffix in Path(path).suffixes if suffix.lower() != ".gz"]
     last = suffixes[-1] if suffixes else ""
     if last not in KINDS:
         raise InputFileError(
             path,
             problem=f"files of this kind ({last or 'no extension'}) are not scanned",
-            hint=OTHERS.get(
+            hint=REFUSED.get(
                 last,
                 "If it is a table, rename it to .csv, .tsv, .jsonl, .json, .xlsx, .arrow or .parquet.",
             ),
@@ -439,22 +436,22 @@ def _kind(path: str) -> str:
     return KINDS[last]
 
 
-def _check_start(path: str, kind: str, encoding: str) -> None:
-    """Look at the first bytes: they tell more about a file than its name."""
+def _check_first_bytes(path: str, kind: str, encoding: str) -> None:
+    """Check that the first bytes of a file match its name."""
     head = first_bytes(path)
     if not head:
         raise InputFileError(path, problem="is empty", hint="Export it again.")
-    if head.startswith(OWN_MAGIC.get(kind, ())):
+    if head.startswith(MAGIC_BYTES.get(kind, ())):
         refuse_bomb(path)
         return
-    for magic, problem, hint in MAGIC:
+    for magic, problem, hint in WRONG_CONTENT:
         if head.startswith(magic) and not (magic in UTF_16 and encoding.startswith("utf-16")):
             raise InputFileError(path, problem=problem, hint=hint)
     text = head.removeprefix(codecs.BOM_UTF8)
     _refuse_markup(path, text)
     if kind == "csv" and JSON.match(text):
-        raise _json_fault(path, text)
-    if kind in OWN_MAGIC:
+        raise _json_error(path, text)
+    if kind in MAGIC_BYTES:
         raise InputFileError(
             path,
             problem=f"is not {KIND_NAMES[kind]}",
@@ -468,7 +465,7 @@ def _check_start(path: str, kind: str, encoding: str) -> None:
 
 
 def _refuse_markup(path: str, head: bytes) -> None:
-    """Refuse a page or a document that was saved under the name of a table."""
+    """Raise if a file is a web page or an XML document."""
     if HTML.match(head):
         title = re.search(rb"<title[^>]*>([^<]{1,80})", head, re.IGNORECASE)
         named = f" ({title[1].decode(errors='replace').strip()!r})" if title else ""
@@ -484,12 +481,12 @@ def _refuse_markup(path: str, head: bytes) -> None:
         )
 
 
-def _json_fault(path: str, head: bytes) -> InputFileError:
+def _json_error(path: str, head: bytes) -> InputFileError:
     try:
         body = json.loads(head)
     except ValueError:
         body = None
-    if isinstance(body, dict) and any(key.lower() in MESSAGES for key in body):
+    if isinstance(body, dict) and any(key.lower() in ERROR_KEYS for key in body):
         return InputFileError(
             path,
             problem=f"is JSON with {', '.join(map(repr, list(body)[:5]))}, not a table: "

@@ -1,4 +1,4 @@
-"""Arrow IPC files, of both formats; a stream is rewritten once as a file, which is read piece by piece."""
+"""Scan Arrow IPC files. A stream is rewritten as a file, which polars reads piece by piece."""
 
 from collections.abc import Sequence
 from typing import Any, BinaryIO
@@ -20,25 +20,22 @@ def scan(paths: Sequence[str], *, ids: Sequence[str]) -> pl.LazyFrame:
     Raises:
         InputFileError: If a file is damaged, or the files do not have the same columns.
     """
-    contents = {path: _as_file(path) for path in paths}
-    schemas = {path: _schema(path, content) for path, content in contents.items()}
+    copies = {path: _in_file_format(path) for path in paths}
+    schemas = {path: _schema(path, copy_path) for path, copy_path in copies.items()}
     first = require_same_schema(schemas)
     texts = id_texts(paths[0], first, ids)
-    return pl.scan_ipc(list(contents.values()), glob=False).with_columns(texts)
+    return pl.scan_ipc(list(copies.values()), glob=False).with_columns(texts)
 
 
-def _as_file(path: str) -> str:
-    """Return the path of a file in the file format, uncompressed as a whole."""
+def _in_file_format(path: str) -> str:
+    """Return the path of the file, or of a copy if it is gzip or a stream."""
     import pyarrow as pa
 
-    head = first_bytes(path)
-    if head.startswith(FILE):
+    if first_bytes(path).startswith(FILE):
         with opened(path) as content:
-            return (
-                path
-                if content.name == path
-                else copy(path, lambda file: file.write(content.read()))
-            )
+            if content.name == path:
+                return path
+            return copy(path, lambda file: file.write(content.read()))
     try:
         with opened(path) as content, pa.ipc.open_stream(content) as reader:
             return copy(f"{path}.arrow", lambda file: _write(reader, file))
@@ -54,13 +51,13 @@ def _write(reader: Any, file: BinaryIO) -> None:
             writer.write_batch(batch)
 
 
-def _schema(path: str, content: str) -> dict[str, pl.DataType]:
+def _schema(path: str, copy_path: str) -> dict[str, pl.DataType]:
     import pyarrow as pa
 
     try:
-        with pa.memory_map(content) as file, pa.ipc.open_file(file) as reader:
-            names = reader.schema.names  # polars takes one of two columns with the same name
-        schema = pl.scan_ipc(content, glob=False).collect_schema()
+        with pa.memory_map(copy_path) as file, pa.ipc.open_file(file) as reader:
+            names = reader.schema.names  # polars drops one of two columns with the same name
+        schema = pl.scan_ipc(copy_path, glob=False).collect_schema()
     except (
         pa.ArrowException,
         pl.exceptions.PolarsError,

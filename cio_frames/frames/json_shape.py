@@ -1,4 +1,4 @@
-"""What the values of a JSON file are, place by place: the types of its columns, and a strict decoder."""
+"""The types of the values in a JSON file: those of its columns, and of a strict decoder."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +13,7 @@ from cio_frames.frames.column import Note
 Dtype = pl.DataType | DataTypeClass
 
 DEPTH_MAX = 20
-KEYS_MAX = 1_000  # of an object inside a row; one with more is a map, no struct
+KEYS_MAX = 1_000  # an object inside a row with more keys is a map, not a struct
 
 BIG_INTEGERS = "type.big-integers"
 
@@ -21,7 +21,7 @@ EXACT = 2**53
 Exact = Annotated[int, msgspec.Meta(ge=-EXACT, le=EXACT)]
 Long = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
-WORDS: Mapping[str, str] = {
+KIND_WORDS: Mapping[str, str] = {
     "boolean": "true or false",
     "integer": "whole numbers",
     "long": "whole numbers of more than 15 digits",
@@ -42,11 +42,11 @@ SCALARS: Mapping[frozenset[str], tuple[Dtype, Any]] = {
     frozenset({"integer", "float"}): (pl.Float64, Exact | float),
     frozenset({"text"}): (pl.String, str),
 }
-"""The column that holds every value of those kinds as it is, and what the decoder takes there."""
+"""The column type that keeps all values of these kinds unchanged, and the type for the decoder."""
 
 
 def kind(value: Any) -> str:
-    """Return what a JSON value is, in the words of `WORDS`.
+    """Return the kind of a JSON value, one of `KIND_WORDS`.
 
     Examples:
         >>> [kind(value) for value in (True, 7, 2**60, 2**70, 0.5, "x", [], {})]
@@ -68,12 +68,12 @@ def kind(value: Any) -> str:
 
 @dataclass(slots=True)
 class Shape:
-    """The values at one place of all rows.
+    """The types of the values at one place of all rows.
 
     Attributes:
-        kinds: What was seen, with the place of the first.
-        fields: The values inside objects, by their keys.
-        item: The values inside lists.
+        kinds: Their kinds, with the line of the first value of each.
+        fields: The shapes of the values inside objects, by key.
+        item: The shape of the values inside lists.
     """
 
     depth: int = 0
@@ -81,8 +81,8 @@ class Shape:
     fields: dict[str, "Shape"] = field(default_factory=dict)
     item: "Shape | None" = None
 
-    def see(self, value: Any, place: str) -> None:
-        """Take a value into account."""
+    def add(self, value: Any, place: str) -> None:
+        """Add the value of a line."""
         if value is None:
             return
         self.kinds.setdefault(kind(value), place)
@@ -90,15 +90,15 @@ class Shape:
             return
         if isinstance(value, dict):
             for key, inner in value.items():
-                self.fields.setdefault(key, Shape(self.depth + 1)).see(inner, place)
+                self.fields.setdefault(key, Shape(self.depth + 1)).add(inner, place)
         elif isinstance(value, list):
             self.item = self.item or Shape(self.depth + 1)
             for inner in value:
-                self.item.see(inner, place)
+                self.item.add(inner, place)
 
     @property
     def is_text(self) -> bool:
-        """Whether only text holds all values: they are of several kinds, too large, or too deep."""
+        """Whether only text can keep all values: they are of several kinds, too large or too deep."""
         kinds = frozenset(self.kinds)
         if kinds in ({"list"}, {"object"}):
             too_many = self.depth > 0 and len(self.fields) > KEYS_MAX
@@ -116,7 +116,7 @@ class Shape:
         return SCALARS[frozenset(self.kinds)][0]
 
     def decoder_type(self) -> Any:
-        """Return what a strict decoder must find here, so that a value of another kind is noticed."""
+        """Return the type for a strict decoder, which then rejects values of other kinds."""
         if self.is_text:
             return Any if self._is_rewritten else bool | Long | float | str | None
         if "object" in self.kinds:
@@ -124,30 +124,30 @@ class Shape:
         if "list" in self.kinds:
             inner: Any = self.item.decoder_type() if self.item else None
             return list[inner] | None
-        taken = SCALARS[frozenset(self.kinds)][1]
-        return None if taken is None else taken | None
+        scalar = SCALARS[frozenset(self.kinds)][1]
+        return None if scalar is None else scalar | None
 
     @property
     def _is_rewritten(self) -> bool:
-        """Whether the engine would write the text in an order of its own, or cannot read the number."""
+        """Whether polars would write objects in another order, or cannot read a number."""
         return self.is_text and not {"object", "list", "big"}.isdisjoint(self.kinds)
 
     @property
     def needs_rewriting(self) -> bool:
-        """Whether there is a place, here or inside, that the engine must be given as text."""
+        """Whether polars must be given text, here or inside."""
         inside = [*self.fields.values(), *([self.item] if self.item else [])]
         return self._is_rewritten or any(shape.needs_rewriting for shape in inside)
 
-    def written(self, value: Any) -> Any:
-        """Return a value with text where the column is text."""
+    def with_texts(self, value: Any) -> Any:
+        """Return a value with JSON text where the column is text."""
         if value is None or isinstance(value, str):
             return value
         if self.is_text:
             return msgspec.json.encode(value).decode()
         if isinstance(value, dict):
-            return {key: self.fields[key].written(inner) for key, inner in value.items()}
+            return {key: self.fields[key].with_texts(inner) for key, inner in value.items()}
         if isinstance(value, list) and self.item:
-            return [self.item.written(inner) for inner in value]
+            return [self.item.with_texts(inner) for inner in value]
         return value
 
     def _struct(self) -> Any:
@@ -158,10 +158,10 @@ class Shape:
         return msgspec.defstruct("Row", members, forbid_unknown_fields=True, gc=False)
 
     def notes(self, path: str, name: str = "") -> Iterator[Note]:
-        """Yield a note for each place that became text although not all of it is."""
+        """Yield a note for each place whose values became text although some are not."""
         if self.is_text:
             places = ", ".join(dict.fromkeys(self.kinds.values()))
-            told = Note(
+            note = Note(
                 code="file.mixed-values",
                 severity="warn",
                 column=name.partition(".")[0],
@@ -169,7 +169,7 @@ class Shape:
                 "All its values are read as text.",
             )
             are_whole = set(self.kinds) <= {"integer", "long", "big"}
-            yield replace(told, code=BIG_INTEGERS) if are_whole else told
+            yield replace(note, code=BIG_INTEGERS) if are_whole else note
             return
         for key, shape in self.fields.items():
             yield from shape.notes(path, f"{name}.{key}" if name else key)
@@ -177,9 +177,9 @@ class Shape:
             yield from self.item.notes(path, name)
 
     def _words(self) -> str:
-        *others, last = (WORDS[each] for each in self.kinds)
-        if others:
-            return f"{', '.join(others)} and {last}"
+        *first, last = (KIND_WORDS[kind] for kind in self.kinds)
+        if first:
+            return f"{', '.join(first)} and {last}"
         if "big" in self.kinds:
             return last
         if self.depth > DEPTH_MAX:

@@ -1,4 +1,4 @@
-"""Whether a lazy frame gives its rows in one order each time it is read, and what to do where not."""
+"""Detect lazy frames that return rows in another order on each read, and restore the first order."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,18 +19,18 @@ _UNORDERED = re.compile(
     r"|(?P<sort>SORT BY \[(?!maintain_order: true))"
     r"|\.(?P<expression>unique|value_counts|mode|shuffle|sample|set_\w+)\("
 )
-"""Steps of a plan whose order polars leaves open. Of a join it does not say whether it was asked to
-keep it; a sort leaves the order of equal rows open."""
+"""Steps of a query plan with undefined order. The plan does not show whether a join keeps the order;
+a sort leaves the order of equal rows undefined."""
 _PYTHON = re.compile(r"python_udf|OPAQUE_PYTHON|PYTHON SCAN")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What the plan of a lazy frame says of the order of its rows.
+    """The order of the rows of a lazy frame, according to its query plan.
 
     Attributes:
-        is_certain: Whether polars promises one order, for all that it does itself.
-        calls_python: Whether a function or a source written in Python has a say in it.
+        is_certain: Whether all steps of polars keep the order.
+        calls_python: Whether the plan contains functions or sources written in Python.
     """
 
     is_certain: bool
@@ -38,9 +38,9 @@ class Order:
 
 
 def order_of(lazy: pl.LazyFrame) -> Order:
-    """Return what the plan of a lazy frame says of the order of its rows.
+    """Return the order of the rows of a lazy frame, according to its query plan.
 
-    Where a name or a text in the plan looks like such a step, the order is taken for uncertain.
+    If a name or a text in the plan looks like an unordered step, the order counts as uncertain.
 
     Examples:
         >>> people = pl.LazyFrame({"id": ["a", "b"]})
@@ -55,11 +55,11 @@ def order_of(lazy: pl.LazyFrame) -> Order:
 
 @dataclass(slots=True, eq=False)
 class RowOrder:
-    """The rows of a lazy table in the order of the pass that judged them, as a number for each.
+    """The order of the rows in the first pass over a lazy table, as a hash for each row.
 
     Attributes:
-        differs: Whether a later pass gave another order, or other rows.
-        loaded: The rows in the order of the first pass, once a later one gave another.
+        differs: Whether a later pass had another order, or other rows.
+        loaded: The rows in the order of the first pass, after a later pass had another order.
     """
 
     differs: bool = False
@@ -70,16 +70,16 @@ class RowOrder:
 
     @property
     def is_complete(self) -> bool:
-        """Whether a first pass has come to its end."""
+        """Whether the first pass is complete."""
         return self._hashes is not None
 
     def add(self, start: int, hashes: "npt.NDArray[np.uint64]") -> None:
-        """Add the rows of the first pass from a place on, in any order and on any threads."""
+        """Add rows of the first pass that begin at `start`, in any order and from any thread."""
         if self._hashes is None:
             self._parts[start] = hashes
 
     def close(self) -> None:
-        """Keep what was added as the order of the rows: the pass has come to its end."""
+        """Complete the first pass: no rows can be added after it."""
         import numpy as np
 
         with self._lock:
@@ -89,39 +89,42 @@ class RowOrder:
                 self._parts.clear()
 
     def matches(self, hashes: "npt.NDArray[np.uint64]", rows: "npt.NDArray[np.int64]") -> bool:
-        """Return whether rows of a later pass are those of the first under the same numbers."""
-        known = self._hashes
-        if known is None or not len(rows):
+        """Return whether rows of a later pass are the same as those of the first pass."""
+        first = self._hashes
+        if first is None or not len(rows):
             return True
-        is_same = bool(rows.max() < len(known)) and bool((known[rows] == hashes).all())
+        is_same = bool(rows.max() < len(first)) and bool((first[rows] == hashes).all())
         self.differs |= not is_same
         return is_same
 
     def has_all_rows(self, rows: int) -> bool:
-        """Return whether a later pass has as many rows as the first."""
+        """Return whether a later pass has as many rows as the first pass."""
         is_same = self._hashes is None or rows == len(self._hashes)
         self.differs |= not is_same
         return is_same
 
     def restore(
-        self, found: pl.DataFrame, hashes: "npt.NDArray[np.uint64]", *, label: str
+        self, rows_now: pl.DataFrame, hashes: "npt.NDArray[np.uint64]", *, label: str
     ) -> pl.DataFrame:
-        """Keep rows that came in another order, put back into that of the first pass.
+        """Put rows back into the order of the first pass, and keep them in `loaded`.
 
         Raises:
             FrameError: They are other rows.
         """
         import numpy as np
 
-        known = hashes if self._hashes is None else self._hashes
-        places, wanted = np.argsort(hashes, kind="stable"), np.argsort(known, kind="stable")
-        if len(places) != len(wanted) or (hashes[places] != known[wanted]).any():
+        first = hashes if self._hashes is None else self._hashes
+        sorted_now, sorted_first = (np.argsort(each, kind="stable") for each in (hashes, first))
+        if (
+            len(sorted_now) != len(sorted_first)
+            or (hashes[sorted_now] != first[sorted_first]).any()
+        ):
             raise FrameError(
                 f"The {label} gives other rows each time it is read, so what was checked is not "
                 "what would be sent. Does it use random values or the time of day? Load it once: "
                 "frame.collect().cio."
             )
-        order = np.empty_like(places)
-        order[wanted] = places
-        self.loaded = found[order]
+        order = np.empty_like(sorted_now)
+        order[sorted_first] = sorted_now
+        self.loaded = rows_now[order]
         return self.loaded

@@ -1,6 +1,6 @@
-"""pandas frames: the only module, with the accessors, that touches pandas.
+"""Read pandas frames. Only this module and the accessors use pandas.
 
-pandas is never imported: a pandas frame can only come from a user who has loaded it.
+pandas is never imported: whoever passes a pandas frame has loaded it.
 """
 
 import sys
@@ -14,13 +14,13 @@ from cio_frames.frames.column import Column, Note, check_names
 
 
 def is_pandas(thing: object) -> bool:
-    """Return whether this is a pandas frame, without importing pandas."""
+    """Return whether an object is a pandas frame, without importing pandas."""
     pandas = sys.modules.get("pandas")
     return pandas is not None and isinstance(thing, pandas.DataFrame)
 
 
 def snapshot(frame: Any) -> Any:
-    """Return the frame in a form that later changes to the user's own do not reach."""
+    """Return a copy of the frame that later changes to the original do not affect."""
     pandas: Any = sys.modules["pandas"]
     major = int(pandas.__version__.split(".")[0])
     copies_on_write = major >= 3 or pandas.options.mode.copy_on_write is True  # noqa: PLR2004
@@ -28,11 +28,11 @@ def snapshot(frame: Any) -> Any:
 
 
 def columns(frame: Any) -> list[Column]:
-    """Return each column of a pandas frame in polars' types.
+    """Return the columns of a pandas frame as polars columns.
 
     Raises:
-        ColumnNamesError: If the columns are a MultiIndex, or names are doubled or not text.
-        ColumnTypeError: If a column holds geometries.
+        ColumnNamesError: If the columns are a MultiIndex, or names come twice or are not text.
+        ColumnTypeError: If a column contains geometries.
         FrameError: If there are no columns.
     """
     if frame.columns.nlevels > 1:
@@ -46,13 +46,13 @@ def columns(frame: Any) -> list[Column]:
 
 
 def column(name: str, series: Any) -> Column:
-    """Return one pandas column in polars' types; NaN is missing, as it is in pandas."""
+    """Return a pandas column as a polars column; NaN is missing, as in pandas."""
     pandas: Any = sys.modules["pandas"]
     dtype = series.dtype
     if (str(dtype) == "object") or isinstance(dtype, pandas.PeriodDtype | pandas.IntervalDtype):
-        return _objects(name, series)
+        return _object_column(name, series)
     if isinstance(dtype, pandas.CategoricalDtype):
-        return _categories(name, series)
+        return _categorical_column(name, series)
     if isinstance(dtype, pandas.SparseDtype):
         return column(name, series.sparse.to_dense())
     if str(dtype) == "geometry":
@@ -61,10 +61,10 @@ def column(name: str, series: Any) -> Column:
             problem="it contains geometries, which Customer.io cannot store",
             hint="Drop it, or convert it to text with .to_wkt().",
         )
-    return _typed(name, series)
+    return _typed_column(name, series)
 
 
-def _typed(name: str, series: Any) -> Column:
+def _typed_column(name: str, series: Any) -> Column:
     import pyarrow as pa
 
     from cio_frames.frames import arrow
@@ -72,7 +72,7 @@ def _typed(name: str, series: Any) -> Column:
     try:
         array = pa.array(series, from_pandas=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError):
-        return _objects(name, series)
+        return _object_column(name, series)
     if isinstance(array, pa.Array):
         array = pa.chunked_array([array])
     read = arrow.column(name, array)
@@ -81,22 +81,22 @@ def _typed(name: str, series: Any) -> Column:
     return Column(series=read.series.fill_nan(None), notes=read.notes)
 
 
-def _objects(name: str, series: Any) -> Column:
+def _object_column(name: str, series: Any) -> Column:
     return python_columns.column(name, list(series.astype(object).to_numpy()))
 
 
-def _categories(name: str, series: Any) -> Column:
+def _categorical_column(name: str, series: Any) -> Column:
     pandas: Any = sys.modules["pandas"]
     read = column(name, pandas.Series(series.cat.categories))
     if any(note.severity == "reject" for note in read.notes):
-        return _objects(name, series)
+        return _object_column(name, series)
     codes = pl.Series(series.cat.codes.to_numpy()).cast(pl.Int64)
     places = codes.set(codes < 0, None)
     return Column(series=read.series.gather(places), json=read.json, notes=read.notes)
 
 
 def index_names(frame: Any) -> tuple[str, ...]:
-    """Return the columns that `reset_index` would make of an index that holds something."""
+    """Return the names of the columns that `reset_index` would add; none for a default index."""
     pandas: Any = sys.modules["pandas"]
     names = list(frame.index.names)
     if names == [None] and isinstance(frame.index, pandas.RangeIndex):
@@ -108,7 +108,7 @@ def index_names(frame: Any) -> tuple[str, ...]:
 
 
 def index_notes(frame: Any) -> tuple[Note, ...]:
-    """Return a note if the index holds something, because an index is not a column."""
+    """Return a note if the index is not the default, because it is not a column."""
     pandas: Any = sys.modules["pandas"]
     index = frame.index
     if not index_names(frame):
@@ -136,10 +136,12 @@ def append(picked: Any, added: pl.DataFrame) -> Any:
 
 
 def native(frame: pl.DataFrame, *, library: str) -> Any:
-    """Return a frame in the user's library; in pandas, whole numbers stay whole beside missing ones."""
+    """Return a frame in the library of the user; in pandas, integers stay integers beside nulls."""
     if library != "pandas":
         return frame
-    whole = [
-        each.name for each in frame.iter_columns() if each.dtype.is_integer() and each.null_count()
+    nullable = [
+        column.name
+        for column in frame.iter_columns()
+        if column.dtype.is_integer() and column.null_count()
     ]
-    return frame.to_pandas().astype(dict.fromkeys(whole, "Int64"))
+    return frame.to_pandas().astype(dict.fromkeys(nullable, "Int64"))

@@ -1,4 +1,4 @@
-"""Parquet files: read piece by piece, so that memory does not depend on how a file was written."""
+"""Scan Parquet files piece by piece, so that memory does not depend on how a file was written."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import BytesIO
@@ -15,9 +15,9 @@ from cio_frames.frames.remote import Remote, is_address
 
 PIECE_ROWS = 125_000
 PIECE_BYTES = 64 << 20
-"""The most rows, and unpacked bytes, that are read at once. A row group is decoded whole, and
-pandas writes groups of a million rows: larger groups are read in parts, although each part costs
-the engine a look at what comes before it. One piece is read while another one is worked on."""
+"""The most rows, and uncompressed bytes, that are read at once. polars decodes whole row groups, and
+pandas writes groups of a million rows: larger groups are read in parts, although for each part polars
+looks at what comes before it. One piece is read while another one is processed."""
 
 SMALL_ROWS = 50_000
 """Smaller row groups are read together."""
@@ -29,12 +29,12 @@ def scan(
     ids: Sequence[str],
     remotes: Mapping[str, Remote] = MappingProxyType({}),
 ) -> tuple[pl.LazyFrame, tuple[pl.LazyFrame, ...]]:
-    """Return a lazy frame over the files, and the same in pieces.
+    """Return a lazy frame over the files, and the same rows in pieces.
 
     Args:
-        paths: Where they are.
-        ids: Columns that are text, although they are integers.
-        remotes: Those that are in a bucket.
+        paths: Their paths and addresses.
+        ids: Integer columns to read as text.
+        remotes: The files in a bucket, by their addresses.
 
     Raises:
         InputFileError: If a file is damaged, or the files do not have the same columns.
@@ -43,50 +43,50 @@ def scan(
     schemas = {path: _schema(path, lazy) for path, lazy in lazies.items()}
     texts = id_texts(paths[0], require_same_schema(schemas), ids)
     options = next((remote.options for remote in remotes.values()), None)
-    frame = pl.scan_parquet(list(paths), glob=False, storage_options=_plain(options))
+    frame = pl.scan_parquet(list(paths), glob=False, storage_options=_as_dict(options))
     pieces = (
         lazy.slice(start, rows).with_columns(texts)
         for path, lazy in lazies.items()
-        for start, rows in cuts(_row_groups(path, remotes.get(path)))
+        for start, rows in pieces_of(_row_groups(path, remotes.get(path)))
     )
     return frame.with_columns(texts), tuple(pieces)
 
 
 def _lazy(path: str, remote: Remote | None) -> pl.LazyFrame:
-    options = _plain(remote.options if remote else None)
+    options = _as_dict(remote.options if remote else None)
     return pl.scan_parquet(path, glob=False, storage_options=options)
 
 
-def _plain(options: Mapping[str, str] | None) -> Any:
-    """Return the options of a bucket as polars takes them."""
+def _as_dict(options: Mapping[str, str] | None) -> Any:
+    """Return the options of a bucket as the type that polars takes."""
     return dict(options) if options else None
 
 
 def require_same_schema(
     schemas: Mapping[str, Mapping[str, pl.DataType]],
 ) -> Mapping[str, pl.DataType]:
-    """Return the one schema of all files.
+    """Return the common schema of all files.
 
     Raises:
-        InputFileError: One has other columns than the first.
+        InputFileError: A file has other columns than the first.
     """
-    one, first = next(iter(schemas.items()))
+    first_path, first = next(iter(schemas.items()))
     for path, schema in schemas.items():
         if schema != first:
             differing = sorted({name for name, _ in schema.items() ^ first.items()})
             raise InputFileError(
                 path,
-                problem=f"its columns differ from {one} ({', '.join(differing) or 'order'})",
+                problem=f"its columns differ from {first_path} ({', '.join(differing) or 'order'})",
                 hint="Scan the files one by one, or write them with one schema.",
             )
     return first
 
 
 def id_texts(path: str, schema: Mapping[str, pl.DataType], ids: Sequence[str]) -> list[pl.Expr]:
-    """Return the identifiers that are integers as text.
+    """Return expressions that convert integer identifiers to text.
 
     Raises:
-        InputFileError: A name is none of the columns.
+        InputFileError: A name is not a column.
     """
     for name in ids:
         if name not in schema:
@@ -94,33 +94,35 @@ def id_texts(path: str, schema: Mapping[str, pl.DataType], ids: Sequence[str]) -
     return [pl.col(name).cast(pl.String) for name in ids if schema[name].is_integer()]
 
 
-def cuts(groups: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield first row and number of rows of each piece of a file.
+def pieces_of(groups: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the first row and the number of rows of each piece of a file.
 
     Args:
-        groups: Rows and unpacked bytes of each row group.
+        groups: The rows and uncompressed bytes of each row group.
 
     Examples:
-        >>> list(cuts([(20_000, 1), (20_000, 1), (100_000, 1), (300_000, 1)]))
+        >>> list(pieces_of([(20_000, 1), (20_000, 1), (100_000, 1), (300_000, 1)]))
         [(0, 40000), (40000, 100000), (140000, 100000), (240000, 100000), (340000, 100000)]
-        >>> list(cuts([(10_000, 100 << 20)]))
+        >>> list(pieces_of([(10_000, 100 << 20)]))
         [(0, 5000), (5000, 5000)]
     """
-    start = held = weight = 0
+    start = piece_rows = piece_bytes = 0
     for rows, size in groups:
         parts = max(ceil(rows / PIECE_ROWS), ceil(size / PIECE_BYTES)) if rows else 0
-        full = held + rows > SMALL_ROWS or weight + size > PIECE_BYTES
-        if held and (parts > 1 or full):
-            yield start, held
-            start, held, weight = start + held, 0, 0
+        is_full = piece_rows + rows > SMALL_ROWS or piece_bytes + size > PIECE_BYTES
+        if piece_rows and (parts > 1 or is_full):
+            yield start, piece_rows
+            start, piece_rows, piece_bytes = start + piece_rows, 0, 0
         if parts > 1:
             step = ceil(rows / parts)
-            yield from ((start + at, min(step, rows - at)) for at in range(0, rows, step))
+            yield from (
+                (start + offset, min(step, rows - offset)) for offset in range(0, rows, step)
+            )
             start += rows
         else:
-            held, weight = held + rows, weight + size
-    if held:
-        yield start, held
+            piece_rows, piece_bytes = piece_rows + rows, piece_bytes + size
+    if piece_rows:
+        yield start, piece_rows
 
 
 def _schema(path: str, lazy: pl.LazyFrame) -> dict[str, pl.DataType]:
@@ -141,10 +143,10 @@ def _row_groups(path: str, remote: Remote | None) -> list[tuple[int, int]]:
     import pyarrow.parquet as pq
 
     try:
-        about = pq.read_metadata(BytesIO(remote.footer()) if remote else path)
+        metadata = pq.read_metadata(BytesIO(remote.footer()) if remote else path)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path) from error
-    groups = [about.row_group(number) for number in range(about.num_row_groups)]
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     return [(group.num_rows, group.total_byte_size) for group in groups]
 
 

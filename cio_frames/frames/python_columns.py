@@ -1,4 +1,4 @@
-"""A list of Python values to one column: a real type where one holds them all, else JSON text."""
+"""Convert a list of Python values to a column: of one type if it keeps them all, else JSON text."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
@@ -10,80 +10,79 @@ import polars as pl
 from polars.datatypes import DataTypeClass
 
 from cio_frames.frames.column import Column, Invalid, Note, note
-from cio_frames.frames.inferred import KEYS, inferred
+from cio_frames.frames.inference import STRUCT_KEYS_MAX, infer_column
 from cio_frames.frames.python_values import (
     EXACT,
-    LEVELS,
-    PARTS,
     Conversion,
+    converters,
     json_text,
-    plain,
-    readers,
+    to_builtin,
 )
 
 DIGITS = 38  # of a decimal column
 
 
 def column(name: str, values: Sequence[object]) -> Column:
-    """Return the column for values that no library has typed.
+    """Return the column for Python values of any types.
 
     Returns:
-        A typed column where one type holds every value exactly; ISO 8601 text where dates and
-        times are mixed; else JSON text. Values that cannot be sent are null and noted.
+        A typed column if one type keeps every value exactly; ISO 8601 text if dates and times
+        are mixed; else JSON text. Values that cannot be sent become null, with a note.
     """
-    quick = _quick(name, values)
-    if quick is None:
-        quick = inferred(name, values, levels=LEVELS, parts=PARTS)
-    return walked(name, values) if quick is None else Column(series=quick)
+    series = _column_of_one_type(name, values)
+    if series is None:
+        series = infer_column(name, values)
+    return convert_each(name, values) if series is None else Column(series=series)
 
 
-def walked(name: str, values: Sequence[object]) -> Column:
-    """Return the column for values by looking at each."""
-    reader = _Reader(name)
-    plains = [reader.read(row, value) for row, value in enumerate(values)]
-    return _resolve(name, plains, reader)
+def convert_each(name: str, values: Sequence[object]) -> Column:
+    """Return the column for values after converting each of them."""
+    converter = _ColumnConverter(name)
+    builtin_values = [converter.convert(row, value) for row, value in enumerate(values)]
+    return _typed_column(name, builtin_values, converter)
 
 
-class _Reader:
-    """Reads a column's values and counts what was done to them."""
+class _ColumnConverter:
+    """Converts the values of a column, and counts the changes."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.readers = readers()
-        self.bad: dict[str, list[int]] = {}
-        self.done: dict[str, int] = {}
+        self.converters = converters()
+        self.invalid_rows: dict[str, list[int]] = {}
+        self.changes: dict[str, int] = {}
 
-    def read(self, row: int, value: object) -> Any:
-        conversion = Conversion(self.readers)
-        got = plain(value, conversion)
-        if isinstance(got, Invalid):
-            self.bad.setdefault(got.code, []).append(row)
+    def convert(self, row: int, value: object) -> Any:
+        conversion = Conversion(self.converters)
+        converted = to_builtin(value, conversion)
+        if isinstance(converted, Invalid):
+            self.invalid_rows.setdefault(converted.code, []).append(row)
             return None
         self.count(conversion)
-        return got
+        return converted
 
-    def text(self, value: Any) -> str | None:
+    def json(self, value: Any) -> str | None:
         if value is None:
             return None
-        conversion = Conversion(self.readers)
-        written = json_text(value, conversion)
+        conversion = Conversion(self.converters)
+        text = json_text(value, conversion)
         self.count(conversion)
-        return written
+        return text
 
     def count(self, conversion: Conversion) -> None:
-        for code in conversion.done:
-            self.done[code] = self.done.get(code, 0) + 1
+        for code in conversion.codes:
+            self.changes[code] = self.changes.get(code, 0) + 1
 
     def notes(self) -> tuple[Note, ...]:
-        bad = [
+        invalid = [
             note(code, self.name, count=len(rows), rows=tuple(rows))
-            for code, rows in self.bad.items()
+            for code, rows in self.invalid_rows.items()
         ]
-        return (*bad, *(note(code, self.name, count=count) for code, count in self.done.items()))
+        changes = [note(code, self.name, count=count) for code, count in self.changes.items()]
+        return (*invalid, *changes)
 
 
-def _quick(name: str, values: Sequence[object]) -> pl.Series | None:
-    """Return the column at once if all values are of one simple builtin type."""
+def _column_of_one_type(name: str, values: Sequence[object]) -> pl.Series | None:
+    """Return the column if all values are booleans, or all are texts."""
     kinds = set(map(type, values)) - {NoneType}
     if len(kinds) != 1 or not kinds <= {bool, str}:
         return None
@@ -94,55 +93,57 @@ def _quick(name: str, values: Sequence[object]) -> pl.Series | None:
         return None
 
 
-def _resolve(name: str, plains: list[Any], reader: _Reader) -> Column:
-    kinds = set(map(type, plains)) - {NoneType}
-    count = len(plains) - plains.count(None) if kinds <= {int, float, Decimal} else 0
+def _typed_column(name: str, values: list[Any], converter: _ColumnConverter) -> Column:
+    kinds = set(map(type, values)) - {NoneType}
+    count = len(values) - values.count(None) if kinds <= {int, float, Decimal} else 0
     if kinds == {int, Decimal}:
-        plains = [None if value is None else Decimal(value) for value in plains]
+        values = [None if value is None else Decimal(value) for value in values]
         kinds = {Decimal}
-    dtype = infer(plains)
+    dtype = infer_dtype(values)
     if dtype is not None:
         if kinds == {int, float}:
-            reader.done["type.mixed-numbers"] = count
+            converter.changes["type.mixed-numbers"] = count
         if dtype.is_nested():
-            plains = [_fitted(value, dtype) for value in plains]
-        return Column(series=pl.Series(name, plains, dtype=dtype), notes=reader.notes())
+            values = [_with_floats(value, dtype) for value in values]
+        return Column(series=pl.Series(name, values, dtype=dtype), notes=converter.notes())
     for family, code, write in TEXTS:
         if kinds <= family:
-            texts = [None if value is None else write(value) for value in plains]
-            reader.done[code] = sum(text is not None for text in texts)
-            return Column(series=pl.Series(name, texts, dtype=pl.String), notes=reader.notes())
-    return _json(name, plains, reader, kinds)
+            texts = [None if value is None else write(value) for value in values]
+            converter.changes[code] = sum(text is not None for text in texts)
+            return Column(series=pl.Series(name, texts, dtype=pl.String), notes=converter.notes())
+    return _json_column(name, values, converter, kinds)
 
 
-def _fitted(value: Any, dtype: pl.DataType | DataTypeClass) -> Any:
-    """Return a value whose numbers are of its type: the engine guesses lists by their first item."""
+def _with_floats(value: Any, dtype: pl.DataType | DataTypeClass) -> Any:
+    """Return a value with floats where its type has them: polars infers lists from the first item."""
     if value is None:
         return None
     match dtype:
         case pl.List():
-            return [_fitted(item, dtype.inner) for item in value]
+            return [_with_floats(item, dtype.inner) for item in value]
         case pl.Struct():
             kinds = {member.name: member.dtype for member in dtype.fields}
-            return {key: _fitted(item, kinds[key]) for key, item in value.items()}
+            return {key: _with_floats(item, kinds[key]) for key, item in value.items()}
         case _:
             return float(value) if dtype == pl.Float64 else value
 
 
-def _json(name: str, plains: list[Any], reader: _Reader, kinds: set[type]) -> Column:
+def _json_column(
+    name: str, values: list[Any], converter: _ColumnConverter, kinds: set[type]
+) -> Column:
     if bytes in kinds:
-        for row, value in enumerate(plains):
+        for row, value in enumerate(values):
             if type(value) is bytes:
-                reader.bad.setdefault("type.unsupported", []).append(row)
-                plains[row] = None
-    texts = [reader.text(value) for value in plains]
-    reader.done["type.json"] = sum(text is not None for text in texts)
+                converter.invalid_rows.setdefault("type.unsupported", []).append(row)
+                values[row] = None
+    texts = [converter.json(value) for value in values]
+    converter.changes["type.json"] = sum(text is not None for text in texts)
     series = pl.Series(name, texts, dtype=pl.String)
-    return Column(series=series, json=True, notes=reader.notes())
+    return Column(series=series, json=True, notes=converter.notes())
 
 
-def infer(values: Sequence[Any]) -> pl.DataType | None:
-    """Return the one polars type that holds all these plain values exactly, if there is one."""
+def infer_dtype(values: Sequence[Any]) -> pl.DataType | None:
+    """Return the polars type that keeps all values of builtin types exactly, if there is one."""
     kinds = set(map(type, values)) - {NoneType}
     if not kinds:
         return pl.Null()
@@ -150,7 +151,7 @@ def infer(values: Sequence[Any]) -> pl.DataType | None:
         kind = next(iter(kinds))
         if kind in SCALARS:
             return SCALARS[kind]
-        return INFER[kind](values)
+        return INFER_DTYPE[kind](values)
     exact = all(type(value) is not int or abs(value) <= EXACT for value in values)
     return pl.Float64() if kinds == {int, float} and exact else None
 
@@ -179,16 +180,16 @@ def _instant(values: Sequence[Any]) -> pl.DataType | None:
 
 
 def _items(values: Sequence[Any]) -> pl.DataType | None:
-    inner = infer([item for value in values if value is not None for item in value])
+    inner = infer_dtype([item for value in values if value is not None for item in value])
     return None if inner is None else pl.List(inner)
 
 
 def _members(values: Sequence[Any]) -> pl.DataType | None:
     dicts = [value for value in values if value is not None]
     keys = sorted({key for value in dicts for key in value})
-    if not 0 < len(keys) <= KEYS:
+    if not 0 < len(keys) <= STRUCT_KEYS_MAX:
         return None
-    fields = {key: infer([value.get(key) for value in dicts]) for key in keys}
+    fields = {key: infer_dtype([value.get(key) for value in dicts]) for key in keys}
     if any(dtype is None for dtype in fields.values()):
         return None
     return pl.Struct({key: dtype for key, dtype in fields.items() if dtype is not None})
@@ -206,7 +207,7 @@ SCALARS: Mapping[type, pl.DataType] = MappingProxyType(
     }
 )
 
-INFER: Mapping[type, Callable[[Sequence[Any]], pl.DataType | None]] = MappingProxyType(
+INFER_DTYPE: Mapping[type, Callable[[Sequence[Any]], pl.DataType | None]] = MappingProxyType(
     {int: _integer, Decimal: _decimal, datetime: _instant, list: _items, dict: _members}
 )
 

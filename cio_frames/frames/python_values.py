@@ -1,7 +1,7 @@
-"""Python objects, as they lie in object columns, to columns: the one table of what may pass.
+"""Convert Python objects, as object columns contain them, to builtin types: one table of all types.
 
-Nothing here calls a method of a type it does not know: an object's `str`, `repr` or `==` is the
-user's code and may lie, fail or never return.
+Nothing here calls a method of a type that is not in the table: `str`, `repr` or `==` of such an object
+is code of the user, and may be wrong, fail or never return.
 """
 
 import sys
@@ -19,16 +19,16 @@ import msgspec
 
 from cio_frames.frames.column import Invalid, encodable
 
-LEVELS = 20
-BITS = 8_192  # Python refuses to write integers of more than 4,300 digits
-PARTS = 32_000  # a message has at most as many bytes, so no sendable value has more parts
+LEVELS_MAX = 20
+BITS_MAX = 8_192  # Python refuses to write integers of more than 4,300 digits
+PARTS_MAX = 32_000  # a message has at most as many bytes, so a value with more parts cannot be sent
 SPAN_MAX = timedelta(microseconds=2**63 - 1)
-SPAN_MIN = -SPAN_MAX  # the one below it stands for NaT
-FINER = ("ns", "ps", "fs", "as")  # units of numpy that no cast to microseconds can overflow
+SPAN_MIN = -SPAN_MAX  # the one below is NaT
+FINER = ("ns", "ps", "fs", "as")  # numpy units whose cast to microseconds cannot overflow
 
 
 class InvalidValueError(Exception):
-    """A value that cannot be sent; leaves this module as an `Invalid`."""
+    """A value that cannot be sent; other modules get an `Invalid` instead."""
 
     def __init__(self, code: str) -> None:
         self.code = code
@@ -37,28 +37,34 @@ class InvalidValueError(Exception):
 
 @dataclass(slots=True)
 class Conversion:
-    """The way through one value: what was done on it, and how much is left."""
+    """The state of the conversion of one value.
 
-    readers: Mapping[type, "Reader"]
-    done: set[str] = field(default_factory=set)
-    parts: int = PARTS
+    Attributes:
+        converters: The function for each type.
+        codes: The codes of what was changed.
+        parts_left: How many more parts the value may have.
+    """
+
+    converters: Mapping[type, "Converter"]
+    codes: set[str] = field(default_factory=set)
+    parts_left: int = PARTS_MAX
 
 
-Reader = Callable[[Any, Conversion, int], Any]
+Converter = Callable[[Any, Conversion, int], Any]
 
 
-def plain(value: object, conversion: Conversion) -> Any:
-    """Return the value made of builtin types only, or an `Invalid` that says why it cannot be."""
+def to_builtin(value: object, conversion: Conversion) -> Any:
+    """Return the value converted to builtin types, or an `Invalid` with the code of the reason."""
     try:
-        return _read(value, conversion, 0)
-    except InvalidValueError as bad:
-        return Invalid(bad.code)
-    except Exception:  # noqa: BLE001 - a type of another library, or the user's own, raises what it likes
+        return _convert(value, conversion, 0)
+    except InvalidValueError as error:
+        return Invalid(error.code)
+    except Exception:  # noqa: BLE001 - types of other libraries and of users may raise anything
         return Invalid("type.unreadable")
 
 
-def readers() -> Mapping[type, Reader]:
-    """Return the table of types that may pass, with what is loaded of numpy and pandas."""
+def converters() -> Mapping[type, Converter]:
+    """Return the table of types, with those of numpy and pandas if they are loaded."""
     table = dict(BUILTIN)
     if numpy := sys.modules.get("numpy"):
         table |= {
@@ -79,16 +85,16 @@ def readers() -> Mapping[type, Reader]:
     return table
 
 
-def _read(value: object, conversion: Conversion, level: int) -> Any:
+def _convert(value: object, conversion: Conversion, level: int) -> Any:
     if value is None:
         return None
-    conversion.parts -= 1
-    if conversion.parts < 0:
+    conversion.parts_left -= 1
+    if conversion.parts_left < 0:
         raise InvalidValueError("type.too-large")
     for base in type(value).__mro__:
-        reader = conversion.readers.get(base)
-        if reader is not None:
-            return reader(value, conversion, level)
+        converter = conversion.converters.get(base)
+        if converter is not None:
+            return converter(value, conversion, level)
     raise InvalidValueError("type.unsupported")
 
 
@@ -103,7 +109,7 @@ def _float(value: float, _conversion: Conversion, _level: int) -> float | None:
 
 def _integer(value: int, _conversion: Conversion, _level: int) -> int:
     number = int.__int__(value)
-    if number.bit_length() > BITS:
+    if number.bit_length() > BITS_MAX:
         raise InvalidValueError("type.too-large")
     return number
 
@@ -132,7 +138,7 @@ def _datetime(value: datetime, conversion: Conversion, _level: int) -> datetime:
         if offset is None:
             return builtin
         if offset:
-            conversion.done.add("time.to-utc")
+            conversion.codes.add("time.to-utc")
         return builtin.astimezone(UTC)
     except OverflowError:
         raise InvalidValueError("time.out-of-range") from None
@@ -156,7 +162,7 @@ def _timedelta(value: timedelta, _conversion: Conversion, _level: int) -> timede
 
 
 def _uuid(value: UUID, conversion: Conversion, _level: int) -> str:
-    conversion.done.add("type.text")
+    conversion.codes.add("type.text")
     return UUID.__str__(value)
 
 
@@ -167,34 +173,34 @@ def _bytes(value: bytes | bytearray, _conversion: Conversion, level: int) -> byt
 
 
 def _list(value: Sequence[object], conversion: Conversion, level: int) -> list[Any]:
-    if level >= LEVELS:
+    if level >= LEVELS_MAX:
         raise InvalidValueError("type.too-deep")
     items = list.__iter__(value) if isinstance(value, list) else tuple.__iter__(value)  # type: ignore[arg-type]
-    return [_read(item, conversion, level + 1) for item in items]
+    return [_convert(item, conversion, level + 1) for item in items]
 
 
 def _set(value: set[object] | frozenset[object], conversion: Conversion, level: int) -> list[Any]:
-    if level >= LEVELS:
+    if level >= LEVELS_MAX:
         raise InvalidValueError("type.too-deep")
-    conversion.done.add("type.set-sorted")
+    conversion.codes.add("type.set-sorted")
     kind = set if isinstance(value, set) else frozenset
-    items = [_read(item, conversion, level + 1) for item in kind.__iter__(value)]  # type: ignore[arg-type]
+    items = [_convert(item, conversion, level + 1) for item in kind.__iter__(value)]  # type: ignore[arg-type]
     return sorted(items, key=lambda item: json_text(item, conversion))
 
 
 def _dict(value: Mapping[object, object], conversion: Conversion, level: int) -> dict[str, Any]:
-    if level >= LEVELS:
+    if level >= LEVELS_MAX:
         raise InvalidValueError("type.too-deep")
     items = dict.items(value) if isinstance(value, dict) else value.items()
-    read: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for key, item in items:
         if not issubclass(type(key), str):
             raise InvalidValueError("type.key-not-text")
-        read[_text(key, conversion, level)] = _read(item, conversion, level + 1)  # type: ignore[arg-type]
-    return read
+        members[_text(key, conversion, level)] = _convert(item, conversion, level + 1)  # type: ignore[arg-type]
+    return members
 
 
-def _bad(value: Invalid, _conversion: Conversion, _level: int) -> Any:
+def _invalid(value: Invalid, _conversion: Conversion, _level: int) -> Any:
     raise InvalidValueError(value.code)
 
 
@@ -202,22 +208,20 @@ def _numpy_scalar(value: Any, conversion: Conversion, level: int) -> Any:
     item = float(str(value)) if value.dtype.name in {"float16", "float32"} else value.item()
     if type(item) not in BUILTIN:
         raise InvalidValueError("type.unsupported")
-    return _read(item, conversion, level)
+    return _convert(item, conversion, level)
 
 
 def _numpy_array(value: Any, conversion: Conversion, level: int) -> Any:
-    if value.size > conversion.parts:
+    if value.size > conversion.parts_left:
         raise InvalidValueError("type.too-large")
-    if (
-        value.dtype.kind in "mM"
-    ):  # as a list, times finer or farther than Python's would be integers
-        return _read(list(value) if value.ndim else value[()], conversion, level)
-    return _read(value.tolist(), conversion, level)
+    if value.dtype.kind in "mM":  # tolist() makes times that Python cannot represent integers
+        return _convert(list(value) if value.ndim else value[()], conversion, level)
+    return _convert(value.tolist(), conversion, level)
 
 
 def _numpy_time(value: Any, conversion: Conversion, level: int) -> Any:
     unit = value.dtype.str[4:-1]
-    if value.dtype.kind == "m" and unit in {"", "Y", "M"}:  # how long is a month?
+    if value.dtype.kind == "m" and unit in {"", "Y", "M"}:  # a month has no fixed length
         raise InvalidValueError("type.unsupported")
     try:
         rounded = value.astype(f"{value.dtype.kind}8[us]")
@@ -229,7 +233,7 @@ def _numpy_time(value: Any, conversion: Conversion, level: int) -> Any:
     wrapped = unit not in FINER and rounded.astype(value.dtype) != value
     if wrapped or isinstance(item, int):
         raise InvalidValueError("time.out-of-range")
-    return _read(item, conversion, level)
+    return _convert(item, conversion, level)
 
 
 def _pandas_time(value: Any, conversion: Conversion, level: int) -> Any:
@@ -237,7 +241,7 @@ def _pandas_time(value: Any, conversion: Conversion, level: int) -> Any:
         item = value.to_pydatetime(warn=False)
     except (OverflowError, ValueError):
         raise InvalidValueError("time.out-of-range") from None
-    return _read(item, conversion, level)
+    return _convert(item, conversion, level)
 
 
 def _pandas_span(value: Any, conversion: Conversion, level: int) -> Any:
@@ -245,15 +249,15 @@ def _pandas_span(value: Any, conversion: Conversion, level: int) -> Any:
         item = value.to_pytimedelta()
     except OverflowError:
         raise InvalidValueError("time.out-of-range") from None
-    return _read(item, conversion, level)
+    return _convert(item, conversion, level)
 
 
 def _pandas_text(value: Any, conversion: Conversion, _level: int) -> str:
-    conversion.done.add("type.text")
+    conversion.codes.add("type.text")
     return str(value)
 
 
-BUILTIN: Mapping[type, Reader] = MappingProxyType(
+BUILTIN: Mapping[type, Converter] = MappingProxyType(
     {
         NoneType: _nothing,
         bool: lambda value, _conversion, _level: value,
@@ -276,22 +280,22 @@ BUILTIN: Mapping[type, Reader] = MappingProxyType(
         OrderedDict: _dict,
         defaultdict: _dict,
         MappingProxyType: _dict,
-        Invalid: _bad,
+        Invalid: _invalid,
     }
 )
 
 
-EXACT = 2**53  # the largest range of integers that a reader of JSON numbers keeps exactly
-DIGITS = 15  # of a decimal that survives being read as a float
+EXACT = 2**53  # the largest range of integers that all readers of JSON numbers keep exactly
+DIGITS = 15  # decimals of so many digits stay exact as floats
 
 _ENCODE = msgspec.json.Encoder(order="sorted").encode
 
 
 def json_text(value: Any, conversion: Conversion) -> str:
-    """Return the JSON of a plain value: keys sorted, null members left out.
+    """Return the JSON of a value of builtin types, with sorted keys and without null members.
 
-    What JSON cannot say as it is (infinite numbers, numbers that a reader would round, times
-    without a zone) is written the way typed columns are, and noted in `conversion.done`.
+    Infinite numbers, numbers that readers would round, and times without a zone are written as in
+    typed columns, and their codes are added to the conversion.
     """
     return _ENCODE(_writable(value, conversion)).decode()
 
@@ -312,7 +316,7 @@ def _json_items(value: list[Any], conversion: Conversion) -> list[Any]:
 
 def _json_float(value: float, conversion: Conversion) -> float | None:
     if isinf(value):
-        conversion.done.add("number.not-finite")
+        conversion.codes.add("number.not-finite")
         return None
     return value + 0.0  # turns -0.0 into 0.0
 
@@ -320,7 +324,7 @@ def _json_float(value: float, conversion: Conversion) -> float | None:
 def _json_integer(value: int, conversion: Conversion) -> int | str:
     if abs(value) <= EXACT:
         return value
-    conversion.done.add("number.as-text")
+    conversion.codes.add("number.as-text")
     return str(value)
 
 
@@ -330,13 +334,13 @@ def _json_decimal(value: Decimal, conversion: Conversion) -> int | float | str:
         short = text.rstrip("0").rstrip(".") if "." in text else text
         if len(short.lstrip("-0.").replace(".", "")) <= DIGITS:
             return float(short) if "." in short else int(short)
-    conversion.done.add("number.as-text")
+    conversion.codes.add("number.as-text")
     return str(value)
 
 
 def _json_instant(value: datetime, conversion: Conversion) -> str:
     if value.tzinfo is None:
-        conversion.done.add("time.naive")
+        conversion.codes.add("time.naive")
     return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 

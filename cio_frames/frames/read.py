@@ -1,6 +1,6 @@
-"""Read tables of any library as one kind of table."""
+"""Read tables of any library as a `Table`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
@@ -10,7 +10,7 @@ from polars.datatypes import DataTypeClass
 from cio_frames.errors import UnsupportedFrameError
 from cio_frames.frames import pandas, python_columns
 from cio_frames.frames.column import Column, Note, check_names
-from cio_frames.frames.files import scanned_of
+from cio_frames.frames.files import metadata_of
 from cio_frames.frames.order import Order, order_of
 from cio_frames.frames.streaming import collect_streaming
 from cio_frames.frames.table import Table, frame_errors
@@ -24,41 +24,41 @@ PandasFrame: TypeAlias = "pd.DataFrame"
 
 
 class ArrowStream(Protocol):
-    """A table with an Arrow stream: of pandas, pyarrow, DuckDB, Ibis and others."""
+    """A table with an Arrow stream, such as those of pandas, pyarrow, DuckDB and Ibis."""
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Return the stream."""
 
 
 AnyTable = pl.DataFrame | pl.LazyFrame | ArrowStream | Sequence[Mapping[str, Any]]
-"""What the package takes for a table."""
+"""Everything that the package reads as a table."""
 
-_ODD = (pl.Object, pl.BaseExtension, *((pl.Map,) if hasattr(pl, "Map") else ()))
-"""Types that say too little about their values. polars has maps from version 2 on."""
+_AMBIGUOUS_TYPES = (pl.Object, pl.BaseExtension, *((pl.Map,) if hasattr(pl, "Map") else ()))
+"""Types that do not determine what their values are. polars has maps since version 2."""
 
 CONVERT_IT = "Convert it to a polars or pandas frame first; if it is one, report this as a bug."
 
 
-def read(anything: Any) -> Table:
-    """Read a table of any library as one that the package works on.
+def read(table: Any) -> Table:
+    """Read a table of any library as a `Table`.
 
-    Column names must be text and unique; the name `__row__` is taken. Nothing is changed in
-    silence: every conversion is a `Note` of the table, and a value that cannot be sent becomes
-    null with a note of severity "reject" that names its row.
+    Column names must be text and unique; the name `__row__` is reserved. Every conversion is a
+    `Note` of the table. A value that cannot be sent becomes null, with a note of severity "reject"
+    that names its row.
 
     Args:
-        anything: A pandas or polars frame, a polars lazy frame, anything with an Arrow stream
+        table: A pandas or polars frame, a polars lazy frame, anything with an Arrow stream
             (pyarrow, DuckDB, Ibis), a list of dictionaries, or a `Table`.
 
     Returns:
-        The table. Lazy frames stay lazy, unless a column's values must be looked at one by one or
-        the query may give its rows in another order each time.
+        The table. Lazy frames stay lazy, unless the values of a column must be converted one by one
+        or the query may return its rows in another order each time.
 
     Raises:
         UnsupportedFrameError: If it is not a table.
-        FrameReadError: If the library it comes from fails, or a reader was read before.
-        ColumnNamesError: If names are doubled, not text, or `__row__`.
-        ColumnTypeError: If a column's type has no meaning outside its library.
+        FrameReadError: If its library fails, or a reader was read before.
+        ColumnNamesError: If names come twice, are not text, or are `__row__`.
+        ColumnTypeError: If the type of a column has no meaning outside its library.
         FrameError: If there are no columns, or a lazy frame cannot be resolved.
 
     Examples:
@@ -66,71 +66,71 @@ def read(anything: Any) -> Table:
         >>> table.eager.rows()
         [('u1', 'pro'), ('u2', None)]
     """
-    if isinstance(anything, Table):
-        return anything
-    with frame_errors(f"{type(anything).__name__} of {_library(anything)}", hint=CONVERT_IT):
-        return _read(anything)
+    if isinstance(table, Table):
+        return table
+    with frame_errors(f"{type(table).__name__} of {_library(table)}", hint=CONVERT_IT):
+        return _read(table)
 
 
 def _library(thing: object) -> str:
     return type(thing).__module__.partition(".")[0]
 
 
-def _read(anything: Any) -> Table:
-    if isinstance(anything, pl.LazyFrame):
-        return _lazy(anything)
-    if isinstance(anything, pl.DataFrame):
-        return _polars(anything, label="polars frame")
-    if pandas.is_pandas(anything):
-        return _pandas(anything)
-    if isinstance(anything, str | PathLike):
+def _read(table: Any) -> Table:
+    if isinstance(table, pl.LazyFrame):
+        return _read_lazy(table)
+    if isinstance(table, pl.DataFrame):
+        return _read_polars(table, label="polars frame")
+    if pandas.is_pandas(table):
+        return _read_pandas(table)
+    if isinstance(table, str | PathLike):
         raise UnsupportedFrameError(
-            f"A path ({type(anything).__name__})", hint="Read the file with cio.scan(path)."
+            f"A path ({type(table).__name__})", hint="Read the file with cio.scan(path)."
         )
-    if hasattr(anything, "__arrow_c_stream__") or hasattr(anything, "__arrow_c_array__"):
-        return _arrow(anything)
-    if _is_records(anything):
-        return _records(anything)
-    raise unsupported_error(anything)
+    if hasattr(table, "__arrow_c_stream__") or hasattr(table, "__arrow_c_array__"):
+        return _read_arrow(table)
+    if _is_records(table):
+        return _read_records(table)
+    raise unsupported_error(table)
 
 
-def _lazy(frame: pl.LazyFrame) -> Table:
-    known = scanned_of(frame)
-    with frame_errors(known.label):
+def _read_lazy(frame: pl.LazyFrame) -> Table:
+    metadata = metadata_of(frame)
+    with frame_errors(metadata.label):
         schema = frame.collect_schema()
     check_names(schema)
-    odd = [name for name, dtype in schema.items() if _is_odd(dtype)]
-    order = Order(is_certain=True, calls_python=False) if known.files else order_of(frame)
-    if not odd and order.is_certain:
+    ambiguous = [name for name, dtype in schema.items() if _is_ambiguous(dtype)]
+    order = Order(is_certain=True, calls_python=False) if metadata.files else order_of(frame)
+    if not ambiguous and order.is_certain:
         return Table(
-            lazy=frame, label=known.label, notes=known.notes, pieces=known.pieces, files=known.files,
+            lazy=frame, label=metadata.label, notes=metadata.notes, pieces=metadata.pieces, files=metadata.files,
             calls_python=order.calls_python,
         )  # fmt: skip
-    with frame_errors(known.label):
+    with frame_errors(metadata.label):
         loaded = collect_streaming(frame)
-    why = (
-        f"the values of {', '.join(map(repr, odd))} must be looked at one by one"
-        if odd
+    reason = (
+        f"the values of {', '.join(map(repr, ambiguous))} must be looked at one by one"
+        if ambiguous
         else "its query has a step that may give another order each time (such as group_by, join, "
-        "unique or sort), and rows are known by their place"
+        "unique or sort), and rows are identified by their position"
     )
     note = Note(
         code="frame.loaded",
-        column=odd[0] if odd else None,
+        column=ambiguous[0] if ambiguous else None,
         count=loaded.height,
-        message=f"The lazy frame was loaded: {why}.",
+        message=f"The lazy frame was loaded: {reason}.",
     )
-    return _polars(loaded, label=known.label, notes=(*known.notes, note))
+    return _read_polars(loaded, label=metadata.label, notes=(*metadata.notes, note))
 
 
-def _polars(frame: pl.DataFrame, *, label: str, notes: tuple[Note, ...] = ()) -> Table:
+def _read_polars(frame: pl.DataFrame, *, label: str, notes: tuple[Note, ...] = ()) -> Table:
     check_names(frame.columns)
-    read_columns = [_polars_column(series) for series in frame.get_columns()]
-    return _table(read_columns, label=label, notes=notes, source=frame.clone())
+    columns = [_read_polars_column(series) for series in frame.get_columns()]
+    return _table(columns, label=label, notes=notes, source=frame.clone())
 
 
-def _polars_column(series: pl.Series) -> Column:
-    if not _is_odd(series.dtype):
+def _read_polars_column(series: pl.Series) -> Column:
+    if not _is_ambiguous(series.dtype):
         return Column(series=series)
     if series.dtype == pl.Object:
         return python_columns.column(series.name, series.to_list())
@@ -142,22 +142,22 @@ def _polars_column(series: pl.Series) -> Column:
     if isinstance(series.dtype, pl.BaseExtension) and not isinstance(
         array.type, pa.BaseExtensionType
     ):
-        raise arrow.foreign(series.name, series.dtype.ext_name())
+        raise arrow.unsupported_type(series.name, series.dtype.ext_name())
     return arrow.column(series.name, array)
 
 
-def _is_odd(dtype: pl.DataType | DataTypeClass) -> bool:
-    """Return whether a polars type says too little about its values to be taken as it is."""
+def _is_ambiguous(dtype: pl.DataType | DataTypeClass) -> bool:
+    """Return whether a polars type does not determine what its values are."""
     match dtype:
         case pl.List() | pl.Array():
-            return _is_odd(dtype.inner)
+            return _is_ambiguous(dtype.inner)
         case pl.Struct():
-            return any(_is_odd(item.dtype) for item in dtype.fields)
+            return any(_is_ambiguous(item.dtype) for item in dtype.fields)
         case _:
-            return isinstance(dtype, _ODD)
+            return isinstance(dtype, _AMBIGUOUS_TYPES)
 
 
-def _pandas(frame: Any) -> Table:
+def _read_pandas(frame: Any) -> Table:
     source = pandas.snapshot(frame)
     notes = pandas.index_notes(source)
     return _table(
@@ -165,7 +165,7 @@ def _pandas(frame: Any) -> Table:
     )
 
 
-def _arrow(thing: Any) -> Table:
+def _read_arrow(thing: Any) -> Table:
     from cio_frames.frames import arrow
 
     table = arrow.table_of(thing)
@@ -181,28 +181,27 @@ def _is_records(thing: object) -> bool:
     )
 
 
-def _records(rows: Sequence[Mapping[object, object]]) -> Table:
+def _read_records(rows: Sequence[Mapping[object, object]]) -> Table:
     names = check_names(dict.fromkeys(name for row in rows for name in row))
-    read_columns = [python_columns.column(name, [row.get(name) for row in rows]) for name in names]
-    return _table(read_columns, label="list of dictionaries")
+    columns = [python_columns.column(name, [row.get(name) for row in rows]) for name in names]
+    return _table(columns, label="list of dictionaries")
 
 
 def _table(
-    read_columns: Iterable[Column],
+    columns: Sequence[Column],
     *,
     label: str,
     library: Any = "polars",
     notes: tuple[Note, ...] = (),
     source: Any = None,
 ) -> Table:
-    listed = list(read_columns)
-    eager = pl.DataFrame([column.series for column in listed])
+    eager = pl.DataFrame([column.series for column in columns])
     return Table(
         lazy=eager.lazy(),
         library=library,
         label=label,
-        json_columns=frozenset(column.series.name for column in listed if column.json),
-        notes=(*notes, *(note for column in listed for note in column.notes)),
+        json_columns=frozenset(column.series.name for column in columns if column.json),
+        notes=(*notes, *(note for column in columns for note in column.notes)),
         index=pandas.index_names(source) if library == "pandas" else (),
         eager=eager,
         source=eager if source is None else source,

@@ -1,6 +1,7 @@
-"""Tables behind an address: s3://, gs:// and az:// by object_store, the client that polars has too; https://."""
+"""Read files from buckets (s3://, gs://, az://), with the store client that polars uses, and https://."""
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,6 @@ from urllib.parse import SplitResult, urlsplit
 
 from cio_frames.errors import InputFileError, MissingLibraryError
 from cio_frames.frames.copies import copy
-from cio_frames.frames.file_content import BLOCK_BYTES
 
 BUCKETS = ("s3", "gs", "az", "abfs", "abfss")
 WEB = ("https", "http")
@@ -20,7 +20,7 @@ RETRY: Any = {"max_retries": 3}
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 GLOB = re.compile(r"[*?\[]")
 _CLIENT = ("allow_http", "allow_invalid_certificates", "proxy_url", "timeout", "connect_timeout")
-"""Options of the connection; all others are of the store."""
+"""Options of the connection; all others are options of the store."""
 _PREFIX = re.compile(r"^(?:aws|azure|google)_")
 
 
@@ -30,7 +30,7 @@ def is_address(source: str) -> bool:
 
 
 def is_bucket(source: str) -> bool:
-    """Return whether an address is one of a store of objects, not of the web."""
+    """Return whether an address is of an object store, not of the web."""
     return not source.startswith(tuple(f"{scheme}://" for scheme in WEB))
 
 
@@ -39,9 +39,9 @@ class RemoteStamp:
     """The tag of an object, or its size and time where the store gives no tags.
 
     Attributes:
-        path: The address without what may be a credential in it.
-        tag: What changes with the content.
-        head: Asks the store for it.
+        path: The address without credentials.
+        tag: Changes with the content.
+        head: Returns the present tag.
     """
 
     path: str
@@ -49,16 +49,16 @@ class RemoteStamp:
     head: Callable[[], str] = field(repr=False, compare=False)
 
     def require_same(self) -> None:
-        """Raise if the object was written to since.
+        """Raise if the object has changed.
 
         Raises:
-            InputFileError: The object was changed, or is gone.
+            InputFileError: The object has changed, or is gone.
         """
         if self.head() != self.tag:
             raise InputFileError(
                 self.path,
                 problem="was changed after it was scanned",
-                hint="Wait until it is written, and scan it again.",
+                hint="Wait until it is complete, and scan it again.",
             )
 
 
@@ -69,8 +69,8 @@ class Remote:
     Attributes:
         url: Its address.
         store: The client of its bucket.
-        key: Its name in there.
-        options: What polars is to be told of the bucket.
+        key: Its name in the bucket.
+        options: The `storage_options` for polars.
     """
 
     url: str
@@ -89,23 +89,23 @@ class Remote:
     def _tag(self) -> str:
         import obstore
 
-        with _faults(self.url):
-            about = obstore.head(self.store, self.key)
-        return about["e_tag"] or f"{about['size']} {about['last_modified']}"
+        with _store_errors(self.url):
+            metadata = obstore.head(self.store, self.key)
+        return metadata["e_tag"] or f"{metadata['size']} {metadata['last_modified']}"
 
-    def fetched(self) -> str:
-        """Return the path of a copy."""
+    def download(self) -> str:
+        """Copy the object to disk, and return the path."""
         import obstore
 
-        with _faults(self.url):
+        with _store_errors(self.url):
             blocks = obstore.get(self.store, self.key).stream()
             return copy(self.url, lambda file: file.writelines(blocks))
 
     def footer(self) -> bytes:
-        """Return the end of a Parquet file, which says what is in it."""
+        """Return the footer of a Parquet file."""
         import obstore
 
-        with _faults(self.url):
+        with _store_errors(self.url):
             size = obstore.head(self.store, self.key)["size"]
             last = bytes(obstore.get_range(self.store, self.key, start=max(size - 8, 0), end=size))
             start = max(size - 8 - int.from_bytes(last[:4], "little"), 0)
@@ -113,7 +113,7 @@ class Remote:
 
 
 def without_credentials(url: str) -> str:
-    """Return an address without user, password, query and fragment: each may be a credential.
+    """Return an address without user, password, query and fragment, which may be credentials.
 
     A path is returned as it is.
 
@@ -129,25 +129,23 @@ def without_credentials(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path}"
 
 
-def downloaded(url: str) -> str:
-    """Return the path of a copy of what a web address gives.
+def download(url: str) -> str:
+    """Copy a file from the web to disk, and return the path.
 
     Raises:
-        InputFileError: It gives nothing, or would be read without encryption.
+        InputFileError: It cannot be read, or would be read without encryption.
     """
     from http.client import HTTPException  # slow to import
     from urllib.error import HTTPError
     from urllib.request import urlopen
 
     address = without_credentials(url)
-    _check(urlsplit(url), address)
+    _check_address(urlsplit(url), address)
     try:
-        with urlopen(url, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - https, or loopback
-            _check(urlsplit(answer.url), without_credentials(answer.url))
-            size = answer.headers.get("Content-Length")
-            path = copy(
-                address, lambda file: file.writelines(iter(lambda: answer.read(BLOCK_BYTES), b""))
-            )
+        with urlopen(url, timeout=TIMEOUT_SECONDS) as response:  # noqa: S310 - https, or loopback
+            _check_address(urlsplit(response.url), without_credentials(response.url))
+            size = response.headers.get("Content-Length")
+            path = copy(address, lambda file: shutil.copyfileobj(response, file))
     except HTTPError as error:
         error.close()
         raise InputFileError(
@@ -166,28 +164,28 @@ def downloaded(url: str) -> str:
     return path
 
 
-def found(url: str, options: Mapping[str, str] | None) -> list[Remote]:
-    """Return the objects behind the address of a bucket, which may be a glob.
+def list_objects(url: str, options: Mapping[str, str] | None) -> list[Remote]:
+    """Return the objects at an address in a bucket, which may be a glob.
 
     Raises:
         MissingLibraryError: obstore is not installed.
-        InputFileError: If there is none, or the address cannot be used.
+        InputFileError: If there is no object, or the address is not supported.
     """
     parts = urlsplit(url)
-    _check(parts, without_credentials(url))
+    _check_address(parts, without_credentials(url))
     root, key = f"{parts.scheme}://{parts.netloc}", url.partition("://")[2].partition("/")[2]
     store = _store(root, url, options or {})
     keys = [key]
     if GLOB.search(key):
-        keys = sorted(each for each in _listed(store, key, url) if _matches(each, key))
+        keys = sorted(name for name in _list_keys(store, key, url) if _matches(name, key))
     if not keys:
         raise InputFileError(url, problem="no such object", hint="Check the address.")
     return [
-        Remote(url=f"{root}/{each}", store=store, key=each, options=options or {}) for each in keys
+        Remote(url=f"{root}/{name}", store=store, key=name, options=options or {}) for name in keys
     ]
 
 
-def _check(parts: SplitResult, address: str) -> None:
+def _check_address(parts: SplitResult, address: str) -> None:
     if parts.scheme not in (*BUCKETS, *WEB):
         raise InputFileError(
             address,
@@ -211,9 +209,13 @@ def _store(root: str, url: str, options: Mapping[str, str]) -> Any:
         raise MissingLibraryError(
             "obstore", wanted=f"Reading {scheme}:// addresses", install='"cio-frames[cloud]"'
         ) from None
-    named = {_PREFIX.sub("", name.lower()): name for name in options}
-    client: Any = {name: options[named[name]] for name in _CLIENT if name in named}
-    config: Any = {name: options[name] for bare, name in named.items() if bare not in _CLIENT}
+    without_prefix = {_PREFIX.sub("", name.lower()): name for name in options}
+    client: Any = {
+        name: options[without_prefix[name]] for name in _CLIENT if name in without_prefix
+    }
+    config: Any = {
+        name: options[name] for bare, name in without_prefix.items() if bare not in _CLIENT
+    }
     try:
         return from_url(
             root, client_options=client or None, config=config or None, retry_config=RETRY
@@ -226,26 +228,26 @@ def _store(root: str, url: str, options: Mapping[str, str]) -> Any:
         ) from None
 
 
-def _listed(store: Any, key: str, url: str) -> Iterator[str]:
+def _list_keys(store: Any, key: str, url: str) -> Iterator[str]:
     import obstore
 
     prefix = GLOB.split(key)[0].rpartition("/")[0]
-    with _faults(url):
+    with _store_errors(url):
         for page in obstore.list(store, prefix or None):
-            yield from (about["path"] for about in page)
+            yield from (item["path"] for item in page)
 
 
 def _matches(key: str, pattern: str) -> bool:
-    """Return whether a name fits a glob; `*` does not go over a slash, `**` does."""
+    """Return whether a key matches a glob; `*` does not match a slash, `**` does."""
     if "**" in pattern:
         return fnmatchcase(key, pattern.replace("**/", "*").replace("**", "*"))
-    ours, theirs = pattern.split("/"), key.split("/")
-    return len(ours) == len(theirs) and all(map(fnmatchcase, theirs, ours))
+    patterns, parts = pattern.split("/"), key.split("/")
+    return len(patterns) == len(parts) and all(map(fnmatchcase, parts, patterns))
 
 
 @contextmanager
-def _faults(url: str) -> Iterator[None]:
-    """Turn what a store says into errors of this package: its words hold the whole address."""
+def _store_errors(url: str) -> Iterator[None]:
+    """Raise errors of a store as errors of this package: their texts contain the complete address."""
     from obstore import exceptions
 
     try:

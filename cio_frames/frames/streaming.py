@@ -1,4 +1,4 @@
-"""Lazy frames read with little of them in memory, however large they are."""
+"""Read lazy frames of any size with little memory."""
 
 import os
 import warnings
@@ -12,24 +12,24 @@ import polars as pl
 from cio_frames.frames.column import ROW
 
 MORSEL_ROWS = 2_000
-"""Rows that the engine works on at once. Left alone it takes 100,000, and keeps dozens of such
-morsels under way where rows leave more slowly than they can be read."""
+"""Rows that polars processes at once. Its default is 100,000, and it keeps dozens of such morsels in
+memory if they are used more slowly than it reads them."""
 
 BATCH_ROWS = 10_000
-"""Rows that it hands over at once."""
+"""Rows of one batch."""
 
 CSV_BYTES = 1_000_000
-"""Bytes of a CSV file that the engine reads at once; left alone, many more in a large file."""
+"""Bytes of a CSV file that polars reads at once; by default many more in a large file."""
 
-_CSV_SETTING = "POLARS_CSV_CHUNK_SIZE"  # has no function in polars, as the size of a morsel has
+_CSV_SETTING = "POLARS_CSV_CHUNK_SIZE"  # polars has a function only for the size of a morsel
 _LOCK = RLock()
 
 
 @contextmanager
 def low_memory() -> Iterator[None]:
-    """Let the engine keep little in memory in the queries that start here, one at a time.
+    """Make polars use little memory in queries that start in this context, one at a time.
 
-    The settings are those of the whole process; the engine reads them when a query starts.
+    The settings apply to the whole process; polars reads them when a query starts.
     """
     with _LOCK, pl.Config(streaming_chunk_size=MORSEL_ROWS):
         before = os.environ.get(_CSV_SETTING)
@@ -44,29 +44,29 @@ def low_memory() -> Iterator[None]:
 
 
 def collect_streaming(lazy: pl.LazyFrame) -> pl.DataFrame:
-    """Return what a lazy frame gives, without holding what it is made from."""
+    """Collect a lazy frame without loading its sources into memory."""
     with low_memory():
         return lazy.collect(engine="streaming")
 
 
 def stream(lazy: pl.LazyFrame) -> Generator[pl.DataFrame]:
-    """Yield a lazy frame's batches in order, of about `BATCH_ROWS`, without holding them all.
+    """Yield the batches of a lazy frame in order, of about `BATCH_ROWS`, without loading them all.
 
     Raises:
-        PanicException: The engine panicked. It ends the batches then as if there were no more rows;
-            that a row added after all others did not come gives it away.
+        PanicException: polars panicked. It then ends the batches as if there were no more rows, so a
+            row is added at the end, and its absence shows the panic.
     """
     with warnings.catch_warnings():
-        # polars marks this method unstable; batches are cut again, so only its name matters here
+        # polars marks this method as unstable
         warnings.simplefilter("ignore", pl.exceptions.UnstableWarning)
-        # A scan or a filter in it gives whole row groups, dozens of them, unless a step comes after it.
-        stepped = lazy.with_row_index(ROW)
+        # without a step after them, scans and filters return dozens of whole row groups at once
+        numbered = lazy.with_row_index(ROW)
         last = pl.LazyFrame({ROW: [None]}, schema={ROW: pl.get_index_type()})
         with low_memory():
-            batches = pl.concat([stepped, last], how="diagonal").collect_batches(
+            batches = pl.concat([numbered, last], how="diagonal").collect_batches(
                 chunk_size=BATCH_ROWS, maintain_order=True, engine="streaming"
             )
-            first = next(batches, None)  # until then the engine may not have asked
+            first = next(batches, None)  # polars may read the settings only then
     is_last = False
     for batch in chain([] if first is None else [first], batches):
         is_last = bool(batch[ROW].null_count())

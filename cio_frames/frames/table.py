@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-FORM = 2
-"""Raised where the same table gets another fingerprint than before."""
+FINGERPRINT_VERSION = 2
+"""Increased whenever the same table gets another fingerprint than before."""
 
 RUN_IT_ALONE = "Run frame.collect() to see the step that fails."
 
@@ -37,15 +37,19 @@ _REORDERED = Note(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Table:
-    """A user's table, read but not changed: rows are numbered from 0 in input order.
+    """A table of the user; its rows are numbered from 0 in input order.
 
-    `lazy` holds the normalised columns without row numbers. `json_columns` are text columns whose
-    values are JSON already. `eager` is the same data where it is in memory anyway, `source` the
-    user's own frame, from which rows are handed back. `pieces` are the same rows once more, in
-    order, in frames that can be read one by one; `files` are those that they come from. `index` are
-    the names that the levels of a pandas index would have as columns. `calls_python` says that
-    functions of the user take part in the query, which may give another order each time it is read;
-    `order` is then that of the pass that judged the rows.
+    Attributes:
+        lazy: The converted columns, without row numbers.
+        json_columns: Text columns whose values are JSON.
+        index: The column names that the levels of a pandas index would have.
+        eager: The same data as `lazy`, if it is in memory anyway.
+        source: The frame of the user, from which rows are returned.
+        pieces: The same rows, in order, in frames that can be read one by one.
+        files: The stamps of the files that the pieces come from.
+        order: The order of the rows in the pass that checked them.
+        calls_python: Whether the query calls functions of the user, which may return another order
+            each time.
     """
 
     lazy: pl.LazyFrame = field(repr=False)
@@ -63,7 +67,7 @@ class Table:
 
     @property
     def all_notes(self) -> tuple[Note, ...]:
-        """The notes of the reader, and that the rows came in another order when they were read again."""
+        """The notes of the reader, and one if the rows had another order in a later pass."""
         return (*self.notes, *([_REORDERED] if self.order.loaded is not None else []))
 
     def schema(self) -> pl.Schema:
@@ -74,7 +78,7 @@ class Table:
             return self.lazy.collect_schema()
 
     def rows(self) -> int:
-        """Count the rows; a lazy table is counted, not loaded."""
+        """Count the rows; a lazy table is not loaded."""
         if self.eager is not None:
             return self.eager.height
         with frame_errors(self.label):
@@ -84,8 +88,8 @@ class Table:
         """Yield the table in frames of exactly `rows` rows (the last may be shorter).
 
         Yields:
-            Frames whose first column is `__row__` (Int64). A table without rows yields none. Close
-            it unless it is read to the end: threads read ahead, and files are open.
+            Frames whose first column is `__row__` (Int64). Close the generator unless it is read to
+            the end: threads read ahead, and files are open.
 
         Raises:
             FrameError: If a lazy table fails while it is read.
@@ -98,7 +102,7 @@ class Table:
         """
         if rows < 1:
             raise ValueError(f"rows={rows}: a chunk must have at least one row.")
-        parts = self._slices(rows) if self.eager is not None else self._same(rows)
+        parts = self._slices(rows) if self.eager is not None else self._batches_in_order(rows)
         start = 0
         with closing(parts):
             for part in parts:
@@ -107,9 +111,9 @@ class Table:
                 start += part.height
 
     def numbered(self) -> pl.LazyFrame:
-        """Return the rows with their numbers, in a query that notices another order.
+        """Return the rows with their numbers, in a query that detects another order.
 
-        Only functions of the user are suspected here: to look at each row, all columns are read.
+        It does so only if it calls functions of the user, since comparing rows reads all columns.
         """
         loaded = self.order.loaded
         rows = self.lazy if loaded is None else loaded.lazy()
@@ -117,28 +121,27 @@ class Table:
         if loaded is not None or not self.calls_python:
             return rows
         return rows.map_batches(
-            self._noticed, predicate_pushdown=False, projection_pushdown=False,
+            self._compare_order, predicate_pushdown=False, projection_pushdown=False,
             slice_pushdown=False, streamable=True,
         )  # fmt: skip
 
     def load_in_order(self) -> pl.DataFrame:
-        """Load a lazy table, its rows in the order of the pass that judged them.
+        """Load a lazy table, with the rows in the order of the pass that checked them.
 
         Raises:
-            FrameError: The query gives other rows each time, or fails.
+            FrameError: The query returns other rows each time, or fails.
         """
         if self.order.loaded is not None:
             return self.order.loaded
         with frame_errors(self.label):
-            found = collect_streaming(self.lazy)
-            return self.order.restore(
-                found, row_hashes(found, plain_schema(self.schema())), label=self.label
-            )
+            rows = collect_streaming(self.lazy)
+            hashes = row_hashes(rows, canonical_schema(self.schema()))
+            return self.order.restore(rows, hashes, label=self.label)
 
     def without_reason_columns(self, names: Sequence[str]) -> "Table":
-        """Return the table without columns that tell why rows of an earlier plan or run were not sent.
+        """Return the table without columns with the reasons why rows were not sent earlier.
 
-        They are not handed back either.
+        Rows are returned without them, too.
         """
         listed = ", ".join(map(repr, names))
         note = Note(
@@ -159,24 +162,24 @@ class Table:
             source=source,
             pieces=tuple(piece.drop(names) for piece in self.pieces),
             json_columns=self.json_columns - set(names),
-            notes=(*(each for each in self.notes if each.column not in names), note),
+            notes=(*(item for item in self.notes if item.column not in names), note),
             order=RowOrder(),
         )
 
     def pick(self, rows: Sequence[int] | pl.Series, extra: pl.DataFrame | None = None) -> Any:
-        """Return those input rows as the user gave them, in the order asked.
+        """Return input rows unchanged, in the order of the row numbers.
 
         Args:
             rows: Row numbers; a number may come twice.
-            extra: Columns to append, with a `__row__` column to join them by; rows it does not
-                have get nulls. A name the table has already gets a trailing underscore.
+            extra: Columns to append, with a `__row__` column to join them by; other rows get nulls.
+                A name that the table already has gets a trailing underscore.
 
         Returns:
             A pandas frame with its own index and types if the table came from pandas, else a
             polars frame.
 
         Raises:
-            IndexError: If a row number is not one of the table's.
+            IndexError: If a row number is not in the table.
         """
         numbers = pl.Series(ROW, rows, dtype=pl.Int64)
         height = self.rows() if self.eager is not None else None
@@ -186,20 +189,24 @@ class Table:
         if self.library == "pandas":
             return self._pick_pandas(numbers, extra)
         picked = self._pick_polars(numbers)
-        return picked if extra is None else picked.hstack(_beside(numbers, extra, picked.columns))
+        return (
+            picked
+            if extra is None
+            else picked.hstack(_extra_columns(numbers, extra, picked.columns))
+        )
 
     def _slices(self, rows: int) -> Generator[pl.DataFrame]:
         if self.eager is not None:
             # polars 2.0.0 panics where it computes with structs that are in several pieces
             yield from (part.rechunk() for part in self.eager.iter_slices(rows))
 
-    def _same(self, rows: int) -> Generator[pl.DataFrame]:
-        """Yield the frames of a lazy table in the order of the first pass, whatever order they come in."""
+    def _batches_in_order(self, rows: int) -> Generator[pl.DataFrame]:
+        """Yield the batches of a lazy table in the order of the first pass."""
         start = 0
         if self.order.loaded is None:
             with closing(self._batches(rows)) as parts:
                 for part in parts:
-                    if not self._holds(part, start):
+                    if not self._is_in_order(part, start):
                         break
                     yield part
                     start += part.height
@@ -208,42 +215,42 @@ class Table:
                         return
         yield from self.load_in_order()[start:].iter_slices(rows)
 
-    def _holds(self, part: pl.DataFrame, start: int) -> bool:
-        """Return whether rows are those that had these numbers in the first pass."""
+    def _is_in_order(self, part: pl.DataFrame, start: int) -> bool:
+        """Return whether a batch that begins at `start` has the same rows as in the first pass."""
         if not self.order.is_complete:
             return True
         numbers = pl.int_range(start, start + part.height, dtype=pl.Int64, eager=True)
-        return self._are(part, numbers)
+        return self._match_first_pass(part, numbers)
 
-    def _are(self, part: pl.DataFrame, numbers: pl.Series) -> bool:
-        hashes = row_hashes(part, plain_schema(self.schema()))
+    def _match_first_pass(self, part: pl.DataFrame, numbers: pl.Series) -> bool:
+        hashes = row_hashes(part, canonical_schema(self.schema()))
         return self.order.matches(hashes, numbers.to_numpy())
 
-    def _noticed(self, part: pl.DataFrame) -> pl.DataFrame:
+    def _compare_order(self, part: pl.DataFrame) -> pl.DataFrame:
         if self.order.is_complete and not self.order.differs:
-            self._are(part.drop(ROW), part[ROW])
+            self._match_first_pass(part.drop(ROW), part[ROW])
         return part
 
     def _batches(self, rows: int) -> Generator[pl.DataFrame]:
-        """Stream the lazy frame, cutting its batches to the size asked for."""
-        with frame_errors(self.label), closing(self._read()) as batches:
+        """Stream the lazy frame in batches of exactly `rows` rows; the last may be shorter."""
+        with frame_errors(self.label), closing(self._stream()) as batches:
             waiting: list[pl.DataFrame] = []
             for batch in batches:
                 waiting.append(batch)
                 if sum(frame.height for frame in waiting) < rows:
                     continue
                 joined = pl.concat(waiting).rechunk()
-                whole = joined.height // rows * rows
-                yield from joined.head(whole).iter_slices(rows)
-                waiting = [joined[whole:]]
+                complete = joined.height // rows * rows
+                yield from joined.head(complete).iter_slices(rows)
+                waiting = [joined[complete:]]
             rest = pl.concat(waiting).rechunk() if waiting else pl.DataFrame()
             if rest.height:
                 yield rest
 
-    def _read(self) -> Generator[pl.DataFrame]:
-        """Yield batches as they come, and none of a file that is not what it was."""
+    def _stream(self) -> Generator[pl.DataFrame]:
+        """Yield batches of any size, but none of a file that has changed."""
         batches = (
-            map_ahead(_collected, self.pieces, at_once=2) if self.pieces else stream(self.lazy)
+            map_ahead(_collect_piece, self.pieces, at_once=2) if self.pieces else stream(self.lazy)
         )
         with closing(batches):
             self._require_same_files()
@@ -260,34 +267,33 @@ class Table:
         picked = self.source.iloc[numbers.to_numpy()]
         if extra is None:
             return picked
-        added = _beside(numbers, extra, list(picked.columns))
-        return append(picked, added)
+        return append(picked, _extra_columns(numbers, extra, list(picked.columns)))
 
     def _pick_polars(self, numbers: pl.Series) -> pl.DataFrame:
         if self.source is not None:
             return pl.DataFrame(self.source)[numbers.to_numpy()]
         with frame_errors(self.label):
-            found = collect_streaming(
-                self.numbered().filter(pl.col(ROW).is_in(numbers.unique().implode()))
-            )
+            is_picked = pl.col(ROW).is_in(numbers.unique().implode())
+            picked = collect_streaming(self.numbered().filter(is_picked))
+        has_all = picked.height == numbers.n_unique()
         if self.order.is_complete and not (
-            found.height == numbers.n_unique() and self._are(found.drop(ROW), found[ROW])
+            has_all and self._match_first_pass(picked.drop(ROW), picked[ROW])
         ):
             restored = self.load_in_order()
-            found = restored.select(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW), pl.all())
-            found = found.filter(pl.col(ROW).is_in(numbers.implode()))
-        if found.height < numbers.n_unique():
+            picked = restored.select(pl.int_range(pl.len(), dtype=pl.Int64).alias(ROW), pl.all())
+            picked = picked.filter(is_picked)
+        if picked.height < numbers.n_unique():
             raise IndexError("A row number is outside the table.")
-        return numbers.to_frame().join(found, on=ROW, how="left", maintain_order="left").drop(ROW)
+        return numbers.to_frame().join(picked, on=ROW, how="left", maintain_order="left").drop(ROW)
 
 
-def _collected(piece: pl.LazyFrame) -> pl.DataFrame:
+def _collect_piece(piece: pl.LazyFrame) -> pl.DataFrame:
     return piece.collect(engine="streaming")
 
 
 @contextmanager
 def frame_errors(label: str, *, hint: str = RUN_IT_ALONE) -> Iterator[None]:
-    """Turn whatever is raised while a table is read into one error of this package.
+    """Raise any error in reading a table as a FrameError.
 
     Raises:
         FrameError: The table, the engine or a function of the user failed.
@@ -299,29 +305,29 @@ def frame_errors(label: str, *, hint: str = RUN_IT_ALONE) -> Iterator[None]:
         yield
 
 
-def _beside(numbers: pl.Series, extra: pl.DataFrame, taken: Sequence[str]) -> pl.DataFrame:
-    """Return the extra columns for those rows, under names that are free."""
+def _extra_columns(numbers: pl.Series, extra: pl.DataFrame, taken: Sequence[str]) -> pl.DataFrame:
+    """Return the extra columns for those rows, under unused names."""
     extra = extra.with_columns(pl.col(ROW).cast(pl.Int64))
     joined = numbers.to_frame().join(
         extra, on=ROW, how="left", maintain_order="left", validate="m:1"
     )
     names: dict[str, str] = {}
     for name in joined.drop(ROW).columns:
-        free = name
-        while free in taken or free in names.values():
-            free += "_"
-        names[name] = free
+        unused = name
+        while unused in taken or unused in names.values():
+            unused += "_"
+        names[name] = unused
     return joined.drop(ROW).rename(names)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FingerprintPart:
-    """What is added up of some rows of a table, wherever they are read.
+    """The contribution of some rows to the fingerprint of a table.
 
     Attributes:
-        total: The sum of their hashes, of 64 bits.
-        rows: How many they are.
-        filled: The columns that have a value in any of them.
+        total: The sum of their hashes, modulo 2**64.
+        rows: The number of rows.
+        filled: The columns that have a value in any of these rows.
     """
 
     total: int
@@ -330,32 +336,31 @@ class FingerprintPart:
 
 
 class Fingerprint:
-    """Adds up the fingerprint of a table, chunk by chunk, in any order and on any threads.
+    """Computes the fingerprint of a table, chunk by chunk, in any order and on any threads.
 
-    pandas (of any version), polars and Arrow tables of the same data have the same fingerprint where
-    their column types agree. Times and durations count to the microsecond, whatever unit they are
-    kept in; a categorical column counts as text; a column without values has no type. Row hashes
-    are polars' own, so fingerprints are comparable between runs with the same polars version, which
-    is part of the text.
+    pandas, polars and Arrow tables of the same data have the same fingerprint if their column types
+    agree. Times and durations count in microseconds, whatever their unit is; a categorical column
+    counts as text; a column without values has no type. Row hashes come from polars, so fingerprints
+    are comparable only with the same polars version, which is part of the text.
 
     Args:
-        schema: The table's columns, without row numbers.
-        order: What remembers the order of the rows, if that is wanted.
+        schema: The columns of the table, without row numbers.
+        order: Where to add the order of the rows, if it is needed.
 
     Examples:
         >>> from cio_frames.frames import read
         >>> table = read(pl.DataFrame({"id": ["a", "b", "c"]}))
-        >>> parts, whole = Fingerprint(table.schema()), Fingerprint(table.schema())
+        >>> by_parts, at_once = Fingerprint(table.schema()), Fingerprint(table.schema())
         >>> for chunk in table.chunks(2):
-        ...     parts.add(chunk)
+        ...     by_parts.add(chunk)
         >>> for chunk in table.chunks():
-        ...     whole.add(chunk)
-        >>> parts.text == whole.text
+        ...     at_once.add(chunk)
+        >>> by_parts.text == at_once.text
         True
     """
 
     def __init__(self, schema: pl.Schema, order: RowOrder | None = None) -> None:
-        self._schema = plain_schema(schema)
+        self._schema = canonical_schema(schema)
         self._order = order
         self._filled: set[str] = set()
         self._lock = Lock()
@@ -370,7 +375,7 @@ class Fingerprint:
         self.merge(part)
 
     def merge(self, part: "FingerprintPart") -> None:
-        """Add what another fingerprint of rows of the same table has added up."""
+        """Add the part of other rows of the same table."""
         with self._lock:
             self._total = (self._total + part.total) % (1 << 64)
             self._rows += part.rows
@@ -378,44 +383,44 @@ class Fingerprint:
 
     @property
     def part(self) -> "FingerprintPart":
-        """What it has added up so far."""
+        """The part of the rows added so far."""
         with self._lock:
             return FingerprintPart(
                 total=self._total, rows=self._rows, filled=frozenset(self._filled)
             )
 
     def _part(self, chunk: pl.DataFrame) -> tuple["FingerprintPart", "npt.NDArray[np.uint64]"]:
-        plain = _as_plain(chunk.drop(ROW), self._schema)
-        hashes = plain.hash_rows(seed=0).to_numpy()
-        filled = [column.name for column in plain if column.null_count() < chunk.height]
+        rows = _cast_to_canonical(chunk.drop(ROW), self._schema)
+        hashes = rows.hash_rows(seed=0).to_numpy()
+        filled = [column.name for column in rows if column.null_count() < chunk.height]
         places = chunk[ROW].cast(pl.UInt64).to_numpy()
-        added = int((hashes * (2 * places + 1)).sum())  # numpy's numbers of 64 bits wrap around
-        part = FingerprintPart(total=added, rows=chunk.height, filled=frozenset(filled))
+        total = int((hashes * (2 * places + 1)).sum())  # modulo 2**64
+        part = FingerprintPart(total=total, rows=chunk.height, filled=frozenset(filled))
         return part, hashes
 
     @property
     def text(self) -> str:
-        """Form, polars version and 32 hexadecimal digits: `2:2.1.0:9f86d081884c7d659a2feaa0c55ad015`."""
+        """Version, polars version and 32 hexadecimal digits: `2:2.1.0:9f86d081884c7d659a2feaa0c55ad015`."""
         columns = "\n".join(
             f"{name}\t{dtype!r}" if name in self._filled else name
             for name, dtype in self._schema.items()
         )
         text = f"{columns}\n{self._rows}\n{self._total}"
-        return f"{FORM}:{pl.__version__}:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
+        return f"{FINGERPRINT_VERSION}:{pl.__version__}:{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
 
-def plain_schema(schema: pl.Schema) -> pl.Schema:
-    """Return the types that the same columns have in every library."""
-    return pl.Schema({name: _plain(dtype) for name, dtype in schema.items()})
+def canonical_schema(schema: pl.Schema) -> pl.Schema:
+    """Return types that the same columns have in every library."""
+    return pl.Schema({name: _canonical(dtype) for name, dtype in schema.items()})
 
 
 def row_hashes(rows: pl.DataFrame, schema: pl.Schema) -> "npt.NDArray[np.uint64]":
-    """Return a number for each row, the same wherever the row is the same."""
-    return _as_plain(rows, schema).hash_rows(seed=0).to_numpy()
+    """Return a hash of each row; equal rows have equal hashes."""
+    return _cast_to_canonical(rows, schema).hash_rows(seed=0).to_numpy()
 
 
-def _as_plain(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    # what no microseconds can say is null: such a row is never sent
+def _cast_to_canonical(rows: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    # times outside the range of microseconds become null; such rows are never sent
     return rows.cast(schema, strict=False)
 
 
@@ -425,31 +430,28 @@ def fingerprint(table: Table) -> str:
     Raises:
         FrameError: If a lazy table fails while it is read.
     """
-    found = Fingerprint(table.schema())
+    total = Fingerprint(table.schema())
     with closing(table.chunks()) as chunks:
         for chunk in chunks:
-            found.add(chunk)
-    return found.text
+            total.add(chunk)
+    return total.text
 
 
-def _plain(dtype: pl.DataType) -> pl.DataType:
-    """Return the type that the same values have in every library: one unit, categories as text."""
-    plain = dtype
-    match dtype:
+def _canonical(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
+    """Return the type that the same values have in every library: microseconds, categories as text."""
+    canonical = dtype if isinstance(dtype, pl.DataType) else dtype()
+    match canonical:
         case pl.Datetime():
-            plain = pl.Datetime("us", dtype.time_zone)
+            canonical = pl.Datetime("us", canonical.time_zone)
         case pl.Duration():
-            plain = pl.Duration("us")
+            canonical = pl.Duration("us")
         case pl.Categorical() | pl.Enum():
-            plain = pl.String()
+            canonical = pl.String()
         case pl.List():
-            plain = pl.List(_plain(_known(dtype.inner)))
+            canonical = pl.List(_canonical(canonical.inner))
         case pl.Array():
-            plain = pl.Array(_plain(_known(dtype.inner)), dtype.size)
+            canonical = pl.Array(_canonical(canonical.inner), canonical.size)
         case pl.Struct():
-            plain = pl.Struct({item.name: _plain(_known(item.dtype)) for item in dtype.fields})
-    return plain
-
-
-def _known(dtype: pl.DataType | DataTypeClass) -> pl.DataType:
-    return dtype if isinstance(dtype, pl.DataType) else dtype()
+            fields = {item.name: _canonical(item.dtype) for item in canonical.fields}
+            canonical = pl.Struct(fields)
+    return canonical

@@ -1,11 +1,11 @@
-"""Work in threads: piece by piece, or the parts of a table in order and some of them at once.
+"""Run work in threads: single calls, or a function over the parts of a table, in order.
 
-The threads are no executor's: when the interpreter exits, executors take no more work before a run
-can be asked to finish what is under way. And they are kept, since each new thread has memory of
-its own from the allocators, which do not give it back.
+This is not an executor of the standard library: executors reject work when the interpreter exits,
+before a run can finish its open requests. Threads are reused, since allocators do not return the
+memory of ended threads.
 
-When the interpreter exits, the threads that nobody has ended are ended before it stops running them:
-from Python 3.13 on, whatever waits for a thread after that waits for ever.
+When the interpreter exits, all remaining threads are ended before it stops running them: since
+Python 3.13, waiting for a thread after that never returns.
 """
 
 import atexit
@@ -21,24 +21,24 @@ from typing import Any, ParamSpec, Self, TypeVar
 from cio_frames.errors import engine_errors
 
 JOIN_S = 10.0
-"""How long the end of a thread is waited for. An iterator that nobody closed is closed by garbage
-collection, which may run where a lock is held that the thread is waiting for."""
+"""How long to wait for the end of a thread. Iterators that are not closed are closed by garbage
+collection, possibly while a lock is held that the thread needs."""
 
 Part = TypeVar("Part")
-Done = TypeVar("Done")
-Asked = ParamSpec("Asked")
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 
 
 class ThreadPool:
-    """Threads that take up work in the order it comes, started when there is some for them.
+    """Threads that do work in the order it is started; the threads start when they are needed.
 
-    Where none can be started (the interpreter exits, or there are too many), the caller's thread
-    does the work.
+    If no thread can be started (the interpreter exits, or there are too many), the work is done on
+    the thread of the caller.
 
     Use it as a context manager, or call `close`.
 
     Args:
-        most: How many threads there are at most.
+        most: The largest number of threads.
 
     Examples:
         >>> with ThreadPool(1) as pool:
@@ -50,45 +50,45 @@ class ThreadPool:
         self._most = most
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._under_way: set[Future[Any]] = set()
+        self._unfinished: set[Future[Any]] = set()
 
     def start(
-        self, work: Callable[Asked, Done], *asked: Asked.args, **options: Asked.kwargs
-    ) -> Future[Done]:
-        """Have something done, which sees the context variables of the caller.
+        self, work: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Future[Result]:
+        """Call a function on a thread, with the context variables of the caller.
 
         Returns:
-            What becomes of it.
+            The future of its result.
         """
-        done: Future[Done] = Future()
+        future: Future[Result] = Future()
         context = copy_context()
 
-        def do() -> None:
+        def run() -> None:
             try:
                 with engine_errors("a part of the table was worked on"):
-                    found = context.run(work, *asked, **options)
-            except BaseException as error:  # noqa: BLE001 - raised where the result is asked for
-                done.set_exception(error)
+                    result = context.run(work, *args, **kwargs)
+            except BaseException as error:  # noqa: BLE001 - raised by future.result()
+                future.set_exception(error)
             else:
-                done.set_result(found)
-            self._under_way.discard(done)
+                future.set_result(result)
+            self._unfinished.discard(future)
 
-        self._under_way.add(done)
+        self._unfinished.add(future)
         if len(self._threads) < self._most:
-            self._add()
+            self._start_thread()
         if self._threads:
-            self._work.put(do)
+            self._work.put(run)
         else:
-            do()
-        return done
+            run()
+        return future
 
     @property
     def is_busy(self) -> bool:
-        """Whether something is started of which nobody has the result yet."""
-        return bool(self._under_way)
+        """Whether work that was started is not finished."""
+        return bool(self._unfinished)
 
     def close(self) -> None:
-        """End the threads, when all that was started is done."""
+        """End the threads after all work that was started."""
         threads, self._threads = self._threads, []
         POOLS.discard(self)
         for _ in threads:
@@ -97,18 +97,18 @@ class ThreadPool:
             if thread is not threading.current_thread():
                 thread.join(JOIN_S)
 
-    def _add(self) -> None:
-        """Start one more thread, if there can be one."""
-        thread = threading.Thread(target=self._do, name="cio-work", daemon=True)
+    def _start_thread(self) -> None:
+        """Start one more thread, if possible."""
+        thread = threading.Thread(target=self._run_work, name="cio-work", daemon=True)
         with suppress(RuntimeError):
             thread.start()
             self._threads.append(thread)
             POOLS.add(self)
 
-    def _do(self) -> None:
-        while (do := self._work.get()) is not None:
-            do()
-            del do  # what it was given would be held until there is more to do
+    def _run_work(self) -> None:
+        while (run := self._work.get()) is not None:
+            run()
+            del run  # else its arguments would stay in memory until the next work
 
     def __enter__(self) -> Self:
         return self
@@ -118,7 +118,7 @@ class ThreadPool:
 
 
 POOLS: set[ThreadPool] = set()
-"""Those that have threads."""
+"""The pools that have threads."""
 
 
 @atexit.register
@@ -128,11 +128,11 @@ def _close_all() -> None:
 
 
 def map_ahead(
-    work: Callable[[Part], Done], parts: Iterable[Part], *, at_once: int
-) -> Generator[Done]:
-    """Yield what becomes of each part, in order, while the next ones are worked on in threads.
+    work: Callable[[Part], Result], parts: Iterable[Part], *, at_once: int
+) -> Generator[Result]:
+    """Yield the result for each part, in order, while threads work on the next parts.
 
-    Parts are taken on the caller's thread, and no more than `at_once` of them are held.
+    Parts are read on the thread of the caller, and at most `at_once` of them are in memory.
 
     Raises:
         Exception: What `work` or `parts` raise.
@@ -141,11 +141,11 @@ def map_ahead(
         >>> list(map_ahead(abs, [-1, 2, -3], at_once=2))
         [1, 2, 3]
     """
-    under_way: deque[Future[Done]] = deque()
+    futures: deque[Future[Result]] = deque()
     with ThreadPool(at_once) as pool:
         for part in parts:
-            under_way.append(pool.start(work, part))
-            if len(under_way) == at_once:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+            futures.append(pool.start(work, part))
+            if len(futures) == at_once:
+                yield futures.popleft().result()
+        while futures:
+            yield futures.popleft().result()

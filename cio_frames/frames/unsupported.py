@@ -1,4 +1,4 @@
-"""Objects of other libraries that are not tables: what to do with each, by the names of its classes."""
+"""Errors for objects that are not tables: what to do with each, by the names of its classes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from cio_frames.errors import UnsupportedFrameError
 
 _CALL: Final = "Call {} and pass the result."
 _FILES: Final = ' If it does not fit into memory, call .{}, and pass cio.scan("folder/*.parquet").'
-# Without these arguments its index is sent as a trait, and part 10 stands before part 2.
+# without these arguments the index is sent as a trait, and part 10 comes before part 2
 _DASK: Final = 'to_parquet("folder", write_index=False, name_function="{:06}.parquet".format)'
 _COLUMN: Final = f"It is a single column. {_CALL}"
 
@@ -44,7 +44,7 @@ _HINTS: Final[Sequence[tuple[str, str, str]]] = (
     ("vaex", ".*", _CALL.format(".to_arrow_table()")),
     ("xarray", ".*", _CALL.format(".to_dataframe().reset_index()")),
 )
-"""Library, its classes, and what to do with them; the first line that fits counts."""
+"""A library, its classes, and what to do with them; the first match applies."""
 
 _ROWS: Final[Mapping[str, str]] = {
     "_mapping": "[dict(row._mapping) for row in rows], or call .mappings().all() on the result",
@@ -55,25 +55,25 @@ _ROWS: Final[Mapping[str, str]] = {
     "keys": "[dict(row) for row in rows]",  # sqlite3, asyncpg, psycopg2
     "__getitem__": 'polars.DataFrame(rows, schema=["id", ...], orient="row")',
 }
-"""The attributes of rows of other libraries, and how a table is made of a list of them."""
+"""Attributes of row objects of other libraries, and how to make a table from a list of them."""
 
 
 def unsupported_error(thing: object) -> UnsupportedFrameError:
-    """Return the error for an object that is no table. Only its classes are looked at.
+    """Return the error for an object that is not a table. It depends only on the classes of the object.
 
     Examples:
         >>> print(unsupported_error({"id": ["u1"]}))
         dict is not a table. Create a frame from it: polars.DataFrame(data).
     """
     if isinstance(thing, list | tuple) and thing:
-        odd = next((item for item in thing if not isinstance(item, Mapping)), None)
-        name = f"{type(thing).__name__} of {class_name(type(odd))}"
-        return UnsupportedFrameError(name, hint=_hint_for_list(type(odd)))
+        other = next((item for item in thing if not isinstance(item, Mapping)), None)
+        name = f"{type(thing).__name__} of {class_name(type(other))}"
+        return UnsupportedFrameError(name, hint=_hint_for_list(type(other)))
     return UnsupportedFrameError(class_name(type(thing)), hint=_hint(thing))
 
 
 def is_spark(thing: object) -> bool:
-    """Return whether something is a frame of Spark, of a classic session or of Spark Connect.
+    """Return whether an object is a Spark frame, of a classic session or of Spark Connect.
 
     Examples:
         >>> import polars
@@ -87,13 +87,13 @@ def is_spark(thing: object) -> bool:
 
 
 def is_read_once(thing: object) -> bool:
-    """Return whether an object gives its rows only once, as iterators, readers and streams do."""
+    """Return whether an object can be read only once, such as iterators, readers and streams."""
     kind = type(thing)
     return hasattr(kind, "__next__") or kind.__name__.endswith(("Reader", "Stream"))
 
 
 def class_name(kind: type) -> str:
-    """Return a class as people speak of it.
+    """Return the name of a class with its library.
 
     Examples:
         >>> import polars
@@ -105,7 +105,7 @@ def class_name(kind: type) -> str:
 
 
 def _hint(thing: object) -> str:
-    """Return what to do with an object; empty where nothing is known about it."""
+    """Return what to do with an object; empty if nothing is known about its class."""
     kind = type(thing)
     for ancestor in kind.__mro__:
         for library, classes, hint in _HINTS:
@@ -126,13 +126,13 @@ def _hint(thing: object) -> str:
 
 
 def _hint_for_list(kind: type) -> str:
-    """Return what to do with a list whose items are no dictionaries."""
+    """Return what to do with a list whose items are not dictionaries."""
     if hasattr(kind, "__arrow_c_stream__") or hasattr(kind, "__arrow_c_array__"):
         return "Join the tables first, for example with polars.concat or pandas.concat."
     if kind is not str:
-        for mark, made in _ROWS.items():
-            if hasattr(kind, mark):
-                return f"Convert the rows to a table: {made}."
+        for attribute, expression in _ROWS.items():
+            if hasattr(kind, attribute):
+                return f"Convert the rows to a table: {expression}."
     return "Every item must be a dictionary."
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cio_frames.errors import ColumnTypeError
-from cio_frames.frames.inferred import KEYS
+from cio_frames.frames.inference import STRUCT_KEYS_MAX
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -119,7 +119,7 @@ def reading(frame: "DataFrame", *, of: "DataFrame") -> Reading:
             for kind in _within(column.dataType)
         )
         keys = _keys(of, name) if kinds[0] == "MapType" and kinds.count("MapType") == 1 else []
-        if 0 < len(keys) <= KEYS and not is_empty:
+        if 0 < len(keys) <= STRUCT_KEYS_MAX and not is_empty:
             members = ", ".join(f"{text}, try_element_at({name}, {text})" for text in keys)
             columns.append(f"IF({name} IS NULL, NULL, named_struct({members})) AS {name}")
         elif "MapType" in kinds or is_empty:
@@ -132,7 +132,9 @@ def reading(frame: "DataFrame", *, of: "DataFrame") -> Reading:
 
 def _keys(rows: "DataFrame", name: str) -> list[str]:
     """Return the keys of a column of maps quoted for SQL, at most one more than a struct may have."""
-    keys = rows.selectExpr(f"explode(map_keys({name})) AS key").distinct().limit(KEYS + 1)
+    keys = (
+        rows.selectExpr(f"explode(map_keys({name})) AS key").distinct().limit(STRUCT_KEYS_MAX + 1)
+    )
     return [_text(row["key"]) for row in sorted(keys.collect())]
 
 

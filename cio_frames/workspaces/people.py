@@ -14,7 +14,7 @@ import polars as pl
 
 from cio_frames.errors import ExportError, InputFileError, errors_as
 from cio_frames.frames import collect_streaming
-from cio_frames.frames.copies import unpacked
+from cio_frames.frames.copies import unpack
 from cio_frames.sending import Client
 from cio_frames.sending.app_api import Reader, host_of, run_in_thread
 from cio_frames.sending.exports import EVERYBODY, SUBJECT, Export, Exporting, ExportProgress
@@ -185,7 +185,7 @@ def _uncompressed(path: Path, failure: Callable[[str], ExportError]) -> Path:
         if file.read(len(_ZIP)) != _ZIP:
             return path
     try:
-        return Path(unpacked(str(path)))
+        return Path(unpack(str(path)))
     except InputFileError:
         raise failure("its ZIP archive cannot be unpacked, or holds several files.") from None
 

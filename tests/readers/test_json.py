@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import cio_frames as cio
 from cio_frames.errors import FrameError, InputFileError
 from cio_frames.frames import Table, read, scan
-from cio_frames.frames.json_lines import LOOKED_AT
+from cio_frames.frames.json_lines import CHECKED_LINES
 
 MIXPANEL = [
     {"event": "Signed Up", "properties": {"distinct_id": "u1", "time": 1767225600, "plan": "free"}},
@@ -91,7 +91,7 @@ def test_lines_and_arrays_are_one_table(tmp_path, name, pack):
     assert not table.notes
 
 
-@pytest.mark.parametrize("place", [LOOKED_AT + 1, 3 * LOOKED_AT + 7])
+@pytest.mark.parametrize("place", [CHECKED_LINES + 1, 3 * CHECKED_LINES + 7])
 def test_a_key_that_comes_late_is_a_column(tmp_path, place):
     """Keys are found however far behind, at the top and inside objects, and so are their types."""
     rows: list[Any] = [{"id": f"u{n}", "in": {"a": 1}} for n in range(place)]
@@ -120,7 +120,7 @@ def test_a_key_that_comes_late_is_a_column(tmp_path, place):
         ),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("far", [0, LOOKED_AT], ids=["at-once", "far-behind"])
+@pytest.mark.parametrize("far", [0, CHECKED_LINES], ids=["at-once", "far-behind"])
 def test_values_of_several_types_become_text_and_are_told(tmp_path, values, texts, words, far):
     """No value is lost or rounded where one column holds several types: a note has type and line."""
     rows = [{"x": {"y": value}} for value in [values[0]] * far + values]

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.frames import read
-from cio_frames.frames.inferred import inferred
-from cio_frames.frames.python_columns import column, walked
-from cio_frames.frames.python_values import LEVELS, PARTS
+from cio_frames.frames.inference import infer_column
+from cio_frames.frames.python_columns import column, convert_each
+from cio_frames.frames.python_values import PARTS_MAX
 
 NAN = float("nan")
 EDGE = 2**53
@@ -58,7 +58,7 @@ VALUES = st.one_of(
 @given(values=VALUES)
 def test_both_ways_give_the_same_column(values):
     """Type, values and notes do not depend on whether Arrow infers the column."""
-    quick, slow = column("c", values), walked("c", values)
+    quick, slow = column("c", values), convert_each("c", values)
 
     assert quick.series.dtype == slow.series.dtype
     assert quick.series.equals(slow.series, check_dtypes=True, null_equal=True)
@@ -78,7 +78,7 @@ def test_both_ways_give_the_same_column(values):
 )  # fmt: skip
 def test_plain_lists_and_dictionaries_are_inferred(values, dtype):
     """Nothing but builtin types of one kind for each place is left to Arrow."""
-    found = inferred("c", values, levels=LEVELS, parts=PARTS)
+    found = infer_column("c", values)
 
     assert found is not None
     assert found.dtype == dtype
@@ -89,13 +89,13 @@ def test_plain_lists_and_dictionaries_are_inferred(values, dtype):
     [
         [{"a": 1}, {"a": True}], [{"a": 0.5}, {"a": True}], [[True, 0.5], [False]], [{"a": EDGE + 1}, {"a": 0.5}], [{"a": 2**63}],
         [{}], [{"a": {}}], [{"a": {1, 2}}], [{b"a": 1}], [{1: 1}], [{"a": "\ud800"}], [{"a": np.array([1])}], [{"a": np.float64(1)}],
-        [{"a": date(2024, 1, 2)}], [{f"k{place}": place for place in range(101)}], [["a"] * PARTS], [1, 0.5],
+        [{"a": date(2024, 1, 2)}], [{f"k{place}": place for place in range(101)}], [["a"] * PARTS_MAX], [1, 0.5],
     ],
     ids=repr,
 )  # fmt: skip
 def test_what_arrow_would_change_is_looked_at(values):
     """Where Arrow would turn one value into another, or cannot tell, each value is looked at."""
-    assert inferred("c", values, levels=LEVELS, parts=PARTS) is None
+    assert infer_column("c", values) is None
 
 
 def test_values_that_contain_themselves_end():
@@ -104,14 +104,14 @@ def test_values_that_contain_themselves_end():
     items.append(items)
     members["a"] = members
 
-    assert inferred("c", [items], levels=LEVELS, parts=PARTS) is None
-    assert inferred("c", [members], levels=LEVELS, parts=PARTS) is None
+    assert infer_column("c", [items]) is None
+    assert infer_column("c", [members]) is None
 
 
 def test_no_reader_is_called_for_each_dictionary(monkeypatch):
     """A pandas column of dictionaries and lists makes no call of this package for each value."""
     calls = []
-    monkeypatch.setattr("cio_frames.frames.python_columns.plain", lambda *_: calls.append(1))
+    monkeypatch.setattr("cio_frames.frames.python_columns.to_builtin", lambda *_: calls.append(1))
     rows = [{"a": place, "b": [f"t{place}", "u"], "c": {"d": 0.5}} for place in range(50)]
 
     table = read(pd.DataFrame({"id": range(50), "device": rows}))
