@@ -26,7 +26,7 @@ from cio_frames.checks.fields import is_placeholder, is_plain_text, is_subscript
 from cio_frames.frames import is_id_name
 from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text, few_texts, has_text, instance_of
-from cio_frames.values.counts import many
+from cio_frames.values.number_words import many
 
 LEFT_OVER = re.compile(
     r"^(?:Unnamed: \d+(?:_level_\d+)?|level_\d+|index|__index_level_\d+__|_duplicated_\d+)$"

@@ -112,7 +112,7 @@ class MessageMapping:
                     prepared,
                     field.name,
                     name=field.utc_column,
-                    skipped=field.ambiguous_column,
+                    ambiguous=field.ambiguous_column,
                     dtype=field.dtype,
                     timezone=self.timezone,
                 )

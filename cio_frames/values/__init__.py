@@ -1,8 +1,6 @@
-"""What a value becomes: points in time, texts and hashes."""
+"""Convert values of columns to points in time, texts and hashes."""
 
-from cio_frames.values.counts import many
 from cio_frames.values.dtypes import has_text, instance_of
-from cio_frames.values.few import few_texts
 from cio_frames.values.hashing import hmac_sha256, sha256
 from cio_frames.values.instants import (
     EPOCH_UNITS,
@@ -16,7 +14,8 @@ from cio_frames.values.instants import (
     with_instant,
 )
 from cio_frames.values.nested import anywhere, out_of_range
-from cio_frames.values.texts import as_text, decimal_text, exact_as_double, json_text
+from cio_frames.values.number_words import many
+from cio_frames.values.texts import as_text, decimal_text, exact_as_double, few_texts, json_text
 
 __all__ = [
     "EPOCH_UNITS",

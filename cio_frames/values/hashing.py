@@ -1,6 +1,6 @@
-"""SHA-256 of whole columns: by polars-hash where it is installed, else by hashlib, row by row.
+"""SHA-256 of columns, by polars-hash if it is installed, else by hashlib for each row.
 
-Both give the same texts. polars-hash is faster and uses all cores, but there is none for Alpine.
+The results are the same. polars-hash is faster and uses all cores, but does not exist for Alpine.
 """
 
 import hmac
@@ -28,16 +28,16 @@ def hmac_sha256(text: pl.Expr, *, key: str) -> pl.Expr:
     keyed = hmac.new(key.encode(), digestmod="sha256")
 
     def digest(data: bytes) -> str:
-        one = keyed.copy()
-        one.update(data)
-        return one.hexdigest()
+        state = keyed.copy()
+        state.update(data)
+        return state.hexdigest()
 
     return _row_by_row(text, digest)
 
 
 @cache
 def _polars_hash() -> Any:
-    """Return polars-hash's functions on expressions; None if missing or made for another polars."""
+    """Return the namespace of polars-hash; None if it is missing or for another polars."""
     try:
         from polars_hash import CryptographicHashingNameSpace
 

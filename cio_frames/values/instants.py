@@ -1,4 +1,4 @@
-"""Points in time: from whatever a column holds to UTC milliseconds."""
+"""Convert columns of any type to points in time, as UTC milliseconds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,18 +20,18 @@ _WRITTEN = (
     r"^(?:\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})|\d{4}[./]\d{1,2}[./]\d{1,2}"
     r"|(?:[A-Z][a-z]{2,8},? )?(?:\d{1,2}[ -][A-Z][a-z]{2,8}|[A-Z][a-z]{2,8} \d{1,2}),?[ -]\d{4})(?:[ T,]+\d{1,2}:\d{2}.*)?$"
 )
-_COUNTED = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
+_PLAUSIBLE = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC))
 _LEAP_SECOND = r":\d{2}:6\d"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochUnit:
-    """The unit a bare number is read in, by its size.
+    """A unit of numbers that count time since 1970; the size of a number determines its unit.
 
     Attributes:
         name: Name of the unit.
-        least: Smallest magnitude read in this unit.
-        per_ms: How many of it make a millisecond; below 1 for seconds.
+        least: The smallest absolute value in this unit.
+        per_ms: Units in a millisecond; below 1 for seconds.
     """
 
     name: str
@@ -45,14 +45,14 @@ EPOCH_UNITS = (
     EpochUnit(name="ms", least=10**11, per_ms=1),
     EpochUnit(name="s", least=10**8, per_ms=1e-3),
 )
-"""Seconds from 1973, milliseconds from 1973, and so on: no unit's years overlap another's."""
+"""All units begin in 1973, so that the sizes of their numbers do not overlap."""
 
 
 def instant(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None) -> pl.Expr:
     """Return points in time as UTC milliseconds, null where a value cannot be read as one.
 
-    Values without a zone are read in `timezone`, else as UTC; a local time that a change of clocks
-    skips or repeats is null.
+    Values without a zone are read in `timezone`, else as UTC; local times that a change of clocks
+    skips or repeats are null.
 
     Examples:
         >>> import polars as pl
@@ -70,8 +70,8 @@ def instant(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None)
         return _from_epoch(values.cast(pl.Int64, strict=False))
     if dtype.is_float():
         seconds = values.is_between(10**8, 10**11, closed="left")
-        whole = pl.when(seconds).then(values * 1000).otherwise(values)
-        return _from_epoch(whole.cast(pl.Int64, strict=False))
+        milliseconds = pl.when(seconds).then(values * 1000).otherwise(values)
+        return _from_epoch(milliseconds.cast(pl.Int64, strict=False))
     return values.is_null().replace_strict({True: None, False: None}, return_dtype=UTC_MS)
 
 
@@ -80,53 +80,52 @@ def with_instant(
     column: str,
     *,
     name: str,
-    skipped: str,
+    ambiguous: str,
     dtype: pl.DataType,
     timezone: str | None = None,
 ) -> Frame:
-    """Return the frame with what `instant` says of a column beside it, and why it says nothing.
+    """Return the frame with the `instant` of a column, and a column that marks ambiguous times.
 
-    The engine computes an expression again wherever it stands in another one. A text takes several
-    steps, so each of them is a column here until all are done.
+    polars computes an expression again for each of its uses. A text takes several steps, so each of
+    them is a temporary column here.
 
     Args:
         frame: The rows.
-        column: The column that holds times.
-        name: Name of the new column. Names that begin with it and a colon must be free.
-        skipped: Name of a column that tells of each local time whether a change of clocks skips or
-            repeats it.
+        column: The column with times.
+        name: Name of the new column. Names that begin with it and a colon must be unused.
+        ambiguous: Name of the column that marks local times which a change of clocks skips or repeats.
         dtype: Type of `column`.
-        timezone: Zone of values that carry none; UTC when not given.
+        timezone: Zone of values without a zone, else UTC.
 
     Examples:
         >>> import polars as pl
         >>> frame = pl.DataFrame({"t": ["2024-01-02T03:04:05Z"]})
-        >>> with_instant(frame, "t", name="at", skipped="lost", dtype=pl.String()).row(0)[1:]
+        >>> with_instant(frame, "t", name="at", ambiguous="lost", dtype=pl.String()).row(0)[1:]
         (datetime.datetime(2024, 1, 2, 3, 4, 5, tzinfo=zoneinfo.ZoneInfo(key='UTC')), False)
     """
     values = pl.col(column)
     if not _is_text(dtype):
-        read = frame.with_columns(instant(values, dtype=dtype, timezone=timezone).alias(name))
-        return read.with_columns(_skipped(instant(values, dtype=dtype), at=name).alias(skipped))
-    found = {"values": values.cast(pl.String)}
-    for step, made in _TEXT_STEPS.items():
-        frame = frame.with_columns(made(found).alias(f"{name}:{step}"))
-        found[step] = pl.col(f"{name}:{step}")
-    read = frame.with_columns(_read(found, timezone=timezone).alias(name))
-    read = read.with_columns(_skipped(found["naive"], at=name).alias(skipped))
-    return read.drop(f"{name}:{step}" for step in _TEXT_STEPS)
-
-
-def _skipped(somewhere: pl.Expr, *, at: str) -> pl.Expr:
-    """Return an expression: true where a value is a moment in another zone, and none in its own."""
-    return somewhere.is_not_null() & pl.col(at).is_null()
+        frame = frame.with_columns(instant(values, dtype=dtype, timezone=timezone).alias(name))
+        in_utc = instant(values, dtype=dtype)
+        return frame.with_columns((in_utc.is_not_null() & pl.col(name).is_null()).alias(ambiguous))
+    steps = {"values": values.cast(pl.String)}
+    for step, compute in _TEXT_STEPS.items():
+        frame = frame.with_columns(compute(steps).alias(f"{name}:{step}"))
+        steps[step] = pl.col(f"{name}:{step}")
+    frame = frame.with_columns(_instants_of(steps, timezone=timezone).alias(name))
+    is_ambiguous = steps["naive"].is_not_null() & pl.col(name).is_null()
+    frame = frame.with_columns(is_ambiguous.alias(ambiguous))
+    return frame.drop(f"{name}:{step}" for step in _TEXT_STEPS)
 
 
 def is_time(values: pl.Expr, *, dtype: pl.DataType, counts: bool = False) -> pl.Expr | None:
-    """Return whether values are times, also as people write them; None for types that hold none.
+    """Return a boolean expression: True where a value is a time, also in everyday notation.
 
-    With `counts` also numbers, as numbers or as text, that count the time since 1970 to a day
-    from 2000 to 2040, in any unit.
+    With `counts`, numbers and texts of numbers are times too, if they count the time since 1970, in any
+    unit, to a day from 2000 to 2040.
+
+    Returns:
+        The expression; None for types without times.
 
     Examples:
         >>> import polars as pl
@@ -137,27 +136,27 @@ def is_time(values: pl.Expr, *, dtype: pl.DataType, counts: bool = False) -> pl.
     if isinstance(dtype, pl.Datetime | pl.Date):
         return values.is_not_null()
     if dtype.is_numeric():
-        return _is_count(values) if counts else None
+        return _is_epoch(values) if counts else None
     if not _is_text(dtype):
         return None
     texts = values.cast(pl.String).str.strip_chars()
-    readable = instant(texts, dtype=pl.String()).is_not_null()
-    written = readable | texts.str.contains(_WRITTEN)
-    return written | _is_count(texts.cast(pl.Float64, strict=False)) if counts else written
+    is_iso = instant(texts, dtype=pl.String()).is_not_null()
+    is_written = is_iso | texts.str.contains(_WRITTEN)
+    return is_written | _is_epoch(texts.cast(pl.Float64, strict=False)) if counts else is_written
 
 
-def _is_count(values: pl.Expr) -> pl.Expr:
-    moments = _from_epoch(values.cast(pl.Int64, strict=False))
-    return moments.is_between(*_COUNTED).fill_null(value=False)
+def _is_epoch(values: pl.Expr) -> pl.Expr:
+    instants = _from_epoch(values.cast(pl.Int64, strict=False))
+    return instants.is_between(*_PLAUSIBLE).fill_null(value=False)
 
 
 def iso(instants: pl.Expr) -> pl.Expr:
-    """Return UTC milliseconds as the text that goes over the wire (reference 1.6)."""
+    """Return UTC milliseconds as ISO 8601 text, as messages have it (reference 1.6)."""
     return instants.dt.strftime(ISO)
 
 
 def epoch_unit(values: pl.Expr) -> pl.Expr:
-    """Return the name of the unit each number is read in, null where it is too small."""
+    """Return the name of the unit of each number, null where it is too small."""
     size = values.abs()
     name = pl.lit(None, pl.String)
     for unit in reversed(EPOCH_UNITS):
@@ -166,12 +165,12 @@ def epoch_unit(values: pl.Expr) -> pl.Expr:
 
 
 def has_zone(values: pl.Expr) -> pl.Expr:
-    """Return an expression: true where a text ends in an offset or in Z."""
+    """Return a boolean expression: True where a text ends in an offset or in Z."""
     return values.str.contains(_OFFSET)
 
 
 def is_date_only(values: pl.Expr) -> pl.Expr:
-    """Return an expression: true where a text is a date without a time."""
+    """Return a boolean expression: True where a text is a date without a time."""
     return values.str.contains(_DATES)
 
 
@@ -193,70 +192,70 @@ def _localised(values: pl.Expr, *, timezone: str | None) -> pl.Expr:
 
 
 def _from_text(values: pl.Expr, *, timezone: str | None) -> pl.Expr:
-    found = {"values": values.cast(pl.String)}
-    for name, step in _TEXT_STEPS.items():
-        found[name] = step(found)
-    return _read(found, timezone=timezone)
+    steps = {"values": values.cast(pl.String)}
+    for name, compute in _TEXT_STEPS.items():
+        steps[name] = compute(steps)
+    return _instants_of(steps, timezone=timezone)
 
 
-def _read(found: Mapping[str, pl.Expr], *, timezone: str | None) -> pl.Expr:
-    """Return the moments of texts that went through all the steps."""
-    aware = found["aware"].dt.convert_time_zone("UTC").dt.cast_time_unit("ms")
-    return pl.coalesce(aware, _localised(found["naive"], timezone=timezone))
+def _instants_of(steps: Mapping[str, pl.Expr], *, timezone: str | None) -> pl.Expr:
+    """Return the points in time from the steps of texts."""
+    aware = steps["aware"].dt.convert_time_zone("UTC").dt.cast_time_unit("ms")
+    return pl.coalesce(aware, _localised(steps["naive"], timezone=timezone))
 
 
-def _shaped(found: Mapping[str, pl.Expr]) -> pl.Expr:
-    text = found["text"]
+def _iso_text(steps: Mapping[str, pl.Expr]) -> pl.Expr:
+    text = steps["text"]
     is_time = text.str.contains(_TIMES) & ~text.str.contains(_LEAP_SECOND)
     return pl.when(is_time).then(text.str.replace(r"[Tt ]", "T"))
 
 
-def _aware(found: Mapping[str, pl.Expr]) -> pl.Expr:
-    zoned = found["zoned"]
-    rest = found["has_seconds"] & found["rfc_3339"].is_null()
+def _aware(steps: Mapping[str, pl.Expr]) -> pl.Expr:
+    zoned = steps["zoned"]
+    rest = steps["has_seconds"] & steps["rfc_3339"].is_null()
     return pl.coalesce(
-        found["rfc_3339"],
+        steps["rfc_3339"],
         _parsed(pl.when(rest).then(zoned), "%Y-%m-%dT%H:%M:%S%.f%#z"),
-        _parsed(pl.when(~found["has_seconds"]).then(zoned), "%Y-%m-%dT%H:%M%#z"),
+        _parsed(pl.when(~steps["has_seconds"]).then(zoned), "%Y-%m-%dT%H:%M%#z"),
     )
 
 
-def _naive(found: Mapping[str, pl.Expr]) -> pl.Expr:
-    local = pl.when(~found["is_zoned"]).then(found["shaped"])
-    has_fraction = local.str.len_bytes() > _TO_SECONDS
-    to_seconds = found["has_seconds"] & ~has_fraction
-    text = found["text"]
+def _naive(steps: Mapping[str, pl.Expr]) -> pl.Expr:
+    local = pl.when(~steps["is_zoned"]).then(steps["iso_text"])
+    has_fraction = local.str.len_bytes() > _SECONDS_BYTES
+    to_seconds = steps["has_seconds"] & ~has_fraction
+    text = steps["text"]
     return pl.coalesce(
         _parsed(pl.when(to_seconds).then(local), "%Y-%m-%dT%H:%M:%S"),  # ten times as fast
-        _parsed(pl.when(found["has_seconds"] & has_fraction).then(local), "%Y-%m-%dT%H:%M:%S%.f"),
-        _parsed(pl.when(~found["has_seconds"]).then(local), "%Y-%m-%dT%H:%M"),
+        _parsed(pl.when(steps["has_seconds"] & has_fraction).then(local), "%Y-%m-%dT%H:%M:%S%.f"),
+        _parsed(pl.when(~steps["has_seconds"]).then(local), "%Y-%m-%dT%H:%M"),
         _parsed(pl.when(is_date_only(text)).then(text), "%Y-%m-%d"),
     )
 
 
-def _parsed(texts: pl.Expr, form: str) -> pl.Expr:
-    return texts.str.to_datetime(form, time_unit="us", strict=False)
+def _parsed(texts: pl.Expr, pattern: str) -> pl.Expr:
+    return texts.str.to_datetime(pattern, time_unit="us", strict=False)
 
 
-_TO_SECONDS = len("2026-01-31T12:00:00")
+_SECONDS_BYTES = len("2026-01-31T12:00:00")
 _TEXT_STEPS: Mapping[str, Callable[[Mapping[str, pl.Expr]], pl.Expr]] = MappingProxyType(
     {
-        "text": lambda found: found["values"].str.strip_chars(),
-        "shaped": _shaped,
-        "is_zoned": lambda found: has_zone(found["shaped"]),
-        "has_seconds": lambda found: found["shaped"].str.slice(16, 1) == ":",
-        "zoned": lambda found: (
-            pl.when(found["is_zoned"])
-            .then(found["shaped"])
+        "text": lambda steps: steps["values"].str.strip_chars(),
+        "iso_text": _iso_text,
+        "is_zoned": lambda steps: has_zone(steps["iso_text"]),
+        "has_seconds": lambda steps: steps["iso_text"].str.slice(16, 1) == ":",
+        "zoned": lambda steps: (
+            pl.when(steps["is_zoned"])
+            .then(steps["iso_text"])
             .str.replace(r"(?:[Zz]| UTC)$", "+00:00")
         ),
-        "rfc_3339": lambda found: _parsed(pl.when(found["has_seconds"]).then(found["zoned"]), "%+"),
+        "rfc_3339": lambda steps: _parsed(pl.when(steps["has_seconds"]).then(steps["zoned"]), "%+"),
         "aware": _aware,
         "naive": _naive,
     }
 )
-"""How a text becomes a moment: each step is made of those before it. Texts that a step is not for
-are null in it, which costs the engine nothing."""
+"""The steps from a text to a point in time; each uses earlier ones. A step is null for texts that it
+does not apply to, which costs nothing."""
 
 
 def _from_epoch(values: pl.Expr) -> pl.Expr:

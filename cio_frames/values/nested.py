@@ -1,4 +1,4 @@
-"""Conditions on everything inside lists and structs."""
+"""Conditions on all values inside lists and structs."""
 
 from collections.abc import Callable
 from datetime import date
@@ -9,39 +9,39 @@ from cio_frames.values.dtypes import instance_of
 
 _EPOCH = date(1970, 1, 1).toordinal()
 _FIRST, _LAST = date.min.toordinal() - _EPOCH, date.max.toordinal() - _EPOCH
-_A_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
+_DAY = {"ms": 86_400_000, "us": 86_400_000_000}
 
 
 def anywhere(
     values: pl.Expr, *, dtype: pl.DataType, test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]
 ) -> pl.Expr | None:
-    """Return an expression: true where a test holds for a value or for anything inside it.
+    """Return a boolean expression: True where a test holds for a value or for any value inside it.
 
-    `test` is called for types that hold no others; it returns None for types it does not concern.
+    `test` is called for types that are not nested; it returns None for types it does not apply to.
     """
     match dtype:
         case pl.List() | pl.Array():
             items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
-            found = anywhere(pl.element(), dtype=instance_of(dtype.inner), test=test)
-            return None if found is None else items.list.eval(found).list.any()
+            condition = anywhere(pl.element(), dtype=instance_of(dtype.inner), test=test)
+            return None if condition is None else items.list.eval(condition).list.any()
         case pl.Struct():
-            inside = [
+            conditions = [
                 anywhere(values.struct.field(part.name), dtype=instance_of(part.dtype), test=test)
                 for part in dtype.fields
             ]
-            some = [found for found in inside if found is not None]
-            return pl.any_horizontal(some) if some else None
+            applicable = [condition for condition in conditions if condition is not None]
+            return pl.any_horizontal(applicable) if applicable else None
         case _:
             return test(values, dtype)
 
 
 def out_of_range(values: pl.Expr, *, dtype: pl.DataType) -> pl.Expr | None:
-    """Return an expression: true where a value is, or holds, a time outside the years 1 to 9999.
+    """Return a boolean expression: True where a value is or contains a time outside the years 1 to 9999.
 
-    ISO 8601 has no text for it, and polars panics where it writes a year that is far enough away.
+    ISO 8601 cannot represent it, and polars panics when it writes such a year.
 
     Returns:
-        The test; None for types that hold no such times.
+        The expression; None for types without such times.
 
     Examples:
         >>> import polars as pl
@@ -55,9 +55,9 @@ def out_of_range(values: pl.Expr, *, dtype: pl.DataType) -> pl.Expr | None:
 def _is_out_of_range(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
     match dtype:
         case pl.Date():
-            a_day = 1
-        case pl.Datetime() if dtype.time_unit in _A_DAY:  # nanoseconds reach from 1677 to 2262
-            a_day = _A_DAY[dtype.time_unit]
+            day = 1
+        case pl.Datetime() if dtype.time_unit in _DAY:  # nanoseconds reach from 1677 to 2262
+            day = _DAY[dtype.time_unit]
         case _:
             return None
-    return ~values.cast(pl.Int64).is_between(_FIRST * a_day, (_LAST + 1) * a_day, closed="left")
+    return ~values.cast(pl.Int64).is_between(_FIRST * day, (_LAST + 1) * day, closed="left")

@@ -1,4 +1,4 @@
-"""Whole numbers that people type, in figures or in English words."""
+"""Numbers in texts for people: counts with a noun, and numbers in digits or English words."""
 
 import re
 from collections.abc import Mapping
@@ -23,6 +23,16 @@ _HYPHEN: Final = re.compile("(?<=[a-z])-(?=[a-z])")
 _AND: Final = re.compile(f"({'|'.join(_SCALES)}) and ")
 
 
+def many(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun.
+
+    Examples:
+        >>> many(1, "row"), many(2000, "row"), many(2, "retry", "retries")
+        ('1 row', '2,000 rows', '2 retries')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def number_words(number: int) -> str:
     """Return a whole number below 10**12 in English words.
 
@@ -41,7 +51,7 @@ def number_words(number: int) -> str:
 
 
 def number_of(text: str) -> int | None:
-    """Return the number that a text says in figures or in English words; None if it says none.
+    """Return the number that a text contains in digits or in English words; None if it is not a number.
 
     Examples:
         >>> number_of("1,200"), number_of("One thousand two hundred and five"), number_of("many")

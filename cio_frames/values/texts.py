@@ -1,4 +1,4 @@
-"""Values as text: identifiers, names and form fields, which take nothing else."""
+"""Convert values to text, as identifiers, names and form fields need it."""
 
 import polars as pl
 
@@ -6,17 +6,34 @@ from cio_frames.values.dtypes import has_text
 from cio_frames.values.instants import instant, iso
 
 LARGEST_INTEGER = 2**53
-"""The largest range of integers that doubles hold exactly."""
+"""Doubles keep integers exactly up to this size."""
 
 MOST_DIGITS = 15
-"""Decimals of up to so many digits survive being read as doubles."""
+"""Doubles keep decimals of up to so many digits exactly."""
+
+SAMPLE, FEW = 1_000, 100
+
+
+def few_texts(column: pl.Series) -> pl.Series | None:
+    """Return the distinct texts of a long column whose first rows have few; None for all others.
+
+    A test of them need not read each of millions of rows.
+
+    Examples:
+        >>> few_texts(pl.Series("c", ["EUR", "USD"] * 6_000)).sort().to_list()
+        ['EUR', 'USD']
+        >>> few_texts(pl.Series("c", range(10_000))) is None
+        True
+    """
+    is_long = column.dtype == pl.String and len(column) > SAMPLE * FEW // 10
+    return column.unique() if is_long and column.head(SAMPLE).n_unique() <= FEW else None
 
 
 def as_text(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None) -> pl.Expr:
-    """Return values as text, null where the type has no text of its own.
+    """Return values as text, null if the type has no text form.
 
-    Whole numbers are written without a point, so that `123.0` is `123`; whether that may be
-    done to an identifier is for the checks to say, not for this function.
+    Whole numbers are written without a point, so that `123.0` is `123`; checks decide whether this is
+    allowed for an identifier.
 
     Examples:
         >>> import polars as pl
@@ -38,7 +55,7 @@ def as_text(values: pl.Expr, *, dtype: pl.DataType, timezone: str | None = None)
 
 
 def exact_as_double(values: pl.Expr, *, dtype: pl.DataType) -> pl.Expr:
-    """Return an expression: true where a double keeps all digits of an integer or decimal."""
+    """Return a boolean expression: True where a double keeps all digits of an integer or decimal."""
     if isinstance(dtype, pl.Decimal):
         digits = decimal_text(values).str.replace_all(r"[-.]", "").str.strip_chars_start("0")
         return digits.str.len_bytes() <= MOST_DIGITS

@@ -25,7 +25,7 @@ BERLIN = "Europe/Berlin"
 def moments(column: pl.Series, timezone: str | None = None) -> pl.Series:
     """Return a column's moments; at once or in steps, of a frame or a lazy one, they are the same."""
     frame, dtype = column.to_frame("t"), column.dtype
-    asked = {"name": "at", "skipped": "lost", "dtype": dtype, "timezone": timezone}
+    asked = {"name": "at", "ambiguous": "lost", "dtype": dtype, "timezone": timezone}
     found = frame.select(instant(pl.col("t"), dtype=dtype, timezone=timezone)).to_series()
 
     beside = with_instant(frame, "t", **asked)
@@ -206,7 +206,7 @@ def test_what_a_change_of_clocks_skips_or_repeats(dtype):
         values = [value.isoformat(" ") for value in values] + ["junk", "2024-03-31T02:30:00+05:00"]
         wanted += [False, False]
     frame = pl.DataFrame({"t": pl.Series([*values, None], dtype=dtype)})
-    asked = {"name": "at", "skipped": "lost", "dtype": dtype}
+    asked = {"name": "at", "ambiguous": "lost", "dtype": dtype}
 
     here = with_instant(frame, "t", timezone=BERLIN, **asked)["lost"]
     nowhere = with_instant(frame, "t", **asked)["lost"]
