@@ -1,4 +1,4 @@
-"""Which column feeds which field of a call."""
+"""Map columns of a table to fields of a call."""
 
 from cio_frames.mapping.identifiers import (
     lane_key,
@@ -23,9 +23,8 @@ from cio_frames.mapping.people import ALMOST_ALL
 from cio_frames.mapping.proposal import Proposal
 from cio_frames.mapping.resolve import Body, CallArguments, resolve
 from cio_frames.mapping.sources import Value
-from cio_frames.mapping.suggest import propose, propose_traits
+from cio_frames.mapping.suggest import meant_trait, propose, propose_traits
 from cio_frames.mapping.times import UNNAMED, time_rank
-from cio_frames.mapping.well_known import meant_trait
 
 __all__ = [
     "ALMOST_ALL",

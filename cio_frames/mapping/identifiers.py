@@ -1,4 +1,4 @@
-"""Whom rows name: identifiers as text, in the columns that messages are written from."""
+"""The identifiers of people and objects in rows, as text."""
 
 from collections.abc import Iterator
 
@@ -10,25 +10,25 @@ from cio_frames.values import as_text
 
 SEPARATOR = "\x1f"
 UNKNOWN = ""
-"""The subjects of a row that changes something, and nobody can say what."""
+"""The subjects of a row that changes something unknown."""
 
 ATTRIBUTES, GONE, RELATIONS, DEVICES, NAMED = "01234"
-"""What a message says of a subject: how it is, that it goes or becomes another, whom it is related to,
-which devices it has, or only that it is there."""
+"""What a message changes of a subject: its attributes, its existence or identity, its relations, its
+devices, or nothing, if it only names it."""
 
 _OBJECT_ID, _OBJECT_TYPE = ("properties", "objectId"), ("properties", "objectTypeId")
 
 
 def is_written_as_text(field: FieldMapping, *, texts_only: bool) -> bool:
-    """Whether a message has the values of a field as text, whatever their type is."""
-    named = field.role == "field" and field.type in ("id", "text", "email")
-    return (named or texts_only) and not field.json
+    """Return whether messages contain the values of a field as text, whatever their type is."""
+    is_text_field = field.role == "field" and field.type in ("id", "text", "email")
+    return (is_text_field or texts_only) and not field.json
 
 
 def filled(mapping: MessageMapping) -> Iterator[tuple[Identifier, FieldMapping]]:
-    """Yield the identifiers that a mapping fills, in the order in which they count."""
+    """Yield the identifiers that a mapping fills, in the order of their precedence."""
     fields = {field.path: field for field in mapping.fields if field.path}
-    if mapping.call.name == "form":  # its fields may have names of their own
+    if mapping.call.name == "form":  # its fields may have other names
         fields |= {("data", field.argument): field for field in mapping.fields if field.argument}
     for row in IDENTIFIERS[mapping.call.name]:
         if row.path in fields:
@@ -36,7 +36,7 @@ def filled(mapping: MessageMapping) -> Iterator[tuple[Identifier, FieldMapping]]
 
 
 def own_names(mapping: MessageMapping) -> dict[str, str]:
-    """Return which attribute each field of a form feeds that is sent under a name of its own."""
+    """Return the attributes of form fields that have another name than their attribute."""
     return {
         field.path[-1]: field.argument
         for field in mapping.fields
@@ -50,20 +50,20 @@ def text_of(field: FieldMapping, mapping: MessageMapping) -> pl.Expr:
 
 
 def person_ids(mapping: MessageMapping) -> Iterator[pl.Expr]:
-    """Yield the ids of people that each row names, as it writes them."""
+    """Yield the ids of people in each row, unchanged."""
     for row, field in filled(mapping):
         if row.role in ("person", "previous", "id"):
             yield text_of(field, mapping)
 
 
 def person_text(mapping: MessageMapping) -> pl.Expr:
-    """Return whom each row is about, as the row writes it."""
+    """Return the person of each row, unchanged."""
     texts = [text_of(field, mapping) for row, field in filled(mapping) if row.addressed]
     return pl.coalesce(texts) if texts else pl.lit(None, pl.String)
 
 
 def person_name(mapping: MessageMapping) -> pl.Expr:
-    """Return whom each row is about, as Customer.io compares it: addresses without their case."""
+    """Return the person of each row as Customer.io compares it: addresses in lower case."""
     text = person_text(mapping)
     return (
         pl.when(text.str.contains("@", literal=True)).then(text.str.to_lowercase()).otherwise(text)
@@ -71,14 +71,14 @@ def person_name(mapping: MessageMapping) -> pl.Expr:
 
 
 def person_key(mapping: MessageMapping) -> pl.Expr:
-    """Return whom each row is about, in lower case; a group's row keeps another order."""
+    """Return the person of each row, in lower case."""
     return person_text(mapping).str.to_lowercase()
 
 
 def lane_key(mapping: MessageMapping) -> pl.Expr:
-    """Return whose order each row must keep: the person's, or the group's.
+    """Return the person or group whose rows must stay in order, for each row.
 
-    An event is about its group where it names no person.
+    An event without a person belongs to its group.
     """
     objects = [field for row, field in filled(mapping) if row.role == "object"]
     if mapping.call.name not in ("group", "track") or not objects:
@@ -88,7 +88,7 @@ def lane_key(mapping: MessageMapping) -> pl.Expr:
 
 
 def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:
-    """Return the other identifiers by which a row ties its person to further ones."""
+    """Return the other identifiers that a row links to its person."""
     if mapping.call.name not in LINKING_CALLS:
         return []
     people = [field for row, field in filled(mapping) if not row.role.startswith("object")]
@@ -96,14 +96,14 @@ def linked_keys(mapping: MessageMapping) -> list[pl.Expr]:
 
 
 def numbered(identifier: pl.Expr) -> pl.Expr:
-    """Return a number for each identifier, null where there is none."""
+    """Return a number for each identifier, null if there is none."""
     return pl.when(identifier.is_not_null()).then(identifier.hash())
 
 
 def subjects(mapping: MessageMapping) -> pl.Expr:
-    """Return what each row puts into a state: texts joined by `SEPARATOR`, null for plain events.
+    """Return what each row changes: texts joined by `SEPARATOR`, null for events without effects.
 
-    Each text is what is said, as one of the kinds above, and an identifier in lower case.
+    Each text is one of the kinds above, and an identifier in lower case.
     """
     call = mapping.call.name
     if call == "track":
@@ -111,17 +111,19 @@ def subjects(mapping: MessageMapping) -> pl.Expr:
     if not (mapping.call.sets_state or call in LINKING_CALLS):
         return pl.lit(None, pl.String)
     person = pl.lit(RELATIONS) + person_key(mapping)
-    written = _object(mapping)
+    objects = _object(mapping)
     if call == "group":
-        apart = ("object_type_id", "relationship")
-        has_traits = any(s.role == "body" and s.argument not in apart for s in mapping.fields)
+        not_traits = ("object_type_id", "relationship")
+        has_traits = any(
+            field.role == "body" and field.argument not in not_traits for field in mapping.fields
+        )
         kind = ATTRIBUTES if has_traits else NAMED
-        return _joined([pl.lit(kind) + text for text in written] + [person])
+        return _joined([pl.lit(kind) + text for text in objects] + [person])
     kind = GONE if call == "alias" else ATTRIBUTES
     people = [field for row, field in filled(mapping) if not row.role.startswith("object")]
     named = [pl.lit(kind) + text_of(field, mapping).str.to_lowercase() for field in people]
-    related = [pl.lit(NAMED) + text for text in written]
-    return _joined([*named, *related, *([person] if written else [])])
+    related = [pl.lit(NAMED) + text for text in objects]
+    return _joined([*named, *related, *([person] if objects else [])])
 
 
 def _joined(texts: list[pl.Expr]) -> pl.Expr:
@@ -129,7 +131,7 @@ def _joined(texts: list[pl.Expr]) -> pl.Expr:
 
 
 def _object(mapping: MessageMapping) -> list[pl.Expr]:
-    """Return the object that each row names, with its type, if it names one."""
+    """Return the object of each row, with its type; empty without an object."""
     fields = {row.role: field for row, field in reversed([*filled(mapping)])}
     if "object" not in fields:
         return []
@@ -142,13 +144,15 @@ def _typed(field: FieldMapping, kind: FieldMapping | None, mapping: MessageMappi
 
 
 def _changed_by_event(mapping: MessageMapping) -> pl.Expr:
-    """Return what events change whose names act on the workspace."""
+    """Return what semantic events change."""
     field = mapping.find("event")
     if field is None:
         return pl.lit(None, pl.String)
     kinds = {"person": GONE, "relationship": RELATIONS, "device": DEVICES, "object": GONE}
-    acting = {e.name: e.changes for e in SEMANTIC_EVENTS.values() if e.changes in kinds}
-    changed = text_of(field, mapping).replace_strict(acting, default=None, return_dtype=pl.String)
+    changes = {
+        event.name: event.changes for event in SEMANTIC_EVENTS.values() if event.changes in kinds
+    }
+    changed = text_of(field, mapping).replace_strict(changes, default=None, return_dtype=pl.String)
     kind = changed.replace_strict(kinds, default=None, return_dtype=pl.String)
     places = {field.path: field for field in mapping.fields}
     about_object = pl.lit(None, pl.String)
@@ -156,7 +160,7 @@ def _changed_by_event(mapping: MessageMapping) -> pl.Expr:
         about_object = _typed(places[_OBJECT_ID], places.get(_OBJECT_TYPE), mapping)
     lower, text = person_key(mapping), person_text(mapping)
     about = pl.when(changed == "object").then(about_object).otherwise(lower)
-    # Whatever comes later for the person is recorded as it is written, not in lower case.
-    written = pl.when((changed != "object") & (text != lower)).then(kind + text)
-    joined = _joined([(kind + about), written])
+    # later changes of the person are recorded with the original text, not in lower case
+    original = pl.when((changed != "object") & (text != lower)).then(kind + text)
+    joined = _joined([(kind + about), original])
     return pl.when(kind.is_not_null()).then(joined)

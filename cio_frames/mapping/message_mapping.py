@@ -1,4 +1,4 @@
-"""What feeds what: the places of a message and the columns they are filled from."""
+"""Map columns of a table to the fields of a message."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,35 +21,35 @@ Role = Literal["field", "body", "context", "integrations", "key"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldMapping:
-    """One place of a message and what fills it."""
+    """One place of a message, and the values that fill it."""
 
     name: str  # column of the prepared frame
-    path: tuple[str, ...]  # place in the message; empty where the value is not written as it is
-    role: Role  # what the place is for
+    path: tuple[str, ...]  # place in the message; empty if the value itself is not sent
+    role: Role
     argument: str | None = None  # argument of the verb, for fields
     type: FieldType = "any"
-    expr: pl.Expr  # where the values come from, over the table's own columns; repairs come after it
-    column: str | None = None  # the one column it reads; none for constants and longer expressions
+    expr: pl.Expr  # the values, over the columns of the table; repairs are applied after it
+    column: str | None = None  # the only column it reads; None for constants and expressions
     dtype: pl.DataType
-    nulls: Nulls = "omit"  # what an empty cell means: leave the place out, or clear it
+    nulls: Nulls = "omit"  # whether an empty cell is omitted or clears the attribute
     how: str = "named"  # "named", "proposed", "constant", "expression" or "rest"
     reason: str = ""  # why, in a few words
-    rivals: tuple[str, ...] = ()  # other columns that could as well be meant, of a proposed one
-    json: bool = False  # whether the values are JSON text already
+    rivals: tuple[str, ...] = ()  # other likely columns, if this one was proposed
+    json: bool = False  # whether the values are JSON text
 
     @property
     def label(self) -> str:
-        """What a report calls it: the column, else the place."""
+        """Its name in reports: the column, else the place."""
         return self.column if self.column is not None else ".".join(self.path) or self.name
 
     @property
     def is_time_field(self) -> bool:
-        """Whether it is a field that takes times only."""
+        """Whether it is a field for times only."""
         return self.role == "field" and self.type == "time"
 
     @property
     def is_time(self) -> bool:
-        """Whether it holds a time of the call, or that of a person's sign-up."""
+        """Whether it is a time of the call, or the sign-up time of a person."""
         return self.is_time_field or self.path in CREATED
 
     @property
@@ -68,8 +68,8 @@ class FieldMapping:
         return f"ambiguous:{self.name}"
 
 
-def _stay(_field: FieldMapping, _mapping: "MessageMapping") -> tuple[str, ...] | None:
-    """Leave every field at its place."""
+def _same_path(_field: FieldMapping, _mapping: "MessageMapping") -> tuple[str, ...] | None:
+    """Keep the path of every field."""
     return None
 
 
@@ -78,19 +78,19 @@ class MessageMapping:
     """How the rows of one table become messages of one call."""
 
     call: Call
-    fields: tuple[FieldMapping, ...]  # every place that is filled, fields first
-    timezone: str | None = None  # zone of times that carry none; without it they are read as UTC
-    phone_region: str | None = None  # country of phone numbers that name none
+    fields: tuple[FieldMapping, ...]  # all filled places, fields first
+    timezone: str | None = None  # zone of times without a zone, else UTC
+    phone_region: str | None = None  # country of phone numbers without a country code
     unused: tuple[str, ...] = ()  # columns that are not sent
-    repairs: tuple[str, ...] = ()  # codes of the repairs that are applied, in order
+    repairs: tuple[str, ...] = ()  # codes of the applied repairs, in order
     steps: tuple[tuple[pl.Expr, ...], ...] = ()  # the same repairs, over the columns of the fields
 
     def find(self, argument: str) -> FieldMapping | None:
-        """Return the field that an argument of the verb fills."""
+        """Return the field for an argument of the verb, if it is filled."""
         return next((field for field in self.fields if field.argument == argument), None)
 
     def prepare(self, frame: Frame) -> Frame:
-        """Return the row number and one column per field, named as the fields are.
+        """Return the row number and one column per field, named like the fields.
 
         A field that `is_time` also gets its `utc_column`, null where a value is not a time, and its
         `ambiguous_column`: checks need them often, and parsing texts takes long. Dates and times that
@@ -118,12 +118,12 @@ class MessageMapping:
                 )
         return prepared
 
-    def filled(self, frame: Frame, *others: pl.Expr) -> Frame:
-        """Return the others and one column per field, named as the fields are.
+    def filled(self, frame: Frame, *more: pl.Expr) -> Frame:
+        """Return one column per field, named like the fields, after more columns.
 
-        Each repair is a step of its own, so that the next one does not compute it again.
+        Each repair is a separate step, so that the next one does not compute it again.
         """
-        filled = frame.select(*others, *(field.expr.alias(field.name) for field in self.fields))
+        filled = frame.select(*more, *(field.expr.alias(field.name) for field in self.fields))
         for step in self.steps:
             filled = filled.with_columns(*step)
         return filled
@@ -133,12 +133,12 @@ class MessageMapping:
         code: str,
         *,
         change: Callable[[FieldMapping, "MessageMapping"], pl.Expr | None],
-        place: Callable[[FieldMapping, "MessageMapping"], tuple[str, ...] | None] = _stay,
+        place: Callable[[FieldMapping, "MessageMapping"], tuple[str, ...] | None] = _same_path,
     ) -> "MessageMapping":
-        """Return this mapping with a repair: new values of a field, a new path, or None for either."""
+        """Return this mapping with a repair: new values or a new path of fields; None keeps either."""
         columns = tuple(replace(field, expr=pl.col(field.name)) for field in self.fields)
-        over = replace(self, fields=columns)
-        changed = {field.name: change(field, over) for field in columns}
+        prepared = replace(self, fields=columns)
+        changed = {field.name: change(field, prepared) for field in columns}
         schema = {field.name: field.dtype for field in self.fields}
         return replace(
             self,
@@ -171,7 +171,7 @@ class MessageMapping:
 
 
 def dtype_of(expr: pl.Expr, schema: Mapping[str, pl.DataType]) -> pl.DataType:
-    """Return the type that an expression has over a table with these columns."""
+    """Return the type of an expression over a table with these columns."""
     frame = pl.LazyFrame(schema=pl.Schema(schema))
     return frame.select(expr.alias("value")).collect_schema()["value"]
 
@@ -184,11 +184,11 @@ def _retyped(
 
 @contextmanager
 def computing(mapping: MessageMapping) -> Iterator[None]:
-    """Turn what is raised while fields are computed into an error without values in it.
+    """Raise errors in computing fields as an error without values.
 
     Raises:
         MappingError: One of the user's expressions, or a step of their lazy frame, fails.
-        FrameError: There are no expressions, so it is the table that cannot be read.
+        FrameError: There are no expressions, so the table itself cannot be read.
     """
     has_expressions = any(field.how == "expression" for field in mapping.fields)
 

@@ -1,4 +1,4 @@
-"""What is proposed: a column for a field, how sure that is, and what speaks against it."""
+"""A proposal of a column for a field, with its confidence and its rivals."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ class Proposal:
 
     argument: str  # argument of the verb
     column: str
-    # "high" when name and content agree and no other column could as well be meant, else "medium"
+    # "high" if name and content agree and no other column is as likely, else "medium"
     confidence: str
     reason: str  # why, in a few words
-    rivals: tuple[str, ...] = ()  # other columns that could as well be meant
+    rivals: tuple[str, ...] = ()  # other columns that are as likely
 
 
 def beside(rivals: tuple[str, ...]) -> str:
-    """Return how a reason ends where there are rivals.
+    """Return the end of a reason, which names the rivals.
 
     Examples:
         >>> beside(()), beside(("id",)), beside(("Mail", "Old mail"))

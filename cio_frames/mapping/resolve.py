@@ -1,4 +1,4 @@
-"""From what a verb was asked for to where every value comes from."""
+"""Resolve the arguments of a verb to a mapping of columns to fields."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from cio_frames.errors import FieldConflictError, MappingError, NoIdentifierErro
 from cio_frames.frames import ROW
 from cio_frames.mapping.message_mapping import Dots, FieldMapping, MessageMapping, Nulls, Role
 from cio_frames.mapping.proposal import Proposal
-from cio_frames.mapping.sources import Value, demand, hashed, source, zone
+from cio_frames.mapping.sources import Value, require_column, source_of, timezone_name, with_hashes
 from cio_frames.spec import FLAT_PREFIXES, Call, Field, folded
 from cio_frames.values import instance_of
 
@@ -20,26 +20,26 @@ Body = Sequence[str] | Mapping[str, Value] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallArguments:
-    """What a verb was asked for, as the user typed it."""
+    """The arguments of a verb, as the user passed them."""
 
-    # argument to column name or expression; None where it was left out
+    # argument to column name or expression; None if it was not passed
     fields: Mapping[str, Value | None]
-    body: Body = None  # columns of traits, properties or form fields; None takes every column left
+    body: Body = None  # columns of traits, properties or form fields; None for all other columns
     relationship: Body = None  # columns of the relationship between person and group
-    # Place in the context to column, e.g. `{"page.url": "url"}`, or one column of structs.
+    # place in the context to column, e.g. `{"page.url": "url"}`, or one column of structs
     context: Mapping[str, Value] | Sequence[str] | str | None = None
     # destination to column or truth value, or one column of structs
     integrations: Mapping[str, Value | bool] | str | None = None
-    # columns that the message id is made from instead of the whole payload
+    # columns to compute the message id from, instead of the complete payload
     key: str | Sequence[str] | None = None
-    # what empty cells mean, for all columns or per column
+    # whether empty cells are omitted or sent, for all columns or per column
     nulls: Nulls | Mapping[str, Nulls] = "omit"
-    # what dots in names of traits, properties and form fields mean, for all columns or per column
+    # whether dots in names of traits, properties and form fields nest, for all columns or per column
     dots: Dots | Mapping[str, Dots] = "nest"
-    timezone: str | None = None  # zone of times that carry none
-    # field of a form to the attribute that it feeds, as the form is mapped in Customer.io
+    timezone: str | None = None  # zone of times without a zone
+    # field of a form to its attribute, as the form is mapped in Customer.io
     mapping: Mapping[str, str] | None = None
-    # columns of traits, properties or form fields whose values are sent as their SHA-256
+    # columns of traits, properties or form fields to send as SHA-256
     hash: str | Sequence[str] = ()
 
 
@@ -51,24 +51,24 @@ def resolve(
     json_columns: frozenset[str] = frozenset(),
     proposals: Iterable[Proposal] = (),
 ) -> MessageMapping:
-    """Return how rows become messages.
+    """Return how rows become messages, from the arguments of a verb and proposals.
 
     Raises:
         ColumnNotFoundError: A named column is not in the table.
-        NoIdentifierError: Nothing says who the rows are about.
+        NoIdentifierError: No column identifies people.
         FieldConflictError: Two columns would fill one place.
         MappingError: A required argument is missing or of the wrong kind, or there is no such
             time zone.
     """
-    maker = _FieldMapper(
+    mapper = _FieldMapper(
         schema=schema,
         json_columns=json_columns,
         nulls=_policies(arguments.nulls, argument="nulls", words=("omit", "send"), schema=schema),
         dots=_policies(arguments.dots, argument="dots", words=("nest", "keep"), schema=schema),
     )
-    own = _own_names(arguments.mapping)
-    asked = _asked(arguments.fields, own=own, schema=schema)
-    is_named = asked != arguments.fields
+    form_names = _form_names(arguments.mapping)
+    field_arguments = _with_form_columns(arguments.fields, form_names=form_names, schema=schema)
+    is_named = field_arguments != arguments.fields
     proposed = {
         proposal.argument: proposal
         for proposal in proposals
@@ -78,41 +78,47 @@ def resolve(
         field
         for row in call.fields
         if (name := row.column_argument)
-        if (field := maker.field(_renamed(row, own), asked.get(name), proposed.get(name)))
+        if (
+            field := mapper.field(
+                _renamed(row, form_names), field_arguments.get(name), proposed.get(name)
+            )
+        )
     ]
     extras = [
-        *maker.context(arguments.context),
-        *maker.integrations(arguments.integrations),
-        *maker.key(arguments.key),
+        *mapper.context(arguments.context),
+        *mapper.integrations(arguments.integrations),
+        *mapper.key(arguments.key),
     ]
     if call.name == "group":
         root = ("traits", "relationshipAttributes")
-        extras += maker.tree(
+        extras += mapper.tree(
             arguments.relationship, root=root, role="body", argument="relationship"
         )
     if arguments.body is None:
-        named += _named_like_fields(call, maker=maker, fields=(*named, *extras))
-    taken = frozenset(_taken(chain(named, extras), call=call))
-    body = _body(arguments.body, call=call, maker=maker, taken=taken, named=named)
-    zoned = zone(arguments.timezone)
-    fields = hashed((*named, *body, *extras), columns=arguments.hash, schema=schema, timezone=zoned)
+        named += _fields_by_column_name(call, mapper=mapper, fields=(*named, *extras))
+    used = frozenset(_used_columns(chain(named, extras), call=call))
+    body = _body(arguments.body, call=call, mapper=mapper, used=used, named=named)
+    timezone = timezone_name(arguments.timezone)
+    fields = with_hashes(
+        (*named, *body, *extras), columns=arguments.hash, schema=schema, timezone=timezone
+    )
     _require(fields, call=call, available=schema.names())
     _forbid_conflicts(fields)
-    used = maker.columns_of(fields)
+    sent = mapper.columns_of(fields)
     return MessageMapping(
         call=call,
         fields=fields,
-        timezone=zoned,
-        unused=tuple(name for name in schema.names() if name not in used and name != ROW),
+        timezone=timezone,
+        unused=tuple(name for name in schema.names() if name not in sent and name != ROW),
     )
 
 
 FORM_PEOPLE = ("email", "id")
-"""The attributes by which a form names its person."""
+"""The attributes that identify the person of a form."""
 
 
-def _own_names(mapping: Any) -> dict[str, str]:
-    """Return which field of a form feeds each attribute that names a person."""
+def _form_names(mapping: Any) -> dict[str, str]:
+    """Return the names of form fields, by the attribute that identifies a person."""
     is_mapping = isinstance(mapping, Mapping)
     if mapping is not None and not (
         is_mapping and all(isinstance(text, str) for pair in mapping.items() for text in pair)
@@ -121,22 +127,22 @@ def _own_names(mapping: Any) -> dict[str, str]:
             f"mapping={mapping!r} is not a dict of form field to attribute, such "
             'as {"email_address": "email"}.'
         )
-    fed = {attribute: name for name, attribute in (mapping or {}).items()}
-    return {attribute: fed[attribute] for attribute in FORM_PEOPLE if attribute in fed}
+    names = {attribute: name for name, attribute in (mapping or {}).items()}
+    return {attribute: names[attribute] for attribute in FORM_PEOPLE if attribute in names}
 
 
-def _asked(
-    fields: Mapping[str, Value | None], *, own: Mapping[str, str], schema: pl.Schema
+def _with_form_columns(
+    fields: Mapping[str, Value | None], *, form_names: Mapping[str, str], schema: pl.Schema
 ) -> Mapping[str, Value | None]:
-    """Return what is asked for, with the columns named like a form's own fields for its person."""
+    """Return the arguments, with the columns that have the names of form fields for the person."""
     if any(fields.get(argument) is not None for argument in FORM_PEOPLE):
         return fields
-    return {**fields, **{attr: name for attr, name in own.items() if name in schema}}
+    return {**fields, **{attr: name for attr, name in form_names.items() if name in schema}}
 
 
-def _renamed(row: Field, own: Mapping[str, str]) -> Field:
-    """Return the place of a form's field under the name that the form has for it."""
-    name = own.get(str(row.argument))
+def _renamed(row: Field, form_names: Mapping[str, str]) -> Field:
+    """Return a field with the name that it has in the form."""
+    name = form_names.get(str(row.argument))
     return row if name is None else replace(row, path=(*row.path[:-1], name))
 
 
@@ -161,7 +167,7 @@ class _FieldMapper:
         return self._mapped(value, path=row.path, role="field", argument=argument, type=row.type)
 
     def place(self, row: Field, *, column: str) -> FieldMapping:
-        """Take for a field the column that is named like its place."""
+        """Return the mapping of a column that has the name of a field."""
         return self._mapped(
             column, path=row.path, role="field", argument=str(row.argument), type=row.type,
             how="rest", reason="the column has the name of this field",
@@ -179,7 +185,7 @@ class _FieldMapper:
         ]  # fmt: skip
 
     def path(self, root: tuple[str, ...], name: str, *, column: Any) -> tuple[str, ...]:
-        """Return the path of a name: its dots nest, unless they are kept for that column."""
+        """Return the path of a name; its dots nest, unless they are kept for that column."""
         policy = self.dots["*"]
         if isinstance(column, str):
             policy = self.dots.get(column, policy)
@@ -196,8 +202,8 @@ class _FieldMapper:
         ]
 
     def _members(self, column: str, *, argument: Role) -> list[FieldMapping]:
-        """Return a place for each value inside a column of structs."""
-        demand(column, argument=argument, schema=self.schema)
+        """Return a mapping for each value inside a column of structs."""
+        require_column(column, argument=argument, schema=self.schema)
         if column in self.json_columns:
             return [self._mapped(column, path=(argument,), role=argument, argument=argument)]
         if not isinstance(self.schema[column], pl.Struct):
@@ -208,7 +214,7 @@ class _FieldMapper:
         depth = None if argument == "context" else 1
         return [
             self._mapped(expr, path=(argument, *path), role=argument, argument=argument)
-            for path, expr in _fields(pl.col(column), self.schema[column], depth=depth)
+            for path, expr in _struct_fields(pl.col(column), self.schema[column], depth=depth)
         ]
 
     def integrations(self, body: Any) -> list[FieldMapping]:
@@ -246,8 +252,8 @@ class _FieldMapper:
         type: str = "any", how: str | None = None, reason: str = "",  # noqa: A002
         rivals: tuple[str, ...] = (),
     ) -> FieldMapping:  # fmt: skip
-        found = source(value, argument=argument, schema=self.schema)
-        column = found.column
+        source = source_of(value, argument=argument, schema=self.schema)
+        column = source.column
         name = argument if role == "field" else f"{role}:{'.'.join(path) or column}"
         return FieldMapping(
             name=name,
@@ -255,56 +261,56 @@ class _FieldMapper:
             role=role,
             argument=argument if role == "field" else None,
             type=type,  # type: ignore[arg-type]
-            expr=found.expr,
+            expr=source.expr,
             column=column,
-            dtype=found.dtype,
-            nulls=self._cleared(column) if role == "body" else "omit",
-            how=how or found.how,
+            dtype=source.dtype,
+            nulls=self._null_policy(column) if role == "body" else "omit",
+            how=how or source.how,
             reason=reason,
             rivals=rivals,
             json=column in self.json_columns,
         )
 
-    def _cleared(self, column: str | None) -> Nulls:
+    def _null_policy(self, column: str | None) -> Nulls:
         policy = self.nulls.get(column or "", self.nulls["*"])
         return "send" if policy == "send" else "omit"
 
 
-def _fields(
+def _struct_fields(
     values: pl.Expr, dtype: pl.DataType, *, depth: int | None
 ) -> Iterator[tuple[tuple[str, ...], pl.Expr]]:
-    """Yield path and values of what stands in structs, those inside them too unless `depth` ends."""
+    """Yield the path and the values of each field of structs, down to `depth` levels."""
     if not isinstance(dtype, pl.Struct) or depth == 0:
         yield (), values
         return
     for field in dtype.fields:
         inside = values.struct.field(field.name)
         below = None if depth is None else depth - 1
-        for path, expr in _fields(inside, instance_of(field.dtype), depth=below):
+        for path, expr in _struct_fields(inside, instance_of(field.dtype), depth=below):
             yield (field.name, *path), expr
 
 
-def _named_like_fields(
-    call: Call, *, maker: _FieldMapper, fields: Sequence[FieldMapping]
+def _fields_by_column_name(
+    call: Call, *, mapper: _FieldMapper, fields: Sequence[FieldMapping]
 ) -> list[FieldMapping]:
-    """Take the columns left that are named like an optional place of the call's body."""
-    taken = frozenset(_taken(fields, call=call))
+    """Return mappings of unused columns that have the name of an optional field in the body of the call."""
+    used = frozenset(_used_columns(fields, call=call))
     filled = {field.argument for field in fields}
     return [
-        maker.place(row, column=name)
+        mapper.place(row, column=name)
         for row in call.fields
         if row.column_argument and row.argument not in filled and row.path[0] == call.body
         if row.required == "never"
-        for name in maker.schema.names()
-        if name not in taken and maker.path((call.body,), name, column=name) == row.path
+        for name in mapper.schema.names()
+        if name not in used and mapper.path((call.body,), name, column=name) == row.path
     ]
 
 
-def _taken(fields: Iterable[FieldMapping], *, call: Call) -> Iterator[str]:
-    """Yield the columns that are sent in a place of their own, so that they are no data as well.
+def _used_columns(fields: Iterable[FieldMapping], *, call: Call) -> Iterator[str]:
+    """Yield the columns that fields use, so that they are not sent in the body as well.
 
-    An expression takes its only column, and one that is named like what it fills; an address stays
-    a trait, and so does any other column that is a part of something else.
+    An expression uses its only column, and columns named like its field; an e-mail address stays a
+    trait, and so do the other columns of an expression.
     """
     words = {row.argument: frozenset(map(folded, row.synonyms)) for row in call.fields}
     traits = {
@@ -327,35 +333,37 @@ def _body(
     body: Body,
     *,
     call: Call,
-    maker: _FieldMapper,
-    taken: frozenset[str],
+    mapper: _FieldMapper,
+    used: frozenset[str],
     named: Sequence[FieldMapping],
 ) -> list[FieldMapping]:
     if call.body is None:
         return []
     root, argument = (call.body,), "fields" if call.body == "data" else call.body
     if body is not None:
-        return maker.tree(body, root=root, role="body", argument=argument)
-    own = {row.path for row in call.fields if row.column_argument}
+        return mapper.tree(body, root=root, role="body", argument=argument)
+    field_paths = {row.path for row in call.fields if row.column_argument}
     rest = [
         name
-        for name in maker.schema.names()
-        if name not in taken and name != ROW and maker.path(root, name, column=name) not in own
+        for name in mapper.schema.names()
+        if name not in used
+        and name != ROW
+        and mapper.path(root, name, column=name) not in field_paths
     ]
-    fields = maker.tree(rest, root=root, role="body", argument=argument, how="rest")
+    fields = mapper.tree(rest, root=root, role="body", argument=argument, how="rest")
     return fields + _email_trait(call, named=named, fields=fields)
 
 
 def _email_trait(
     call: Call, *, named: Sequence[FieldMapping], fields: Sequence[FieldMapping]
 ) -> list[FieldMapping]:
-    """Keep the address as a trait when people are identified by it (reference C11)."""
+    """Return the e-mail address as a trait if it identifies the people (reference C11)."""
     person = next((field for field in named if field.argument == "user_id"), None)
     email = next((row for row in call.fields if row.path == ("traits", "email")), None)
     if person is None or person.column is None or email is None:
         return []
     if folded(person.column) not in map(folded, email.synonyms) or any(
-        s.path == email.path for s in fields
+        field.path == email.path for field in fields
     ):
         return []
     return [
@@ -386,24 +394,24 @@ def _entries(body: Any, *, argument: str) -> list[tuple[str, Any]]:
 
 
 def _place(root: tuple[str, ...], name: str) -> tuple[str, ...]:
-    """Return the path of a name: dots nest, but forms take no objects (reference C28)."""
+    """Return the path of a name; dots nest, except in forms, which have no objects (reference C28)."""
     if root == ("data",) or name.startswith(FLAT_PREFIXES):
         return (*root, name)
     return (*root, *name.split("."))
 
 
 def _policies(
-    given: str | Mapping[str, str], *, argument: str, words: tuple[str, str], schema: pl.Schema
+    policies: str | Mapping[str, str], *, argument: str, words: tuple[str, str], schema: pl.Schema
 ) -> dict[str, str]:
-    """Return the word for each column that has one, and under "*" that of all others."""
+    """Return the policy of each column that has one, and the default under "*"."""
     default, other = words
-    chosen = {"*": given} if isinstance(given, str) else {"*": default, **given}
-    for column, policy in chosen.items():
+    by_column = {"*": policies} if isinstance(policies, str) else {"*": default, **policies}
+    for column, policy in by_column.items():
         if policy not in words:
             raise MappingError(f'{argument} must be "{default}" or "{other}" (got {policy!r}).')
         if column != "*":
-            demand(column, argument=argument, schema=schema)
-    return chosen
+            require_column(column, argument=argument, schema=schema)
+    return by_column
 
 
 def _require(fields: Sequence[FieldMapping], *, call: Call, available: Sequence[str]) -> None:

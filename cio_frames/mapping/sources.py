@@ -1,4 +1,4 @@
-"""Where a value comes from: a column, a constant, an expression that works row by row, or a hash."""
+"""The values of a field: from a column, a constant, an expression for each row, or a hash."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,25 +20,25 @@ Value = str | pl.Expr
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the values of one place come from."""
+    """The values of one place of a message."""
 
-    expr: pl.Expr  # over the table's own columns
-    column: str | None  # the one column it reads; none for constants and longer expressions
+    expr: pl.Expr  # over the columns of the table
+    column: str | None  # the only column it reads; None for constants and expressions
     dtype: pl.DataType
     how: str  # "named", "constant" or "expression"
 
 
-def source(value: Any, *, argument: str, schema: pl.Schema) -> Source:
-    """Return where the values come from that an argument asks for.
+def source_of(value: Any, *, argument: str, schema: pl.Schema) -> Source:
+    """Return the values that an argument names.
 
     Raises:
         ColumnNotFoundError: The column is not in the table.
-        MappingError: It is neither a name nor an expression that gives one value for each row.
+        MappingError: It is neither a name nor an expression with one value for each row.
     """
     if isinstance(value, pl.Expr):
         return _expression(value, argument=argument, schema=schema)
     if isinstance(value, str):
-        demand(value, argument=argument, schema=schema)
+        require_column(value, argument=argument, schema=schema)
         is_pattern = value == "*" or value.startswith("^")
         expr = cs.by_name(value).as_expr() if is_pattern else pl.col(value)
         return Source(expr=expr, column=value, dtype=schema[value], how="named")
@@ -53,7 +53,7 @@ def source(value: Any, *, argument: str, schema: pl.Schema) -> Source:
     )
 
 
-def demand(name: str, *, argument: str, schema: pl.Schema) -> None:
+def require_column(name: str, *, argument: str, schema: pl.Schema) -> None:
     """Raise if the table has no such column.
 
     Raises:
@@ -64,8 +64,8 @@ def demand(name: str, *, argument: str, schema: pl.Schema) -> None:
         raise ColumnNotFoundError(name, argument=argument, available=available)
 
 
-def zone(timezone: Any) -> str | None:
-    """Return the name of a time zone if it is one.
+def timezone_name(timezone: Any) -> str | None:
+    """Return the name of a time zone, if there is such a zone.
 
     Raises:
         MappingError: There is no such zone.
@@ -82,11 +82,11 @@ def _expression(expr: pl.Expr, *, argument: str, schema: pl.Schema) -> Source:
         raise MappingError(f"{argument} takes one column, but this expression returns several.")
     roots = expr.meta.root_names()
     for name in roots:
-        demand(name, argument=argument, schema=schema)
-    with errors_as(lambda kind: _unfit(argument, kind), any_error=True):
-        dtype, by_row = dtype_of(expr, schema), _works_by_row(expr, schema=schema)
+        require_column(name, argument=argument, schema=schema)
+    with errors_as(lambda kind: _expression_error(argument, kind), any_error=True):
+        dtype, is_by_row = dtype_of(expr, schema), _is_by_row(expr, schema=schema)
         schema.to_frame().select(expr)
-    if not by_row:
+    if not is_by_row:
         raise MappingError(
             f"The expression for {argument} looks at several rows at once (an aggregation, a window, "
             "a filter, or times parsed without a format). Rows are read in chunks: add it to the "
@@ -96,18 +96,18 @@ def _expression(expr: pl.Expr, *, argument: str, schema: pl.Schema) -> Source:
     return Source(expr=expr, column=None, dtype=dtype, how=how)
 
 
-def _unfit(argument: str, kind: str) -> MappingError:
+def _expression_error(argument: str, kind: str) -> MappingError:
     return MappingError(
         f"The expression for {argument} does not fit this table ({kind}). It is tried on the table "
         "without its rows, as frame.clear().select(...) does."
     )
 
 
-def _works_by_row(expr: pl.Expr, *, schema: pl.Schema) -> bool:
-    """Tell whether an expression gives each row the same value however rows are cut.
+def _is_by_row(expr: pl.Expr, *, schema: pl.Schema) -> bool:
+    """Return whether an expression gives each row the same value in any chunk.
 
-    Polars itself knows: it reads a slice before it computes columns only where that changes
-    nothing, and then the slice is not the last step of the plan.
+    polars moves a slice before an expression only if that changes nothing; then the slice is not
+    the last step of the query plan.
     """
     lazy = pl.LazyFrame(schema=schema).with_columns(expr.alias(ROW))
     return not lazy.slice(1, 1).explain().lstrip().startswith("SLICE")
@@ -122,50 +122,50 @@ def _is_zone(name: str) -> bool:
 
 
 def _nearest_zone(name: str) -> str | None:
-    """Return the zone most likely meant: by its whole name, or by its city alone."""
+    """Return the most similar zone, by its complete name or by its city."""
     zones: dict[str, str] = {}
     for zone_name in sorted(available_timezones()):
         zones.setdefault(zone_name.rsplit("/", 1)[-1].lower(), zone_name)
         zones[zone_name.lower()] = zone_name
-    wanted: Sequence[str] = get_close_matches(name.lower().replace(" ", "_"), zones, n=1)
-    return zones[wanted[0]] if wanted else None
+    matches: Sequence[str] = get_close_matches(name.lower().replace(" ", "_"), zones, n=1)
+    return zones[matches[0]] if matches else None
 
 
-def hashed(
+def with_hashes(
     fields: Sequence[FieldMapping],
     *,
     columns: str | Sequence[str],
     schema: pl.Schema,
     timezone: str | None = None,
 ) -> tuple[FieldMapping, ...]:
-    """Return the fields with those of some columns hashed: SHA-256 of the text, in hexadecimal.
+    """Return the fields, with the values of some columns hashed: SHA-256 of the text, in hexadecimal.
 
-    There is no key, so that any other system can make the same hash of the same value. A number
-    that can be guessed, such as one of a card, can be found again by trying them all; where that
-    matters, leave the column out.
+    There is no key, so that other systems can compute the same hash of the same value. Values that
+    can be guessed, such as card numbers, can be found by trying all of them; leave such columns out
+    if that matters.
 
     Raises:
         MappingError: A column is not sent as a trait, property or form field, or has no text.
     """
     if not isinstance(columns, str | Sequence):
         raise MappingError(f"hash={columns!r} is not a column or a list of columns.")
-    wanted = [columns] if isinstance(columns, str) else list(columns)
-    for column in wanted:
-        demand(column, argument="hash", schema=schema)
+    names = [columns] if isinstance(columns, str) else list(columns)
+    for column in names:
+        require_column(column, argument="hash", schema=schema)
         if not any(field.role == "body" and field.column == column for field in fields):
             raise MappingError(
                 f"hash={column!r} is not sent as a trait, property or form field. Only these can "
                 "be hashed: a hashed identifier would be another person."
             )
     return tuple(
-        _hashed(field, timezone=timezone)
-        if field.role == "body" and field.column in wanted
+        _hashed_field(field, timezone=timezone)
+        if field.role == "body" and field.column in names
         else field
         for field in fields
     )
 
 
-def _hashed(field: FieldMapping, *, timezone: str | None) -> FieldMapping:
+def _hashed_field(field: FieldMapping, *, timezone: str | None) -> FieldMapping:
     if not has_text(field.dtype):
         raise MappingError(
             f"hash={field.column!r}: its values are lists or objects, which have no single text."

@@ -1,4 +1,4 @@
-"""Which column looks like which field, with the reason for each proposal."""
+"""Propose columns for the fields of a call, with a reason for each."""
 
 from collections.abc import Iterable, Sequence
 
@@ -16,41 +16,53 @@ from cio_frames.mapping.people import (
 )
 from cio_frames.mapping.proposal import Proposal, beside
 from cio_frames.mapping.times import propose_time
-from cio_frames.mapping.well_known import meant_trait
-from cio_frames.spec import RESERVED_TRAITS, Call, Field, folded, words_of
+from cio_frames.spec import CALLS, RESERVED_TRAITS, Call, Field, folded, words_of
 
-OF_PEOPLE = ("user_id", "email", "id")
-"""The arguments that name a person in more ways than a list of names can tell."""
+PERSON_ARGUMENTS = ("user_id", "email", "id")
+"""The arguments that identify a person; a list of names is not enough to find their columns."""
+
+_SNAKE_CASE = {"createdAt": "created_at"}
+_TRAITS_BY_NAME = {
+    folded(word): _SNAKE_CASE.get(field.path[1], field.path[1])
+    for field in CALLS["identify"].fields
+    if field.path[0] == "traits" and field.synonyms
+    for word in field.synonyms
+} | {
+    folded(word): row.name
+    for row in RESERVED_TRAITS.values()
+    if row.settable and row.of == "person"
+    for word in (row.name, *row.synonyms)
+}
 
 
 def propose(sample: pl.DataFrame, *, call: Call) -> list[Proposal]:
     """Propose a column for each field of a call that has an argument.
 
     Returns:
-        At most one proposal per argument, and none that takes a column twice.
+        At most one proposal per argument, each with another column.
     """
     proposals: list[Proposal] = []
     free = [name for name in sample.columns if name != ROW]
-    by_name = call.name == "alias"  # which of two people stays is said by names alone
+    by_name = call.name == "alias"  # only names show which of two people is kept
     for row in call.fields:
         if row.column_argument is None or row.argument in ("message_id", "timestamp"):
             continue
-        if row.argument in OF_PEOPLE and not by_name:
+        if row.argument in PERSON_ARGUMENTS and not by_name:
             continue
-        _take(_by_name(row, sample=sample, free=free), proposals, free)
+        _add(_propose_by_name(row, sample=sample, free=free), proposals, free)
     if not by_name:
-        _take(_person(sample, call=call, free=free, proposals=proposals), proposals, free)
-    _take(propose_time(sample, call=call, free=free), proposals, free)
+        _add(_propose_person(sample, call=call, free=free, proposals=proposals), proposals, free)
+    _add(propose_time(sample, call=call, free=free), proposals, free)
     proposals = _without_devices(proposals, sample=sample)
     order = [row.argument for row in call.fields]
     return sorted(proposals, key=lambda proposal: order.index(proposal.argument))
 
 
 def propose_traits(sample: pl.DataFrame, *, call: Call, taken: Iterable[str]) -> list[Proposal]:
-    """Propose the columns that are named nearly like an attribute that Customer.io acts on."""
+    """Propose the columns with almost the name of an attribute that Customer.io acts on."""
     if call.name != "identify":
         return []
-    meant: dict[str, list[str]] = {}
+    columns_by_trait: dict[str, list[str]] = {}
     for name in sample.columns:
         trait = meant_trait(name)
         if (
@@ -59,7 +71,7 @@ def propose_traits(sample: pl.DataFrame, *, call: Call, taken: Iterable[str]) ->
             and name not in taken
             and not _is_empty(sample[name])
         ):
-            meant.setdefault(trait, []).append(name)
+            columns_by_trait.setdefault(trait, []).append(name)
     return [
         Proposal(
             argument=f"traits.{trait}",
@@ -69,36 +81,48 @@ def propose_traits(sample: pl.DataFrame, *, call: Call, taken: Iterable[str]) ->
             f"that name{beside(tuple(rivals))}",
             rivals=tuple(rivals),
         )
-        for trait, (column, *rivals) in meant.items()
+        for trait, (column, *rivals) in columns_by_trait.items()
         if trait in RESERVED_TRAITS
     ]
 
 
+def meant_trait(name: str) -> str | None:
+    """Return the trait that a column name stands for; None if Customer.io does not act on it.
+
+    Examples:
+        >>> meant_trait("E-Mail"), meant_trait("Created"), meant_trait("Phone"), meant_trait("plan")
+        ('email', 'created_at', 'phone', None)
+    """
+    return _TRAITS_BY_NAME.get(folded(name))
+
+
 def _without_devices(proposals: list[Proposal], *, sample: pl.DataFrame) -> list[Proposal]:
-    """Return proposals without a device where nearly every row names a person: it may be shared."""
-    person = next((each.column for each in proposals if each.argument == "user_id"), None)
+    """Return proposals without a device if almost every row has a person: several may share it."""
+    person = next(
+        (proposal.column for proposal in proposals if proposal.argument == "user_id"), None
+    )
     if person is None or sample[person].count() < ALMOST_ALL * len(sample):
         return proposals
     return [
-        each
-        for each in proposals
-        if each.argument != "anonymous_id" or "device" not in words_of(each.column)
+        proposal
+        for proposal in proposals
+        if proposal.argument != "anonymous_id" or "device" not in words_of(proposal.column)
     ]
 
 
-def _take(proposal: Proposal | None, proposals: list[Proposal], free: list[str]) -> None:
+def _add(proposal: Proposal | None, proposals: list[Proposal], free: list[str]) -> None:
     if proposal is not None:
         proposals.append(proposal)
         free.remove(proposal.column)
 
 
-def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Proposal | None:
+def _propose_by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Proposal | None:
     ranks = {folded(word): rank for rank, word in reversed(list(enumerate(row.synonyms)))}
-    given = [name for name in free if not _is_empty(sample[name])]
-    named = [name for name in given if folded(name) in ranks]
+    filled_columns = [name for name in free if not _is_empty(sample[name])]
+    named = [name for name in filled_columns if folded(name) in ranks]
     is_exact = bool(named)
     if row.argument == "event" and not named:
-        named = [name for name in given if _names_events(sample[name])]
+        named = [name for name in filled_columns if _names_events(sample[name])]
     if not named:
         return None
     column, *others = sorted(named, key=lambda name: ranks.get(folded(name), 0))
@@ -113,35 +137,35 @@ def _by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -> Propos
 
 
 def _names_events(values: pl.Series) -> bool:
-    """Return whether a column is called the name of an event, whatever else, and its values repeat."""
+    """Return whether a column is named like "event name", and its values repeat."""
     *before, last = words_of(values.name) or ("",)
-    is_called = last == "name" and not {"event", "events"}.isdisjoint(before)
-    return is_called and values.dtype == pl.String and values.n_unique() <= HALF * len(values)
+    is_named = last == "name" and not {"event", "events"}.isdisjoint(before)
+    return is_named and values.dtype == pl.String and values.n_unique() <= HALF * len(values)
 
 
-def _person(
+def _propose_person(
     sample: pl.DataFrame, *, call: Call, free: Sequence[str], proposals: Sequence[Proposal]
 ) -> Proposal | None:
-    """Propose the column of the person; where a visitor or a group is named, a doubtful one is not."""
-    rows = {row.argument: row for row in call.fields if row.argument in OF_PEOPLE}
+    """Propose the column of the person; beside a visitor or a group, only a certain one."""
+    rows = {row.argument: row for row in call.fields if row.argument in PERSON_ARGUMENTS}
     if not rows:
         return None
     words = rows.get("user_id") or rows["id"]
-    found = person_columns(sample, call=call, synonyms=words.synonyms, free=free)
+    columns = person_columns(sample, call=call, synonyms=words.synonyms, free=free)
     is_named = any(proposal.argument in ("anonymous_id", "group_id") for proposal in proposals)
-    if call.name == "form":  # exactly one of the two, rather the address
-        found.sort(key=lambda column: column.kind != "address")
+    if call.name == "form":  # exactly one of the two, preferably the address
+        columns.sort(key=lambda column: column.kind != "address")
     if call.name == "group":
-        found = [column for column in found if column.kind == "id"]
+        columns = [column for column in columns if column.kind == "id"]
     if is_named:
-        found = [column for column in found if column.kind in ("id", "address")]
-    if not found:
+        columns = [column for column in columns if column.kind in ("id", "address")]
+    if not columns:
         return None
-    chosen = found[0]
+    chosen = columns[0]
     argument = "user_id"
     if call.name == "form":
         argument = "email" if chosen.kind == "address" else "id"
-    rivals = tuple(rivals_of(chosen, found, call=call))
+    rivals = tuple(rivals_of(chosen, columns, call=call))
     return Proposal(
         argument=argument,
         column=chosen.column,
@@ -156,7 +180,7 @@ def _reason(chosen: PersonColumn, values: pl.Series, *, argument: str) -> str:
         "id": f"its name looks like {argument}; {_distinct(values)}",
         "address": "its values are e-mail addresses, and no column is named like an identifier",
         "role": f"no column is named like an identifier of people; {_distinct(values)}",
-        "own": f"no column is named like an identifier of people; {_distinct(values)}",
+        "generic": f"no column is named like an identifier of people; {_distinct(values)}",
     }[chosen.kind]
     empty = f"{1 - chosen.filled:.0%} of its cells are empty" if chosen.filled < HALF else ""
     return "; ".join(filter(None, (how, empty, chosen.doubt)))

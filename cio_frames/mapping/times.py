@@ -1,4 +1,4 @@
-"""Which column holds the time of a call, by its content and its name."""
+"""Propose the column with the time of a call, by its content and its name."""
 
 from collections.abc import Sequence
 
@@ -18,12 +18,12 @@ from cio_frames.values import is_time
 
 UNNAMED = 2
 ORDERED_CALLS = ("identify", "group")
-OLDER_THAN_THE_LAST_EDIT = "attributes that were edited after that time keep their values"
-"""What is said of a time for a call that sets attributes: it orders edits (reference 3.7)."""
+ORDER_NOTE = "attributes that were edited after that time keep their values"
+"""The note on a time for a call that sets attributes: it orders edits (reference 3.7)."""
 
 
 def propose_time(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> Proposal | None:
-    """Propose the column that holds the time of a call: one that is named like it, or any of times."""
+    """Propose the column with the time of a call: one with a name for it, or any column of times."""
     ranks = {name: rank for name in free if (rank := time_rank(name, call=call)) is not None}
     shares = {
         name: share_of_times(sample[name], named=rank < UNNAMED) for name, rank in ranks.items()
@@ -39,8 +39,8 @@ def propose_time(sample: pl.DataFrame, *, call: Call, free: Sequence[str]) -> Pr
         return shares[name] < HALF, is_mostly_empty, rank, order.get(folded(name), len(order))
 
     column, *others = sorted(likely, key=place)
-    alike = tuple(name for name in others if place(name)[:3] == place(column)[:3])
-    return _proposal(sample[column], call=call, rank=ranks[column], rivals=alike)
+    rivals = tuple(name for name in others if place(name)[:3] == place(column)[:3])
+    return _proposal(sample[column], call=call, rank=ranks[column], rivals=rivals)
 
 
 def _is_likely(values: pl.Series, rank: int, share: float) -> bool:
@@ -48,11 +48,11 @@ def _is_likely(values: pl.Series, rank: int, share: float) -> bool:
         return share >= ALMOST_ALL
     if len(values) and values.null_count() == len(values):
         return False
-    return share >= HALF or (rank == 0 and _may_be_time(values))
+    return share >= HALF or (rank == 0 and _could_be_times(values))
 
 
-def _may_be_time(values: pl.Series) -> bool:
-    """Return whether values that are read as no times may still be some: numbers, or texts with digits."""
+def _could_be_times(values: pl.Series) -> bool:
+    """Return whether values may be times in an unknown format: numbers, or texts with digits."""
     if values.dtype == pl.String:
         return bool(values.is_empty() or values.str.contains(r"\d").any())
     return values.dtype.is_numeric() or values.dtype.is_temporal() or values.dtype == pl.Null
@@ -67,20 +67,20 @@ def _proposal(values: pl.Series, *, call: Call, rank: int, rivals: tuple[str, ..
         )
     else:
         reason = "it holds times; make sure that it is when the event happened"
-    told = f"; {OLDER_THAN_THE_LAST_EDIT}" if is_order else ""
+    note = f"; {ORDER_NOTE}" if is_order else ""
     return Proposal(
         argument="timestamp",
         column=values.name,
         confidence="high" if rank == 0 and temporal and not rivals and not is_order else "medium",
-        reason=f"{reason}{beside(rivals)}{told}",
+        reason=f"{reason}{beside(rivals)}{note}",
         rivals=rivals,
     )
 
 
 def time_rank(name: str, *, call: Call) -> int | None:
-    """Return how likely a column that holds times is the time of a call, 0 the likeliest; None if not.
+    """Return the rank of a column of times as the time of a call, 0 for the likeliest; None if it is not.
 
-    An `UNNAMED` column has another name than times have; numbers in it may be ids or amounts.
+    The name of an `UNNAMED` column is not one of a time; numbers in it may be ids or amounts.
     """
     if not any(row.argument == "timestamp" for row in call.fields):
         return None
@@ -92,12 +92,12 @@ def time_rank(name: str, *, call: Call) -> int | None:
 
 
 def share_of_times(values: pl.Series, *, named: bool) -> float:
-    """Return the share of values that are times; numbers are so only in a column of that name."""
-    held = is_time(pl.col(values.name), dtype=values.dtype, counts=named)
+    """Return the share of values that are times; numbers count only in a column named like a time."""
+    are_times = is_time(pl.col(values.name), dtype=values.dtype, counts=named)
     filled = values.drop_nulls()
-    if held is None or filled.is_empty():
+    if are_times is None or filled.is_empty():
         return 0.0
-    return float(filled.to_frame().select(held.mean()).item() or 0.0)
+    return float(filled.to_frame().select(are_times.mean()).item() or 0.0)
 
 
 def _synonyms(call: Call) -> dict[str, int]:
