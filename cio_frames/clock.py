@@ -1,8 +1,8 @@
-"""The present. A test brings its own: whatever needs the time takes it as an argument."""
+"""The present time. Functions that need it take it as an argument, so that tests can pass another."""
 
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Return the present, in UTC."""
+    """Return the present time, in UTC."""
     return datetime.now(tz=UTC)

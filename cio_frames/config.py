@@ -1,4 +1,4 @@
-"""Keys, region and hosts: what a client needs to know before it may send."""
+"""Keys, region and hosts of a client."""
 
 import hmac
 import os
@@ -13,7 +13,7 @@ from cio_frames.errors import ConfigError, EndpointError
 from cio_frames.spec import host
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
-"""The only hosts an endpoint may name, compared exactly."""
+"""The only hosts of endpoints, compared exactly."""
 
 _LOOPBACK_HINT = (
     "An endpoint may only be http://127.0.0.1:<port>, http://localhost:<port> or "
@@ -22,29 +22,29 @@ _LOOPBACK_HINT = (
 
 
 def variable(name: str, *, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return a variable of the environment as it is now, or None.
+    """Return the present value of an environment variable, or None.
 
-    The environment is looked up here, at the call. As a default argument it would be part of a
-    signature, and as a local variable part of a traceback that shows values: all of it, keys too.
+    The environment is read here: as a default argument it would be part of a signature, and as a
+    local variable part of tracebacks with values, with all keys in it.
 
     Args:
         name: Name of the variable.
-        environ: What is read instead of the environment.
+        environ: Is read instead of the environment.
     """
     return (os.environ if environ is None else environ).get(name)
 
 
 class SecretKey:
-    """A key that shows itself only when asked to.
+    """A key that only `reveal` shows.
 
-    It is drawn as `***` everywhere, and it cannot be pickled or copied.
+    Its text is `***` everywhere, and it cannot be pickled or copied.
 
     Args:
-        value: The key itself. Blanks around it are taken off.
-        name: What the key is called in an error message.
+        value: The key itself. White space around it is removed.
+        name: The name of the key in error messages.
 
     Raises:
-        ConfigError: The value cannot be a key. The value is not part of the message.
+        ConfigError: The value cannot be a key. The message does not contain it.
 
     Examples:
         >>> SecretKey("k1")
@@ -58,7 +58,7 @@ class SecretKey:
     _reveal: Callable[[], str]
 
     def __init__(self, value: str, *, name: str = "The value") -> None:
-        key = _checked(value, name=name)
+        key = _valid_key(value, name=name)
         object.__setattr__(self, "_reveal", lambda: key)
 
     def reveal(self) -> str:
@@ -70,7 +70,7 @@ class SecretKey:
             return NotImplemented
         return hmac.compare_digest(self.reveal().encode(), other.reveal().encode())
 
-    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # a hash would let a guess be checked
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # a hash would allow testing guesses
 
     def __setattr__(self, name: str, value: object) -> Never:
         raise AttributeError("A SecretKey cannot be changed.")
@@ -97,10 +97,10 @@ class SecretKey:
 
 
 class MaskedText:
-    """A secret that travels to another process of the same run.
+    """A secret for another process of the same run.
 
-    It can be pickled, as a pad and what the pad makes of it, so that whoever searches plans, logs and
-    files for the secret does not find it. This hides it from readers, not from whoever has the pickle.
+    A pickle contains it masked with a random pad, so that a search of plans, logs and files does not
+    find it. This does not protect it from anyone who has the pickle.
 
     Args:
         text: The secret.
@@ -115,11 +115,11 @@ class MaskedText:
     def __init__(self, text: str) -> None:
         clear = text.encode()
         self._pad = secrets.token_bytes(len(clear))
-        self._masked = _joined(clear, self._pad)
+        self._masked = _xor(clear, self._pad)
 
     def reveal(self) -> str:
         """Return the secret itself, to be used and forgotten."""
-        return _joined(self._masked, self._pad).decode()
+        return _xor(self._masked, self._pad).decode()
 
     def __repr__(self) -> str:
         return "***"
@@ -128,12 +128,12 @@ class MaskedText:
         return "***"
 
 
-def _joined(one: bytes, other: bytes) -> bytes:
-    return bytes(first ^ second for first, second in zip(one, other, strict=True))
+def _xor(left: bytes, right: bytes) -> bytes:
+    return bytes(first ^ second for first, second in zip(left, right, strict=True))
 
 
-def _checked(value: object, *, name: str) -> str:
-    """Return the key without blanks around it, or say why it cannot be one."""
+def _valid_key(value: object, *, name: str) -> str:
+    """Return the key without white space around it, or raise if it cannot be a key."""
     if not isinstance(value, str):
         raise ConfigError(f"{name} must be text, not {type(value).__name__}.")
     key = value.strip()
@@ -147,13 +147,13 @@ def _checked(value: object, *, name: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What proves to Customer.io who is asking.
+    """The keys that authenticate requests to Customer.io.
 
     Attributes:
         write_key: Key of the Pipelines source.
         site_id: Public name of the workspace, for forms.
         track_api_key: Track API key that belongs to `site_id`.
-        app_api_key: App API key, which reads what the workspace holds.
+        app_api_key: App API key, for reading the workspace.
     """
 
     write_key: SecretKey | None = None
@@ -177,7 +177,7 @@ def credentials(
         site_id: Site ID for forms, else `CIO_SITE_ID`.
         track_api_key: Track API key for forms, else `CIO_TRACK_API_KEY`.
         app_api_key: App API key for reading the workspace, else `CIO_APP_API_KEY`.
-        environ: What is read instead of the environment.
+        environ: Is read instead of the environment.
 
     Examples:
         >>> credentials(environ={"CIO_WRITE_KEY": "k1"})
@@ -187,7 +187,7 @@ def credentials(
     site = site_id or read("CIO_SITE_ID")
     return Credentials(
         write_key=_secret("write_key", write_key or read("CIO_WRITE_KEY")),
-        site_id=_checked(site, name="site_id") if site else None,
+        site_id=_valid_key(site, name="site_id") if site else None,
         track_api_key=_secret("track_api_key", track_api_key or read("CIO_TRACK_API_KEY")),
         app_api_key=_secret("app_api_key", app_api_key or read("CIO_APP_API_KEY")),
     )
@@ -200,16 +200,16 @@ def _secret(name: str, value: str | SecretKey | None) -> SecretKey | None:
 
 
 def base_url(region: str, api: str, *, endpoint: str | None = None) -> str:
-    """Return the address that requests of one surface start with.
+    """Return the base address of one API.
 
     Args:
         region: `us` or `eu`.
         api: `pipelines`, `forms`, `form-action` or `app`.
-        endpoint: A server on this machine that takes the place of all hosts.
+        endpoint: A server on this machine that replaces all hosts.
 
     Raises:
         EndpointError: The endpoint is not on this machine.
-        ConfigError: There is no such region or surface.
+        ConfigError: There is no such region or API.
 
     Examples:
         >>> base_url("eu", "pipelines")
@@ -222,21 +222,21 @@ def base_url(region: str, api: str, *, endpoint: str | None = None) -> str:
 
 
 def _loopback(endpoint: str) -> str:
-    """Return the endpoint in its one canonical spelling; any other spelling is refused."""
+    """Return an endpoint in canonical form, or raise if it is not on this machine."""
     try:
         parts = urlsplit(endpoint)
         port = parts.port
     except (ValueError, TypeError, AttributeError):
-        raise EndpointError(_told(endpoint), hint=_LOOPBACK_HINT) from None
+        raise EndpointError(_host_of(endpoint), hint=_LOOPBACK_HINT) from None
     for name in LOOPBACK_HOSTS:
         canonical = f"http://{name}:{port}"
         if port and endpoint in {canonical, f"{canonical}/"}:
             return canonical
-    raise EndpointError(_told(endpoint), hint=_LOOPBACK_HINT)
+    raise EndpointError(_host_of(endpoint), hint=_LOOPBACK_HINT)
 
 
-def _told(endpoint: object) -> str:
-    """Return the host of a refused endpoint; the rest of it could hold a key."""
+def _host_of(endpoint: object) -> str:
+    """Return the host of an invalid endpoint; the rest of it may contain a key."""
     try:
         return urlsplit(str(endpoint)).hostname or "the endpoint"
     except ValueError:

@@ -8,34 +8,34 @@ CioError
 │   ├── ColumnTypeError        one column holds values that no column type can hold
 │   ├── ColumnNamesError       names that are missing, doubled or not text
 │   └── InputFileError         a file that cannot be read; has `path` and `hint`
-├── MappingError               the call was asked for in a way that cannot work
-│   ├── ArgumentError          arguments that a function does not take, or lacks; a TypeError too
+├── MappingError               the arguments of a call cannot work
+│   ├── ArgumentError          unknown or missing arguments of a function; a TypeError too
 │   ├── ColumnNotFoundError    a named column is not in the table
-│   ├── ChoiceError            an argument is none of the words that it takes
-│   ├── NoIdentifierError      nothing says who the rows are about
-│   ├── RowOrderError          a state depends on the order of rows, and nothing tells it
-│   └── FieldConflictError     two columns would fill one place of the message
+│   ├── ChoiceError            an argument is not one of its allowed values
+│   ├── NoIdentifierError      no column identifies the person or object of the rows
+│   ├── RowOrderError          the result depends on the order of rows, which is not known
+│   └── FieldConflictError     two columns would fill the same place of the message
 ├── ConfigError                keys, region or host
-│   ├── MissingKeyError        a key is needed and none was given
+│   ├── MissingKeyError        a required key is missing
 │   └── EndpointError          a host that is not allowed
 ├── WorkspaceReadError         people or events could not be read from Customer.io; has `status`, `export`
 │   ├── AccessRefusedError     the App API key is not accepted, or may not read this
 │   └── ExportError            an export has failed or is unknown, or its file cannot be read
-├── PlanRefusedError           findings forbid sending, or leave out every row; has `findings`
-│   ├── IdentityRefusedError   people would be confused; has `preview`
-│   └── AllowanceError         sending does more than `allow=` says; has `needed` and `allowed`
+├── PlanRefusedError           findings prevent sending, or reject every row; has `findings`
+│   ├── IdentityRefusedError   people would be mixed up; has `preview`
+│   └── AllowanceError         sending does more than `allow=` permits; has `needed` and `allowed`
 ├── RepairError                a repair that does not exist or does not apply
-├── UsageError                 options of a command that do not go together
-├── MissingLibraryError        something was asked for that needs a library which is not installed
-├── RunError                   a run ended before its rows did; has `run`
-│   ├── RunStoppedError        the answers forbid going on (wrong key, wrong host, every row refused)
-│   └── RunInterruptedError    an outage outlasted the patience of the run
+├── UsageError                 options of a command that cannot be combined
+├── MissingLibraryError        a required library is not installed
+├── RunError                   a run ended before all rows were sent; has `run`
+│   ├── RunStoppedError        the responses rule out going on (wrong key, wrong host, every row rejected)
+│   └── RunInterruptedError    an outage lasted longer than the run waits
 ├── AuditError                 the record cannot be trusted or written
 │   ├── AccountingError        states do not add up to the rows read
 │   ├── AuditLockedError       another process writes here
 │   └── AuditCorruptError      a file is incomplete, changed or foreign
-├── SandboxError               the embedded workspace was used in a way it cannot be
-└── EngineError                polars or pyarrow failed at something that nobody asked for wrongly
+├── SandboxError               the embedded workspace does not support what was called
+└── EngineError                polars or pyarrow failed although the arguments were valid
 """
 
 import sys
@@ -92,10 +92,10 @@ __all__ = [
 
 
 MOST_REASONS = 3
-"""How many codes a sentence names."""
+"""The number of codes that a sentence names."""
 
 MOST_DIFFERENCES, MOST_CHARACTERS = 12, 60
-"""How many differences from a saved plan are listed, and how much of each value."""
+"""How many differences from a saved plan are listed, and how many characters of each value."""
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -106,28 +106,28 @@ def __dir__() -> list[str]:
 
 
 class CioError(Exception):
-    """Anything this package raises on purpose.
+    """The base of all errors that this package raises on purpose.
 
-    IPython shows the caller's lines and the sentence, without the lines of this package.
+    IPython shows the lines of the caller and the message, without the lines of this package.
     """
 
     def __str__(self) -> str:
-        """Return the sentence in characters that standard output has, so that it can be printed."""
-        encoding, told = getattr(sys.stdout, "encoding", None) or "utf-8", super().__str__()
+        """Return the message in characters that standard output can print."""
+        encoding, text = getattr(sys.stdout, "encoding", None) or "utf-8", super().__str__()
         try:
-            return told.encode(encoding, "backslashreplace").decode(encoding)
+            return text.encode(encoding, "backslashreplace").decode(encoding)
         except LookupError:
-            return told
+            return text
 
     def _render_traceback_(self) -> list[str]:
-        """Return what IPython shows; it asks exceptions for this by name."""
+        """Return what IPython shows; it calls this method of exceptions."""
         shell = sys.modules["IPython"].get_ipython()
         callers = [*takewhile(lambda entry: not _is_ours(entry[0]), walk_tb(self.__traceback__))]
-        shown = None
+        traceback = None
         for frame, line in reversed(callers):
-            shown = TracebackType(shown, frame, frame.f_lasti, line)
-        shown_by: Any = shell.InteractiveTB
-        lines: list[str] = shown_by.structured_traceback(type(self), self, shown, tb_offset=1)
+            traceback = TracebackType(traceback, frame, frame.f_lasti, line)
+        formatter: Any = shell.InteractiveTB
+        lines: list[str] = formatter.structured_traceback(type(self), self, traceback, tb_offset=1)
         return lines
 
 
@@ -190,43 +190,44 @@ class InputFileError(FrameError):
 
 
 class MappingError(CioError):
-    """The call was asked for in a way that cannot work."""
+    """The arguments of a call cannot work."""
 
 
 class ArgumentError(MappingError, TypeError):
-    """A function was called with arguments that it does not take, or without one that it needs."""
+    """A function was called with unknown arguments, or without a required one."""
 
 
 def checks_arguments(
     advice: Callable[[str, str], str],
 ) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
-    """Have a function say what to type where its arguments are wrong.
+    """Make a function raise `ArgumentError`, with advice, if its arguments are wrong.
 
     Args:
-        advice: What to say of a function and of the argument that it does not take, or lacks;
-            empty for arguments that were not named.
+        advice: Returns what to do, from the names of the function and of the unknown argument, which
+            is empty if there is none.
     """
 
-    def decorated(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-        shape, name = signature(function), function.__name__
+    def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+        expected, name = signature(function), function.__name__
 
         @wraps(function)
-        def called(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
             try:
-                shape.bind(*args, **kwargs)
+                expected.bind(*args, **kwargs)
             except TypeError:
-                strange = next((each for each in kwargs if each not in shape.parameters), "")
-                near = get_close_matches(strange, shape.parameters, n=1)
-                hint = f"Did you mean {near[0]}=?" if near else advice(name, strange)
-                what = f"has no argument {strange!r}" if strange else "needs another argument"
-                if not strange and len(args) > 1:  # the first one is self
-                    what = "takes all further arguments by name"
-                raise ArgumentError(f"{name} {what}. {hint}") from None
+                names = expected.parameters
+                unknown = next((argument for argument in kwargs if argument not in names), "")
+                near = get_close_matches(unknown, names, n=1)
+                hint = f"Did you mean {near[0]}=?" if near else advice(name, unknown)
+                problem = f"has no argument {unknown!r}" if unknown else "needs another argument"
+                if not unknown and len(args) > 1:  # the first one is self
+                    problem = "takes all further arguments by name"
+                raise ArgumentError(f"{name} {problem}. {hint}") from None
             return function(*args, **kwargs)
 
-        return called
+        return checked
 
-    return decorated
+    return decorate
 
 
 class ColumnNotFoundError(MappingError):
@@ -247,7 +248,7 @@ class ColumnNotFoundError(MappingError):
 
 
 class NoIdentifierError(MappingError):
-    """Nothing says who the rows are about."""
+    """No column identifies the person or object of the rows."""
 
     def __init__(
         self,
@@ -261,8 +262,8 @@ class NoIdentifierError(MappingError):
         self.arguments: tuple[str, ...] = tuple(arguments)
         self.available: tuple[str, ...] = tuple(available)
         named = " or ".join(f'{argument}="column"' for argument in arguments)
-        held = ", ".join(index)
-        advice = f" If they are in the index ({held}), call df.reset_index()." if index else ""
+        levels = ", ".join(index)
+        advice = f" If they are in the index ({levels}), call df.reset_index()." if index else ""
         super().__init__(
             f"{call} needs {named}, and no column looks like one. "
             f"Columns: {', '.join(available) or 'none'}.{advice}"
@@ -270,7 +271,7 @@ class NoIdentifierError(MappingError):
 
 
 class ChoiceError(MappingError):
-    """An argument is none of the words that it takes."""
+    """An argument is not one of its allowed values."""
 
     def __init__(self, argument: str, value: object, *, choices: Sequence[str]) -> None:
         self.argument = argument
@@ -288,7 +289,7 @@ class ChoiceError(MappingError):
 
 
 class RowOrderError(MappingError):
-    """A state depends on the order of rows, and nothing tells it. `rows` are two of them."""
+    """The result depends on the order of rows, which is not known. `rows` are two of them."""
 
     def __init__(self, call: str, *, cases: int, rows: tuple[int, int], has_time: bool) -> None:
         self.call = call
@@ -305,7 +306,7 @@ class RowOrderError(MappingError):
 
 
 class FieldConflictError(MappingError):
-    """Two columns would fill one place of the message."""
+    """Two columns would fill the same place of the message."""
 
     def __init__(self, path: str, *, columns: Sequence[str], hint: str) -> None:
         self.path = path
@@ -318,7 +319,7 @@ class ConfigError(CioError):
 
 
 class MissingKeyError(ConfigError):
-    """A key is needed and none was given."""
+    """A required key is missing."""
 
     def __init__(self, argument: str, *, variable: str) -> None:
         self.argument = argument
@@ -341,8 +342,8 @@ class WorkspaceReadError(CioError):
     """People or events could not be read from Customer.io.
 
     Attributes:
-        status: The HTTP status of the answer; None if there was none.
-        export: The id of the export that was under way, to take it up again; None without one.
+        status: The HTTP status of the response; None if there was none.
+        export: The id of the running export, to continue it; None if there was none.
     """
 
     def __init__(
@@ -369,7 +370,7 @@ class ExportError(WorkspaceReadError):
 
 
 class PlanRefusedError(CioError):
-    """Findings forbid sending, or leave out every row."""
+    """Findings prevent sending, or reject every row."""
 
     def __init__(
         self,
@@ -393,19 +394,19 @@ class PlanRefusedError(CioError):
 
 
 def _nothing_to_send(rows: int, reasons: Mapping[str, int]) -> str:
-    """Return why none of the rows can be sent; `reasons` has the rows of each code, most first."""
+    """Return why no row can be sent; `reasons` are the numbers of rows by code, largest first."""
     named = [f"{code} ({count:,})" for code, count in reasons.items()]
     more = len(named) - MOST_REASONS
     shown = [*named[:MOST_REASONS], *([f"{more} more"] if more > 0 else [])]
-    which = "the only row" if rows == 1 else f"none of the {rows:,} rows"
+    subject = "the only row" if rows == 1 else f"none of the {rows:,} rows"
     return (
-        f"Nothing was sent, because {which} can{'not' if rows == 1 else ''} be sent: "
+        f"Nothing was sent, because {subject} can{'not' if rows == 1 else ''} be sent: "
         f"{', '.join(shown)}. See plan.summary for how to fix this, and plan.rejected for the rows."
     )
 
 
 class IdentityRefusedError(PlanRefusedError):
-    """Rows would confuse people. `preview` tells which, and why."""
+    """Rows would mix up people. `preview` shows which rows, and why."""
 
     def __init__(self, findings: Sequence[Mapping[str, Any]], *, preview: Any) -> None:
         self.preview = preview
@@ -416,7 +417,7 @@ class AllowanceError(PlanRefusedError):
     """Sending starts more campaigns, or ends, deletes or merges more, than was allowed. Nothing was sent.
 
     Attributes:
-        needed: How many there are of each kind, if there are any.
+        needed: How many of each kind are needed, without kinds that are not.
         allowed: How many of each kind were allowed.
     """
 
@@ -454,7 +455,7 @@ class SavedPlanError(CioError):
 
 
 class PlanChangedError(SavedPlanError):
-    """What would be sent is not what was reviewed. `differences` has what, reviewed and now."""
+    """What would be sent is not what was reviewed. `differences` has names, old and new values."""
 
     def __init__(self, path: str, *, differences: Sequence[tuple[str, Any, Any]]) -> None:
         self.differences: tuple[tuple[str, Any, Any], ...] = tuple(differences)
@@ -490,11 +491,11 @@ class RepairError(CioError):
 
 
 class UsageError(CioError):
-    """Options of a command do not go together."""
+    """Options of a command cannot be combined."""
 
 
 class MissingLibraryError(CioError):
-    """Something was asked for that needs a library which is not installed."""
+    """A required library is not installed."""
 
     def __init__(self, library: str, *, wanted: str, install: str) -> None:
         self.library = library
@@ -504,7 +505,7 @@ class MissingLibraryError(CioError):
 
 
 class RunError(CioError):
-    """A run ended before its rows did. `run` tells what became of each row."""
+    """A run ended before all rows were sent. `run` has the outcome of each row."""
 
     def __init__(self, message: str, *, run: Any = None) -> None:
         self.run = run
@@ -512,11 +513,11 @@ class RunError(CioError):
 
 
 class RunStoppedError(RunError):
-    """The answers forbid going on."""
+    """The responses rule out going on."""
 
 
 class RunInterruptedError(RunError):
-    """An outage outlasted the patience of the run."""
+    """An outage lasted longer than the run waits."""
 
 
 class AuditError(CioError):
@@ -529,9 +530,9 @@ class AccountingError(AuditError):
     def __init__(self, rows: int, *, counts: Mapping[str, int]) -> None:
         self.rows = rows
         self.counts: dict[str, int] = dict(counts)
-        told = ", ".join(f"{state} {count}" for state, count in counts.items() if count)
+        states = ", ".join(f"{state} {count}" for state, count in counts.items() if count)
         super().__init__(
-            f"{rows} rows were read but the states add up to {sum(counts.values())} ({told}). "
+            f"{rows} rows were read but the states add up to {sum(counts.values())} ({states}). "
             "This is a bug in cio_frames: keep the audit directory and report it."
         )
 
@@ -549,11 +550,11 @@ class AuditCorruptError(AuditError):
 
 
 class SandboxError(CioError):
-    """The embedded workspace was used in a way it cannot be."""
+    """The embedded workspace does not support what was called."""
 
 
 class EngineError(CioError):
-    """A library below, such as polars, failed although nothing was asked for wrongly."""
+    """A library such as polars failed although the arguments were valid."""
 
     def __init__(self, step: str, *, kind: str) -> None:
         self.step = step
@@ -566,8 +567,8 @@ class EngineError(CioError):
 
 
 ENGINES = frozenset({"polars", "pyarrow", "pyo3_runtime"})
-"""Where the exceptions of the libraries below come from. A panic of polars, or of any library
-written in Rust, comes from `pyo3_runtime`, and is no Exception."""
+"""The modules of exceptions of polars and pyarrow. A panic of a library written in Rust, such as polars,
+comes from `pyo3_runtime`, and is not an `Exception`."""
 
 
 def is_engine_error(error: BaseException) -> bool:
@@ -582,12 +583,12 @@ def is_engine_error(error: BaseException) -> bool:
 
 @contextmanager
 def errors_as(error_of: Callable[[str], CioError], *, any_error: bool = False) -> Iterator[None]:
-    """Raise errors of polars and pyarrow as an error of this package, without their text.
+    """Raise errors of polars and pyarrow as errors of this package, without their text.
 
-    The text of such an exception may hold values of the table.
+    The text of such an exception may contain values of the table.
 
     Args:
-        error_of: Makes the error from the name of what was raised.
+        error_of: Returns the error for the class name of the exception.
         any_error: Whether to do so with every `Exception`: where a function of the user, or of
             another library, may be called.
     """
@@ -603,10 +604,10 @@ def errors_as(error_of: Callable[[str], CioError], *, any_error: bool = False) -
 
 @contextmanager
 def engine_errors(step: str) -> Iterator[None]:
-    """Raise `EngineError` for what a library below raises.
+    """Raise errors of polars and pyarrow as `EngineError`.
 
     Args:
-        step: What is done meanwhile, to end the sentence "failed while ...".
+        step: The end of the sentence "failed while ...".
 
     Raises:
         EngineError: It failed.
@@ -616,7 +617,7 @@ def engine_errors(step: str) -> Iterator[None]:
 
 
 def _nearest(name: str, names: Sequence[str]) -> str | None:
-    """Return the name that a typist most likely meant."""
+    """Return the most similar name, if one is similar."""
     lowered = {candidate.lower(): candidate for candidate in names}
     near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
     return lowered[near[0]] if near else None

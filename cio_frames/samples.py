@@ -1,4 +1,4 @@
-"""The sample data: an invented shop, to try everything with."""
+"""The sample data of an invented shop."""
 
 from pathlib import Path
 
@@ -10,13 +10,13 @@ from cio_frames.frames import scan
 _PACKAGED = Path(__file__).with_name("sample_data")
 _CHECKOUT = Path(__file__).parents[1] / "sample_data"
 FOLDER = _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
-"""Where the files are: in the installed package, or beside it in a checkout."""
+"""The folder of the files: in the installed package, or beside it in a checkout."""
 
 
 def samples(name: str) -> pl.DataFrame:
     """Return a table of the sample data: made-up customers, events, companies and forms.
 
-    The ids join across all tables. `people_dirty` has the mistakes of real exports.
+    The ids are the same in all tables. `people_dirty` has the mistakes of real exports.
 
     Args:
         name: "people", "people_dirty", "people_known", "events", "companies", "memberships",

@@ -1,4 +1,4 @@
-"""Tables as CSV that a spreadsheet can open without running anything in them."""
+"""Write tables as CSV that spreadsheets open without running formulas in it."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ _NESTED = (pl.List, pl.Array, pl.Struct)
 
 
 def csv(rows: pl.DataFrame) -> str:
-    """Return rows as CSV for people who will look at them in a spreadsheet.
+    """Return rows as CSV that can be opened safely in a spreadsheet.
 
-    What a spreadsheet would take for a formula gets an apostrophe in front: at the start of a cell
-    of text or of a column name, and after every separator in it, because the spreadsheet may be
-    set to another one than this file has. Lists and structures become JSON, bytes become base64.
+    Every text that a spreadsheet would read as a formula gets an apostrophe before it: at the start of
+    a cell or column name, and after every separator in it, because the spreadsheet may use another
+    separator than this file. Lists and structs become JSON, bytes become base64.
 
     Args:
         rows: Any table, such as the rejected rows of a plan with their reasons.
@@ -34,16 +34,16 @@ def csv(rows: pl.DataFrame) -> str:
 
 
 def guarded_names(names: Sequence[str]) -> dict[str, str]:
-    """Return column names by what `csv` makes of them."""
+    """Return column names by the names that `csv` writes."""
     frame = pl.DataFrame({"name": names}, schema={"name": pl.String})
     safe = frame.select(_guarded(pl.all(), later=_LATER_FORMULA)).to_series()
     return dict(zip(safe, names, strict=True))
 
 
 def unguarded(text: pl.Expr) -> pl.Expr:
-    """Return text as it was before `csv` guarded it."""
-    whole = text.str.replace(rf"^'([\s\x00]*{_SIGNS}|[\t\r\n])", "${1}")
-    return whole.str.replace_all(rf"([;,|\t\r\n][\s\x00\"\']*)'({_SIGNS})", "${1}${2}")
+    """Return the original of a text that `csv` wrote."""
+    unguarded_start = text.str.replace(rf"^'([\s\x00]*{_SIGNS}|[\t\r\n])", "${1}")
+    return unguarded_start.str.replace_all(rf"([;,|\t\r\n][\s\x00\"\']*)'({_SIGNS})", "${1}${2}")
 
 
 def _json(name: str) -> pl.Expr:
@@ -53,6 +53,6 @@ def _json(name: str) -> pl.Expr:
 
 
 def _guarded(text: pl.Expr, *, later: str) -> pl.Expr:
-    """Return text without formulas; `later` are those after a separator, which no JSON needs."""
-    whole = text.cast(pl.String).str.replace(_FORMULA, "'${0}")
-    return whole.str.replace_all(later, "${1}'${2}")
+    """Return text with an apostrophe before formulas; `later` matches those after a separator."""
+    guarded_start = text.cast(pl.String).str.replace(_FORMULA, "'${0}")
+    return guarded_start.str.replace_all(later, "${1}'${2}")
