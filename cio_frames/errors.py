@@ -296,12 +296,12 @@ class RowOrderError(MappingError):
         self.rows = rows
         first, last = rows
         more = f" There are {cases - 1:,} more such cases." if cases > 1 else ""
-        timed = " have the same time or none," if has_time else ""
+        timed = ", at the same time or without a time" if has_time else ""
         other = "" if has_time or call == "form" else ' For a time, write timestamp="column".'
         super().__init__(
-            f"{call}: rows {first} and {last} are about one person or object,{timed} and nothing "
-            f"tells which comes first, since Spark keeps no order of rows.{more} Name the columns "
-            f'that tell it: cio.frame(df, order_by="column").{other}'
+            f"{call}: rows {first} and {last} are about the same person or object{timed}. Which one "
+            f"comes first is unknown, since Spark keeps no order of rows.{more} Name the columns that "
+            f'determine it: cio.frame(df, order_by="column").{other}'
         )
 
 
@@ -439,7 +439,7 @@ class AllowanceError(PlanRefusedError):
             (
                 "Nothing was sent, because it does more than was allowed:",
                 *lines,
-                "If that is meant, say so:",
+                "To allow it:",
                 f"    {call}",
             )
         )

@@ -80,9 +80,9 @@ def _only_member(path: str, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     ]
     if len(members) != 1:
         named = ", ".join(repr(item.filename) for item in members[:5])
-        holds = f"holds {len(members):,} files ({named})" if members else "holds no file"
+        problem = f"holds {len(members):,} files ({named})" if members else "holds no file"
         raise InputFileError(
-            path, problem=holds, hint="Unpack it, and scan the files that hold the table."
+            path, problem=problem, hint="Unpack it, and scan the files with the table."
         )
     refuse_zip_bomb(path, members)
     return members[0]

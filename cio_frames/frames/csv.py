@@ -68,7 +68,7 @@ def scan(
     """Return a lazy frame over the files, with types that fit all their rows, and notes.
 
     Raises:
-        InputFileError: If the files do not hold one table that can be read to its end.
+        InputFileError: If the files do not contain one readable table.
     """
     files = [find_layout(path, options) for path in paths]
     first = files[0]
@@ -255,7 +255,7 @@ def _inspect(
     )
 
 
-_FILE_START = '\ufeff"'  # stands before the first name in the second of two concatenated files
+_FILE_START = '\ufeff"'  # before the first name in the second of two concatenated files
 
 
 def _begins_like_header(names: Sequence[str], header: Sequence[str]) -> pl.Expr:
@@ -287,7 +287,7 @@ def _repeated_header_notes(files: Sequence[Layout], text: pl.LazyFrame) -> Itera
         severity="warn",
         count=count,
         message=f"{_line_of_header(files)} repeats the header. "
-        f"{'It was' if count == 1 else f'{count:,} such lines were'} left out.",
+        f"{'It was' if count == 1 else f'{count:,} such lines were'} skipped.",
     )
 
 
@@ -365,15 +365,15 @@ def _notes(
         yield Note(
             code="file.text-columns",
             count=len(inspection.numeric_ids),
-            message="Read as text although each value is a number, because the names say "
-            f"identifier: {', '.join(sorted(inspection.numeric_ids))}.",
+            message="Read as text although each value is a number, because the names are those of "
+            f"identifiers: {', '.join(sorted(inspection.numeric_ids))}.",
         )
     if inspection.uneven_decimals:
         yield Note(
             code="file.uneven-decimals",
             count=len(inspection.uneven_decimals),
-            message="Read as text although each value is a number, because numbers would not give the "
-            "text back (3.10 would become 3.1): "
+            message="Read as text although each value is a number, because as numbers they would "
+            "change (3.10 would become 3.1): "
             f"{', '.join(sorted(inspection.uneven_decimals))}. Pass types= to read them as numbers.",
         )
     blank = inspection.blank_rows - sum(file.blank_lines for file in files)

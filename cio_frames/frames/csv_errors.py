@@ -84,7 +84,7 @@ def _hint(file: Layout, record: Record, *, width: int) -> str:
     if longer * 2 > len(sample) and file.start.header:
         line = record.first
         return (
-            f"Most rows have more fields than line {file.start.line:,}, which was taken for the "
+            f"Most rows have more fields than line {file.start.line:,}, which was read as the "
             f"header: pass skip_rows={line - 1} if the table begins on line {line:,}, or columns= "
             "with header=1 if names are missing."
         )

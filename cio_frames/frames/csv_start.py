@@ -262,7 +262,7 @@ def _preamble_note(path: str, rows: Sequence[Record], table: Sequence[Record]) -
             severity="warn",
             count=len(rows),
             message=f"{path}: {_lines(rows)} before the table, which begins on line {table[0].first:,}, "
-            f"{'was' if len(rows) == 1 else 'were'} left out. Pass skip_rows= if that is wrong.",
+            f"{'was' if len(rows) == 1 else 'were'} skipped. Pass skip_rows= if that is wrong.",
         )
 
 

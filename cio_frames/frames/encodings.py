@@ -104,8 +104,8 @@ def _is_wrong(text: str, place: int, encoding: str, alphabet: Alphabet) -> bool:
 
 def _is_in_word(text: str, place: int) -> bool:
     """Return whether the letters next to a character are all beyond ASCII."""
-    beside = text[max(place - 1, 0) : place] + text[place + 1 : place + 2]
-    letters = [character for character in beside if character.isalpha()]
+    neighbours = text[max(place - 1, 0) : place] + text[place + 1 : place + 2]
+    letters = [character for character in neighbours if character.isalpha()]
     return bool(letters) and not any(character.isascii() for character in letters)
 
 

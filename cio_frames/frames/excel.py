@@ -91,7 +91,7 @@ def _read_table(
 
 
 def _load(book: Any, sheet: str, **options: Any) -> Any:
-    """Return a sheet from its first row on, with types that hold all values of their columns."""
+    """Return a sheet from its first row on, with types that fit all values of their columns."""
     return book.load_sheet(sheet, header_row=None, **{"schema_sample_rows": None, **options})
 
 
@@ -157,9 +157,7 @@ def _blank_rows_at_end(last: Sequence[Record]) -> int:
 
 def _blank_note(path: str, count: int) -> Iterator[Note]:
     if count:
-        text = (
-            f"{path}: {count:,} wholly empty {'row was' if count == 1 else 'rows were'} left out."
-        )
+        text = f"{path}: {count:,} wholly empty {'row was' if count == 1 else 'rows were'} skipped."
         yield Note(code="file.blank-rows", severity="warn", count=count, message=text)
 
 
@@ -179,7 +177,7 @@ def _error_notes(path: str, errors: Any, names: Sequence[str]) -> Iterator[Note]
             severity="warn",
             column=name,
             count=len(cells),
-            message=f"{path}: cells of {name!r} hold errors and are read as empty: "
+            message=f"{path}: cells of {name!r} contain errors and are read as empty: "
             f"{', '.join(cells[:SHOWN_CELLS])}{more}. Fix their formulas if they should be sent.",
         )
 
@@ -219,7 +217,7 @@ def _open_workbook(path: str) -> Any:
                 path, "is protected by a password", "Save a copy without one, or export it as CSV."
             ) from None
         raise _error(
-            path, "is no workbook, or is damaged", "Open it in Excel, and save it again."
+            path, "is not a workbook, or is damaged", "Open it in Excel, and save it again."
         ) from None
 
 

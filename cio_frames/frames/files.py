@@ -363,18 +363,18 @@ def _check_applies(
         )
     if sheet is not None and kind != "excel":
         raise InputFileError(
-            path, problem="is no workbook, so sheet= does not apply", hint="Leave it out."
+            path, problem="is not a workbook, so sheet= does not apply", hint="Leave it out."
         )
 
 
 def _common_kind(paths: Sequence[str]) -> str:
     kinds = {path: _kind_of(path) for path in paths}
     first = kinds[paths[0]]
-    odd = next((path for path in paths if kinds[path] != first), None)
-    if odd is not None:
+    other = next((path for path in paths if kinds[path] != first), None)
+    if other is not None:
         raise InputFileError(
-            odd,
-            problem=f"is {KIND_NAMES[kinds[odd]]}, but {paths[0]} is {KIND_NAMES[first]}",
+            other,
+            problem=f"is {KIND_NAMES[kinds[other]]}, but {paths[0]} is {KIND_NAMES[first]}",
             hint="Scan files of one kind at a time.",
         )
     return first

@@ -184,7 +184,7 @@ def _object(file: _JsonLines, line: bytes, number: int) -> dict[str, Any]:
         raise _error(
             file.path,
             f"{file.unit} {number:,} has the key {error.args[0]!r} twice",
-            "Take one of them out: which one is meant cannot be guessed.",
+            "Remove one of them.",
         ) from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _line_error(file, line, number, error) from None

@@ -165,7 +165,7 @@ class Shape:
                 code="file.mixed-values",
                 severity="warn",
                 column=name.partition(".")[0],
-                message=f"{path}: {name!r} holds {self._words()} (first in {places}). "
+                message=f"{path}: {name!r} contains {self._words()} (first in {places}). "
                 "All its values are read as text.",
             )
             are_whole = set(self.kinds) <= {"integer", "long", "big"}

@@ -114,7 +114,10 @@ class RowOrder:
         import numpy as np
 
         first = hashes if self._hashes is None else self._hashes
-        sorted_now, sorted_first = (np.argsort(each, kind="stable") for each in (hashes, first))
+        sorted_now, sorted_first = (
+            np.argsort(hashes, kind="stable"),
+            np.argsort(first, kind="stable"),
+        )
         if (
             len(sorted_now) != len(sorted_first)
             or (hashes[sorted_now] != first[sorted_first]).any()

@@ -165,13 +165,13 @@ def _integer(values: Sequence[Any]) -> pl.DataType | None:
 
 
 def _decimal(values: Sequence[Any]) -> pl.DataType | None:
-    scale, whole = 0, 1
+    scale, integer_digits = 0, 1
     for value in values:
         if value is not None:
             _, digits, exponent = value.as_tuple()
             scale = max(scale, -int(exponent))
-            whole = max(whole, len(digits) + int(exponent))
-    return pl.Decimal(DIGITS, scale) if scale + whole <= DIGITS else None
+            integer_digits = max(integer_digits, len(digits) + int(exponent))
+    return pl.Decimal(DIGITS, scale) if scale + integer_digits <= DIGITS else None
 
 
 def _instant(values: Sequence[Any]) -> pl.DataType | None:

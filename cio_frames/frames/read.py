@@ -109,9 +109,9 @@ def _read_lazy(frame: pl.LazyFrame) -> Table:
     with frame_errors(metadata.label):
         loaded = collect_streaming(frame)
     reason = (
-        f"the values of {', '.join(map(repr, ambiguous))} must be looked at one by one"
+        f"the values of {', '.join(map(repr, ambiguous))} must be converted one by one"
         if ambiguous
-        else "its query has a step that may give another order each time (such as group_by, join, "
+        else "its query has a step that may return another order each time (such as group_by, join, "
         "unique or sort), and rows are identified by their position"
     )
     note = Note(

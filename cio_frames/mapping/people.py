@@ -22,15 +22,15 @@ _ORDER: dict[bool, tuple[Kind, ...]] = {
 }
 _GENERIC_NAMES = frozenset({"id", "ids", "uuid", "guid", "recordid", "uniqueid"})
 _DOUBTS = {
-    "distinctid": "make sure that it names known people and not devices",
+    "distinctid": "make sure that it identifies people, not devices",
     "externalreference": "make sure that it is the person's id",
-    "clientid": "make sure that it is a customer and no app or browser",
-    "respondentid": "make sure that it is the person's id and not that of the answers",
+    "clientid": "make sure that it is a customer, not an app or browser",
+    "respondentid": "make sure that it is the id of the person, not of the answers",
 }
 """Folded names that identify people in most exports, and something else in others."""
 _DOUBTS_BY_KIND: dict[Kind, str] = {
-    "role": "make sure that it is an id and no name",
-    "generic": "make sure that it is the person's id and not the row's own",
+    "role": "make sure that it is an id, not a name",
+    "generic": "make sure that it is the id of the person, not of the row",
 }
 _SEVERAL = "make sure that no cell names several people"
 
@@ -103,7 +103,7 @@ def _person_column(values: pl.Series, *, exact: dict[str, int]) -> PersonColumn 
     kind = _kind(key, words=words, meanings=meanings, exact=exact)
     share = share_of_addresses(values)
     if kind != "id" and share >= (HALF if "email" in meanings else ALMOST_ALL):
-        doubt = "" if share >= ALMOST_ALL else f"{1 - share:.0%} of its values are no addresses"
+        doubt = "" if share >= ALMOST_ALL else f"{1 - share:.0%} of its values are not addresses"
         rank = _address_rank(meanings)
         return PersonColumn(column=name, kind="address", rank=rank, filled=filled, doubt=doubt)
     if kind is None or (kind != "generic" and _is_prose(values)):

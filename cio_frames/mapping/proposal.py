@@ -15,11 +15,11 @@ class Proposal:
     rivals: tuple[str, ...] = ()  # other columns that are as likely
 
 
-def beside(rivals: tuple[str, ...]) -> str:
+def rivals_clause(rivals: tuple[str, ...]) -> str:
     """Return the end of a reason, which names the rivals.
 
     Examples:
-        >>> beside(()), beside(("id",)), beside(("Mail", "Old mail"))
+        >>> rivals_clause(()), rivals_clause(("id",)), rivals_clause(("Mail", "Old mail"))
         ('', '; it could also be id', '; it could also be Mail or Old mail')
     """
     return f"; it could also be {' or '.join(rivals)}" if rivals else ""

@@ -14,7 +14,7 @@ from cio_frames.mapping.people import (
     rivals_of,
     share_of_addresses,
 )
-from cio_frames.mapping.proposal import Proposal, beside
+from cio_frames.mapping.proposal import Proposal, rivals_clause
 from cio_frames.mapping.times import propose_time
 from cio_frames.spec import CALLS, RESERVED_TRAITS, Call, Field, folded, words_of
 
@@ -78,7 +78,7 @@ def propose_traits(sample: pl.DataFrame, *, call: Call, taken: Iterable[str]) ->
             column=column,
             confidence="medium",
             reason=f'Customer.io acts on {trait} only; plan.fix("name.nearly") sends {column} under '
-            f"that name{beside(tuple(rivals))}",
+            f"that name{rivals_clause(tuple(rivals))}",
             rivals=tuple(rivals),
         )
         for trait, (column, *rivals) in columns_by_trait.items()
@@ -131,7 +131,7 @@ def _propose_by_name(row: Field, *, sample: pl.DataFrame, free: Iterable[str]) -
         argument=str(row.argument),
         column=column,
         confidence="high" if is_exact and not rivals and folded(column) != "id" else "medium",
-        reason=f"its name looks like {row.argument}; {_evidence(sample[column], row=row)}{beside(rivals)}",
+        reason=f"its name looks like {row.argument}; {_evidence(sample[column], row=row)}{rivals_clause(rivals)}",
         rivals=rivals,
     )
 
@@ -146,7 +146,7 @@ def _names_events(values: pl.Series) -> bool:
 def _propose_person(
     sample: pl.DataFrame, *, call: Call, free: Sequence[str], proposals: Sequence[Proposal]
 ) -> Proposal | None:
-    """Propose the column of the person; beside a visitor or a group, only a certain one."""
+    """Propose the column of the person; next to a visitor or a group, only a likely one."""
     rows = {row.argument: row for row in call.fields if row.argument in PERSON_ARGUMENTS}
     if not rows:
         return None
@@ -170,7 +170,7 @@ def _propose_person(
         argument=argument,
         column=chosen.column,
         confidence="high" if is_certain(chosen) and not rivals else "medium",
-        reason=_reason(chosen, sample[chosen.column], argument=argument) + beside(rivals),
+        reason=_reason(chosen, sample[chosen.column], argument=argument) + rivals_clause(rivals),
         rivals=rivals,
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from cio_frames.mapping.people import ALMOST_ALL, HALF
-from cio_frames.mapping.proposal import Proposal, beside
+from cio_frames.mapping.proposal import Proposal, rivals_clause
 from cio_frames.spec import (
     EVENT_CALLS,
     Call,
@@ -66,13 +66,13 @@ def _proposal(values: pl.Series, *, call: Call, rank: int, rivals: tuple[str, ..
             f"its name looks like timestamp; its values are {'' if temporal else 'read as '}times"
         )
     else:
-        reason = "it holds times; make sure that it is when the event happened"
+        reason = "it contains times; make sure that they are when the event happened"
     note = f"; {ORDER_NOTE}" if is_order else ""
     return Proposal(
         argument="timestamp",
         column=values.name,
         confidence="high" if rank == 0 and temporal and not rivals and not is_order else "medium",
-        reason=f"{reason}{beside(rivals)}{note}",
+        reason=f"{reason}{rivals_clause(rivals)}{note}",
         rivals=rivals,
     )
 

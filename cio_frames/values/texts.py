@@ -76,7 +76,7 @@ def json_text(values: pl.Expr) -> pl.Expr:
 
 
 def _from_float(values: pl.Expr) -> pl.Expr:
-    whole = values.cast(pl.Int128, strict=False)
-    is_whole = whole.cast(pl.Float64) == values.cast(pl.Float64)
-    text = pl.when(is_whole).then(whole.cast(pl.String)).otherwise(values.cast(pl.String))
+    integers = values.cast(pl.Int128, strict=False)
+    is_integer = integers.cast(pl.Float64) == values.cast(pl.Float64)
+    text = pl.when(is_integer).then(integers.cast(pl.String)).otherwise(values.cast(pl.String))
     return pl.when(values.is_finite()).then(text)

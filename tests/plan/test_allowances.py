@@ -175,7 +175,7 @@ def test_the_error_names_all_of_it(host):
         "  deletions: 1 event deletes or suppresses, which cannot be undone (9 allowed)\n"
         "  merges: 1 person is merged by identify, which cannot be undone (counted without the people of "
         "the workspace; see plan.identity(known=...)) (0 allowed)\n"
-        "If that is meant, say so:\n"
+        "To allow it:\n"
         '    plan.send(client, allow={"campaigns": 3, "opt_outs": 3, "deletions": 1, "merges": 1})'
     )
 

@@ -119,7 +119,7 @@ def test_what_is_connected_goes_together(spark: Any) -> None:
         ("group", {"group_id": "user", "traits": ["plan"]}, r"order_by=\"column\""),
         ("alias", {"previous_id": "visitor", "user_id": "user"}, r"rows \d and \d"),
         ("form", {"form_id": cio.lit("f"), "id": "user", "fields": ["plan"]}, "Spark keeps no order"),
-        ("track", {"event": "plan", "user_id": "user", "properties": ["n"]}, "one person or object"),
+        ("track", {"event": "plan", "user_id": "user", "properties": ["n"]}, "same person or object"),
     ],
 )  # fmt: skip
 def test_states_whose_order_nothing_tells_are_refused(
@@ -150,7 +150,7 @@ def test_states_of_what_is_connected_are_refused(spark: Any, *, alone: bool) -> 
 @pytest.mark.parametrize("minutes", [[1, 2, 1], [None, 2, None]])
 def test_states_of_one_time_are_refused(spark: Any, minutes: Any) -> None:
     """Of two rows about one person at one time, or without any, nothing tells which comes first."""
-    with pytest.raises(RowOrderError, match="have the same time or none") as caught:
+    with pytest.raises(RowOrderError, match="at the same time or without a time") as caught:
         Sent(
             spark, rows_of(*"aba", minutes=minutes), "identify",
             user_id="user", traits=["plan"], timestamp="at",
