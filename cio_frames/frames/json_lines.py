@@ -22,7 +22,6 @@ CHECKED_LINES = 1_000
 """The number of lines whose values are checked one by one: at the start, and after an unexpected
 value. All other lines only pass a decoder for the types found so far."""
 
-SPACE = b" \t\r\n"
 ERRORS = ("error", "errors", "error_description")
 ONE_OBJECT_MAX_BYTES = 64 << 20
 
