@@ -225,7 +225,7 @@ def test_an_id_that_may_be_the_rows_own_is_proposed_with_a_warning():
 
     reason = next(row for row in plan.pipeline.mapping.fields if row.label == "id").reason
     assert reason.startswith("no column is named like an identifier of people")
-    assert "the person's id and not the row's own" in reason
+    assert "the id of the person, not of the row" in reason
 
 
 def test_a_proposal_with_a_rival_is_a_warning():

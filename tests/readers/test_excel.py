@@ -232,12 +232,12 @@ def protected(book: bytes) -> bytes:
     ("make", "words"),
     [
         pytest.param(protected, "protected by a password. Save a copy without", id="password"),
-        pytest.param(lambda book: book[:-400], "no workbook, or is damaged", id="cut-off"),
+        pytest.param(lambda book: book[:-400], "not a workbook, or is damaged", id="cut-off"),
         pytest.param(lambda _: b"", "is empty", id="empty"),
         pytest.param(lambda _: b"id,x\n1,2\n", "is not a workbook. Rename it", id="csv"),
         pytest.param(lambda _: b"<html><table>", "is an HTML page", id="html"),
         pytest.param(
-            lambda _: b"\xd0\xcf\x11\xe0....", "no workbook, or is damaged", id="old-damaged"
+            lambda _: b"\xd0\xcf\x11\xe0....", "not a workbook, or is damaged", id="old-damaged"
         ),
     ],
 )

@@ -129,7 +129,7 @@ def test_values_of_several_types_become_text_and_are_told(tmp_path, values, text
 
     assert [row["x"]["y"] for row in rows_of(table)][far:] == texts
     told = messages(table)["file.mixed-values"]
-    assert "'x.y' holds " + words in told
+    assert "'x.y' contains " + words in told
     assert f"line {far + 2}" in told.replace(",", "")
 
 
