@@ -1251,7 +1251,7 @@ def test_parquet_is_scanned_lazily(tmp_path):
 @given(groups=st.lists(st.tuples(st.integers(0, 700_000), st.integers(0, 300 << 20)), max_size=9))
 def test_pieces_are_the_file_once(groups):
     """Pieces follow on each other, hold each row once, and none is too large."""
-    pieces = list(parquet.cuts(groups))
+    pieces = list(parquet.pieces_of(groups))
 
     ends = [start + rows for start, rows in pieces]
     assert [start for start, _ in pieces] == [0, *ends][: len(pieces)]
@@ -1311,8 +1311,8 @@ def test_pieces_are_not_heavier_than_they_may_be():
     """Small row groups of large values are not read together."""
     mib = 1 << 20
 
-    assert list(parquet.cuts([(900, 40 * mib)] * 3)) == [(0, 900), (900, 900), (1800, 900)]
-    assert list(parquet.cuts([(900, 20 * mib)] * 4)) == [(0, 2700), (2700, 900)]
+    assert list(parquet.pieces_of([(900, 40 * mib)] * 3)) == [(0, 900), (900, 900), (1800, 900)]
+    assert list(parquet.pieces_of([(900, 20 * mib)] * 4)) == [(0, 2700), (2700, 900)]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
