@@ -45,17 +45,11 @@ def _number(kind: str, value: object) -> int:
 
 
 def require_allowed(
-    pipelines: Pipelines,
-    allow: Mapping[str, int],
-    *,
-    preview: PreviewCounts | None,
+    pipelines: Pipelines, allow: Mapping[str, int], *, preview: PreviewCounts | None
 ) -> None:
     """Raise if sending does more than is allowed. Rows that an earlier run has delivered count too.
 
-    Args:
-        pipelines: What is sent; the check before sending has run.
-        allow: How many are allowed, by kind.
-        preview: The counts of a preview, for merges by identify; None if there are none.
+    `preview` has the merges by identify; None if there are none.
 
     Raises:
         AllowanceError: Sending does more.

@@ -24,7 +24,7 @@ from cio_frames.spec import CALLS
 
 IN_DOUBT: Final = "in_doubt"
 """The state of rows that may have arrived."""
-MAX_SHARED_TEXTS: Final = 100_000
+MAX_TEXTS: Final = 100_000
 """The most different texts of which equal ones share one object in memory."""
 
 
@@ -43,23 +43,17 @@ def arrived(
 ) -> Generator[Arrived]:
     """Yield the messages of plans that have arrived according to a record, in the order of sending.
 
-    Args:
-        pipelines: The plans that the run was made from.
-        record: The rows of the run, as `Audit.messages` has them, or the record itself.
-        in_doubt: Whether those in doubt are yielded too, in their places.
-        every: Yield only rows whose number is a multiple of this.
+    With `in_doubt`, those in doubt are included. Only rows whose number is a multiple of `every` are.
     """
     rows = _rows_of_run(record)
     states = [*ARRIVED, IN_DOUBT] if in_doubt else list(ARRIVED)
     first = rows["first_attempt_at"].min() or pipelines.all[0].clock()
-    arrived_rows = rows.filter(pl.col("state").is_in(states)).select(
+    rows = rows.filter(pl.col("state").is_in(states)).select(
         "plan", "row", "state", at=pl.coalesce("finished_at", "first_attempt_at", pl.lit(first))
     )
     repeats, components = Repeats(), pipelines.components
     for plan, pipeline in enumerate(pipelines.all):
-        wanted = arrived_rows.filter(pl.col("plan") == plan, pl.col("row") % every == 0).drop(
-            "plan"
-        )
+        wanted = rows.filter(pl.col("plan") == plan, pl.col("row") % every == 0).drop("plan")
         chunks = pipeline.encode_chunks(components=components, repeats=repeats)
         with closing(chunks):
             for chunk in chunks:
@@ -70,7 +64,7 @@ def workspace_after(
     pipelines: Pipelines,
     record: pl.DataFrame | Audit,
     *,
-    people_before: pl.DataFrame | None = None,
+    before: pl.DataFrame | None = None,
     settings: Settings | None = None,
     model: Model | None = None,
     messages: Iterable[Arrived] | None = None,
@@ -78,15 +72,10 @@ def workspace_after(
 ) -> Model:
     """Return the workspace that the messages which have arrived make; those in doubt are skipped.
 
-    Args:
-        pipelines: The plans that the run was made from.
-        record: The rows of the run, as `Audit.messages` has them, or the record itself.
-        people_before: The people before the run, as `identity.known_people.export` returns them.
-        settings: How the workspace is set up; as a new one if not given.
-        model: The workspace before, instead of `people_before` and `settings`; messages change it.
-        messages: The result of `arrived`, if there is one already.
-        listener: Is called with the model, each message, and its changes. Messages in doubt are passed
-            too, in their places, without changes: they are not applied.
+    `before` has the people before the run, as `identity.known_people.normalize_export` returns them;
+    instead, `model` can be the workspace before the run, which messages change. `messages` is the result
+    of `arrived`, if there is one already. `listener` is called with the model, each message and its
+    changes; messages in doubt are passed too, in their places, without changes.
 
     Examples:
         >>> import polars as pl, cio_frames as cio, tempfile
@@ -104,8 +93,8 @@ def workspace_after(
     if messages is None:
         messages = arrived(pipelines, record, in_doubt=listener is not None)
     with gc_paused():
-        if people_before is not None:
-            model.load(export_rows(people_before))
+        if before is not None:
+            model.load(export_rows(before))
         for item in messages:
             changes: tuple[Change, ...] = ()
             if item.state != IN_DOUBT:
@@ -130,7 +119,7 @@ def _share(body: Any, texts: dict[str, str]) -> None:
         if type(value) is str:
             body[name] = (
                 texts.setdefault(value, value)
-                if len(texts) < MAX_SHARED_TEXTS
+                if len(texts) < MAX_TEXTS
                 else texts.get(value, value)
             )
 

@@ -25,7 +25,7 @@ def drift_findings(
     workspaces: Mapping[str, str] | None = None,
 ) -> pl.DataFrame:
     """Return what differs from the earlier runs of a directory, with the columns of `FINDING_SCHEMA`."""
-    findings = [FINDING_SCHEMA.to_frame()]
+    parts = [FINDING_SCHEMA.to_frame()]
     tests = [check for check in checks if isinstance(check.test, RunsTest)]
     earlier = (
         tables_of_same_import(
@@ -36,11 +36,11 @@ def drift_findings(
     )
     if earlier:
         compared = Comparison(now=profile, at=scope.now, earlier=earlier, limits=limits)
-        findings += [
+        parts += [
             as_findings(check, column_findings(DIFFERENCES[check.code](compared)), scope=scope)
             for check in tests
         ]
-    return pl.concat(findings)
+    return pl.concat(parts)
 
 
 def drift_notes(findings: pl.DataFrame) -> list[str]:

@@ -4,7 +4,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -20,12 +20,11 @@ from cio_frames.plan.identity_preview import preview_counts
 from cio_frames.plan.outcome import needs
 from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
 from cio_frames.run import Run
+from cio_frames.run.shown import Shown
 from cio_frames.sending import Client
 from cio_frames.spec import CALLS
-from cio_frames.views import text
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.document import Document, Heading, Paragraph, Table
-from cio_frames.views.render import bundle
 from cio_frames.views.wording import duration, many, number, size
 
 BOUNDS: Final = ("the rate of requests", "the response time", "this machine")
@@ -34,7 +33,7 @@ ENCODED_ROWS_PER_S: Final = 150_000
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Estimate:
+class Estimate(Shown):
     """What sending takes.
 
     Attributes:
@@ -77,12 +76,6 @@ class Estimate:
         """Return the estimate compared with a run."""
         return Comparison(estimate=self, run=run)
 
-    def __repr__(self) -> str:
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
-
     def _document(self) -> Document:
         premise = Paragraph(_premise(compared=self.compared), "lead")
         table = Table(("what", "estimate", "note"), self._lines())
@@ -122,7 +115,7 @@ class Estimate:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Comparison:
+class Comparison(Shown):
     """An estimate compared with a run.
 
     Attributes:
@@ -146,12 +139,6 @@ class Comparison:
         schema = {"what": pl.String, "estimate": pl.Float64, "actual": pl.Float64}
         frame = pl.DataFrame(rows, schema=schema, orient="row", strict=False)
         return frame.with_columns((pl.col("estimate") / pl.col("actual") - 1).alias("off_by"))
-
-    def __repr__(self) -> str:
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
 
     def _document(self) -> Document:
         repeats = f"{many(self.run.counts['retries'], 'repeat')} of requests in the run."

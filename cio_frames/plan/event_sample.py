@@ -93,11 +93,8 @@ def missing_events(
 ) -> list[Event]:
     """Return the events that are not among the activities of their people.
 
-    Args:
-        client: Reads the workspace.
-        events: Which ones.
-        names: Returns the identifiers of a person in the workspace; None if they are not there.
-        notify: Is called with about the number of requests that were answered.
+    `names` returns the identifiers of a person in the workspace, None if they are not there. `notify` is
+    called with about the number of requests that were answered.
     """
     by_key: dict[tuple[Person, str, str | None], list[Event]] = {}
     for event in events:

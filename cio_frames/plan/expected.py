@@ -144,18 +144,13 @@ def expected(
 ) -> Expected:
     """Return what the messages that arrived should have left.
 
-    Args:
-        pipelines: The plans that the run was made from.
-        record: The rows of the run.
-        before: The people before the run, as `export` returns them.
-        settings: How the workspace is set up.
-        messages: The result of `arrived`, if there is one already.
+    `before` has the people before the run; `messages` is the result of `arrived`, if there is one already.
     """
     result = Expected()
     result.model = workspace_after(
         pipelines,
         record,
-        people_before=before,
+        before=before,
         settings=settings,
         messages=messages,
         listener=result.record,

@@ -58,10 +58,7 @@ class FindingKinds:
     ) -> "FindingKinds":
         """Return the kinds of findings.
 
-        Args:
-            findings: The findings, worst first.
-            excluded: The rows that would not be sent.
-            effects: What happens to rows with a finding, by code.
+        The findings are sorted, worst first; `excluded` are the rows that would not be sent.
         """
         if findings.is_empty():
             nothing = KIND_SCHEMA.to_frame()
@@ -160,9 +157,7 @@ def _affected(
     sent = with_effect.filter(~pl.col("row").is_in(excluded.implode()))
     return {
         effect: sent.filter(
-            pl.col("code").is_in(
-                [code for code, code_effect in effects.items() if code_effect == effect]
-            )
+            pl.col("code").is_in([code for code, own in effects.items() if own == effect])
         )["row"].n_unique()
         for effect in dict.fromkeys(effects.values())
     }

@@ -118,12 +118,7 @@ class Profiling(msgspec.Struct, frozen=True, kw_only=True):
 
 @engine_errors("the table was checked")
 def check_before_send(
-    table: Table,
-    *,
-    scope: Scope,
-    checks: Iterable[Check],
-    profiling: Profiling,
-    gather_links: bool,
+    table: Table, *, scope: Scope, checks: Iterable[Check], profiling: Profiling, gather_links: bool
 ) -> tuple[PreSendCheck, LinkKeys | None]:
     """Apply the checks that can keep rows from being sent; return the result, and the link keys if wanted."""
     blocking = [item for item in checks if item.severity in BLOCKING]
@@ -135,9 +130,7 @@ def check_before_send(
     findings, first = [check_call(strict, scope=scope)], pl.DataFrame()
     allowances: list[AllowanceCounts] = []
 
-    def part(
-        chunk: pl.DataFrame,
-    ) -> tuple[_Share, pl.DataFrame, pl.DataFrame, AllowanceCounts]:
+    def part(chunk: pl.DataFrame) -> tuple[_Share, pl.DataFrame, pl.DataFrame, AllowanceCounts]:
         prepared, share = sums.share(chunk)
         chunk_findings = check(prepared, tests=tests, raw=chunk).findings
         with computing(scope.mapping):

@@ -25,12 +25,12 @@ from cio_frames.plan.identity_parts import identity_parts
 from cio_frames.plan.identity_report import identity_document
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts
 from cio_frames.plan.workspace_people import WorkspacePeople, known_people
-from cio_frames.views import text
+from cio_frames.run.shown import Shown
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Bullets, Document, Heading
 from cio_frames.views.progress import Display
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.render import Rendered, bundle
+from cio_frames.views.render import Rendered
 from cio_frames.views.wording import duration, many
 
 OnConflict = Literal["report", "reject", "refuse"]
@@ -115,7 +115,7 @@ def _without(pipelines: Pipelines, serious: pl.DataFrame) -> Pipelines:
     return Pipelines(tuple(remaining))
 
 
-class IdentityPreview(Generic[Sent]):
+class IdentityPreview(Shown, Generic[Sent]):
     """The people of a workspace as they would be after a plan or a back-fill."""
 
     def __init__(
@@ -193,12 +193,6 @@ class IdentityPreview(Generic[Sent]):
         """
         story = Bullets(explain(self._preview, who, calls=self._pipelines.calls), numbered=True)
         return Rendered(Document(Heading(who, "what the rows do to this person"), [story]))
-
-    def __repr__(self) -> str:
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
 
     def _document(self) -> Document:
         return identity_document(self._preview, self._premise, self._pipelines)

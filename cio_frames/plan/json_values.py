@@ -34,13 +34,9 @@ def arguments_values(arguments: CallArguments | None) -> dict[str, Any]:
     default = CallArguments(fields={})
     values = {field.name: getattr(arguments, field.name) for field in fields(CallArguments)}
     changed = {
-        name: _json_value(value)
-        for name, value in values.items()
-        if value != getattr(default, name)
+        name: _json(value) for name, value in values.items() if value != getattr(default, name)
     }
-    named = {
-        name: _json_value(value) for name, value in arguments.fields.items() if value is not None
-    }
+    named = {name: _json(value) for name, value in arguments.fields.items() if value is not None}
     return changed | {"fields": named}
 
 
@@ -64,9 +60,7 @@ def checks_values(checks: Checks) -> dict[str, Any]:
     values = {field.name: getattr(checks, field.name) for field in fields(Checks)}
     rules = values.pop("rules")
     changed = {
-        name: _json_value(value)
-        for name, value in values.items()
-        if value != getattr(default, name)
+        name: _json(value) for name, value in values.items() if value != getattr(default, name)
     }
     if rules:
         changed["rules"] = [{UNRESTORABLE: f"{rule.code} ({rule.severity})"} for rule in rules]
@@ -82,14 +76,14 @@ def checks_of(values: Mapping[str, Any]) -> Checks:
     return Checks(**{name: _restored(value) for name, value in values.items()})
 
 
-def _json_value(value: Any) -> Any:
+def _json(value: Any) -> Any:
     match value:
         case pl.Expr():
             return _expression(value)
         case Mapping():
-            return {str(name): _json_value(item) for name, item in value.items()}
+            return {str(name): _json(item) for name, item in value.items()}
         case list() | tuple():
-            return [_json_value(item) for item in value]
+            return [_json(item) for item in value]
         case str() | bool() | int() | float() | None:
             return value
         case _:
@@ -103,7 +97,7 @@ def _marked(value: Any) -> Any:
             return {TIME: value.isoformat()}
         case Drift():
             values = {field.name: getattr(value, field.name) for field in fields(Drift)}
-            return {DRIFT: _json_value(values)}
+            return {DRIFT: _json(values)}
         case PathLike():
             return str(value)
         case _:
@@ -115,7 +109,7 @@ def _expression(expr: pl.Expr) -> dict[str, Any]:
     if expr.meta.is_literal():
         constant = pl.select(expr).item()
         value = constant.to_list() if isinstance(constant, pl.Series) else constant
-        return {CONSTANT: _json_value(value)}
+        return {CONSTANT: _json(value)}
     return {UNRESTORABLE: str(expr)}
 
 

@@ -1,7 +1,7 @@
 """Advice on the order of a back-fill: what the given one loses, and a better one."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -11,10 +11,9 @@ from cio_frames.identity.plan_order import OrderProblem
 from cio_frames.identity.settings import Premise
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.views import text
+from cio_frames.run.shown import Shown
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.document import Bullets, Document, Heading
-from cio_frames.views.render import bundle
 
 SPLIT: Final = (
     "Split it and pass all parts to cio.backfill: events without user_id before the people, events "
@@ -25,7 +24,7 @@ ROUNDS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Advice:
+class Advice(Shown):
     """Advice on the order of plans.
 
     Attributes:
@@ -70,12 +69,6 @@ class Advice:
     def _named(self, place: int) -> str:
         return f"plan {place} ({self.calls[place]})"
 
-    def __repr__(self) -> str:
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
-
     def _document(self) -> Document:
         return Document(Heading("Order", "of the plans"), [Bullets(self.sentences, numbered=True)])
 
@@ -85,22 +78,20 @@ def advise(pipelines: Pipelines, premise: Premise, *, progress: ShowProgress = F
     calls = pipelines.calls
     preview = identity_preview(pipelines, premise, progress=progress)
     losses = plan_order.order_problems(preview, calls=calls)
-    problems, better, remaining = list(losses), plan_order.advised(len(calls), losses), losses
+    problems, better, rest = list(losses), plan_order.advised(len(calls), losses), losses
     for _ in range(ROUNDS):
-        if not remaining or better is None:
+        if not rest or better is None:
             break
-        preview_again = identity_preview(pipelines.in_order(better), premise, progress=progress)
-        remaining = plan_order.order_problems(
-            preview_again, calls=[calls[place] for place in better]
-        )
+        other = identity_preview(pipelines.in_order(better), premise, progress=progress)
+        rest = plan_order.order_problems(other, calls=[calls[place] for place in better])
         problems += [
-            replace(loss, first=better[loss.first], then=better[loss.then]) for loss in remaining
+            replace(loss, first=better[loss.first], then=better[loss.then]) for loss in rest
         ]
-        better = plan_order.advised(len(calls), problems) if remaining else better
+        better = plan_order.advised(len(calls), problems) if rest else better
     return Advice(
         calls=calls,
         losses=tuple(losses),
-        order=None if remaining else better,
+        order=None if rest else better,
         torn=plan_order.must_split(problems),
         chains=plan_order.alias_chains(preview),
         strays=plan_order.unlinked_events(preview),

@@ -8,14 +8,7 @@ from cio_frames.checks import Checks
 from cio_frames.errors import AuditError
 from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
-from cio_frames.plan.plan import (
-    PLANS_BY_RUN,
-    Backfill,
-    FollowUp,
-    Sendable,
-    job_of,
-    require_client,
-)
+from cio_frames.plan.plan import PLANS_BY_RUN, Backfill, FollowUp, Sendable, job_of, require_client
 from cio_frames.run import InDoubt, Run, SendOptions, resumed_run
 from cio_frames.sending import Client
 from cio_frames.views.displays import ShowProgress
@@ -96,10 +89,7 @@ def resume(
         return plan.resumed(directory, client, options=options)
     original = _made_from(directory, plan, how="cio.resume({!r}, client, plan)")
     run = resumed_run(
-        job_of(original.pipelines),
-        client=client,
-        directory=directory,
-        options=options,
+        job_of(original.pipelines), client=client, directory=directory, options=options
     ).start()
     return run.wait() if wait else run
 

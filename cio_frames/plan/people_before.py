@@ -41,18 +41,12 @@ def people_before(
         raise MappingError("keep_undo=True reads people: pass a client made by cio.connect().")
     named = named_people(pipelines)
     if named.height > MAX_READ_BY_NAME:
-        return among(
-            client.people(attributes=_sent_attributes(pipelines), progress=progress), named
-        )
-    people_by_kind = [
+        return among(client.people(attributes=_attributes(pipelines), progress=progress), named)
+    parts = [
         client.attributes(named.filter(pl.col("kind") == kind)["value"].to_list(), id_type=kind)
         for kind in _KINDS
     ]
-    return (
-        pl.concat(people_by_kind)
-        .drop("timestamps", "unsubscribed")
-        .unique("cio_id", maintain_order=True)
-    )
+    return pl.concat(parts).drop("timestamps", "unsubscribed").unique("cio_id", maintain_order=True)
 
 
 def kept_people(directory: Path | str) -> pl.DataFrame:
@@ -118,7 +112,7 @@ def _identifiers(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
             yield frame.select(pl.lit(name).alias("kind"), value.alias("value"))
 
 
-def _sent_attributes(pipelines: Pipelines) -> list[str]:
+def _attributes(pipelines: Pipelines) -> list[str]:
     """Return the attributes of people that messages write."""
     names: dict[str, None] = {}
     for pipeline in pipelines.all:

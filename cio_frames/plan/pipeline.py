@@ -13,15 +13,7 @@ import polars as pl
 from msgspec import structs
 
 from cio_frames.audit.object_store import file_system_at
-from cio_frames.checks import (
-    CATALOGUE,
-    Check,
-    Checks,
-    Profiler,
-    Scope,
-    TableProfile,
-    drift_of,
-)
+from cio_frames.checks import CATALOGUE, Check, Checks, Profiler, Scope, TableProfile, drift_of
 from cio_frames.clock import utc_now
 from cio_frames.errors import PlanRefusedError, engine_errors
 from cio_frames.frames import ROW, Table, map_ahead

@@ -31,13 +31,13 @@ from cio_frames.run import (
     select_rows,
     starting,
 )
+from cio_frames.run.shown import Shown
 from cio_frames.sending import Client
 from cio_frames.sending.client import RATE
 from cio_frames.validation import as_texts
-from cio_frames.views import report, text
+from cio_frames.views import report
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.document import Document
-from cio_frames.views.render import bundle
 
 if TYPE_CHECKING:  # loaded when they are used: most plans are sent without them
     from cio_frames.plan.corrected import Corrected
@@ -388,19 +388,13 @@ class Sendable:
             return job, select_rows(job, client, options, now=now), stack.pop_all()
 
     def _sent(
-        self,
-        client: Client,
-        options: SendOptions,
-        prepared: tuple[Job, RowSelection, ExitStack],
+        self, client: Client, options: SendOptions, prepared: tuple[Job, RowSelection, ExitStack]
     ) -> Run:
         run = self._new_run(client, options, prepared).start()
         return run.wait() if options.wait else run
 
     def _new_run(
-        self,
-        client: Client,
-        options: SendOptions,
-        prepared: tuple[Job, RowSelection, ExitStack],
+        self, client: Client, options: SendOptions, prepared: tuple[Job, RowSelection, ExitStack]
     ) -> Run:
         job, selection, lock = prepared
         with lock:
@@ -469,7 +463,7 @@ class Plan(TablePlan, Sendable):
         return planned(replace(pipeline, table=table, is_rest=True))
 
 
-class Backfill(Sendable):
+class Backfill(Shown, Sendable):
     """Several plans in order. Each starts after everything before it has arrived.
 
     Args:
@@ -541,10 +535,7 @@ class Backfill(Sendable):
     def __repr__(self) -> str:
         if not hasattr(self, "pipelines"):  # in a traceback of its constructor
             return object.__repr__(self)
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
+        return super().__repr__()
 
     def _document(self) -> Document:
         pipelines, preview = self.pipelines.checked(), self.pipelines.last_preview

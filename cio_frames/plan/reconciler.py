@@ -141,12 +141,12 @@ def compare(
         findable = [event for event in wanted.events() if is_findable(event, now=now)]
         sample_seed = secrets.randbits(32) if seed is None else seed
         sample = draw(findable, count=events if isinstance(source, Client) else 0, seed=sample_seed)
-        events_result = None
+        sampled = None
         if isinstance(source, Client):
             about = {event.person for event in sample if event.person is not None}
             identifiers = reconciler.compare_with_client(source, about=about)
             try:
-                events_result = reconciler.sample_events(
+                sampled = reconciler.sample_events(
                     source, sample, identifiers, of=len(findable), seed=sample_seed
                 )
             except WorkspaceReadError as error:  # the comparison of people is still useful
@@ -155,7 +155,7 @@ def compare(
         else:
             reconciler.compare_export(people_table(source))
         _count_not_checkable(
-            reconciler.counts, wanted, sampled=len(sample), not_in_export=reconciler.not_in_export
+            reconciler.counts, wanted, sampled=len(sample), uncovered=reconciler.uncovered
         )
     return Reconciliation(
         run_id="",
@@ -163,7 +163,7 @@ def compare(
         held=host_of(source) if isinstance(source, Client) else "the export",
         compared=reconciler.counts.frame(),
         differences=reconciler.differences(),
-        events=events_result,
+        events=sampled,
         notes=tuple(
             _notes(reconciler, wanted, record, source, before=before, findable=len(findable))
         ),
@@ -180,12 +180,12 @@ def _window(record: pl.DataFrame) -> Window:
 
 
 def _count_not_checkable(
-    counts: "Counts", wanted: Expected, *, sampled: int, not_in_export: Mapping[str, int]
+    counts: "Counts", wanted: Expected, *, sampled: int, uncovered: Mapping[str, int]
 ) -> None:
     """Count what cannot be compared."""
     store = wanted.model.store
     for what, count in {
-        "attributes": sum(not_in_export.values()),
+        "attributes": sum(uncovered.values()),
         "events": len(wanted.events()) - sampled,
         "objects": len(store.objects),
         "relationships": sum(len(record.related) for record in store.objects.values()),
@@ -214,14 +214,12 @@ def _notes(
     if doubt:
         verb = "is" if doubt == 1 else "are"
         yield f"{many(doubt, 'row')} {verb} in doubt: what no other row writes is not expected."
-    if reconciler.not_in_export:
-        names = sorted(
-            reconciler.not_in_export, key=lambda name: (-reconciler.not_in_export[name], name)
-        )
+    if reconciler.uncovered:
+        names = sorted(reconciler.uncovered, key=lambda name: (-reconciler.uncovered[name], name))
         more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
         yield (
             f"The export has no column {', '.join(names[:_NAMES_SHOWN])}{more}: "
-            f"{many(sum(reconciler.not_in_export.values()), 'attribute')} were not compared."
+            f"{many(sum(reconciler.uncovered.values()), 'attribute')} were not compared."
         )
     yield from reconciler.notes
     not_findable = len(wanted.events()) - findable
@@ -260,11 +258,7 @@ class Counts:
 class Reconciler:
     """Compares a workspace with what a run should have left there.
 
-    Args:
-        wanted: What the run should have left.
-        before: The people before the run, with their attributes.
-        window: The first attempt and the last response of the run.
-        progress: How progress is shown.
+    `before` has the people before the run, with their attributes.
     """
 
     def __init__(
@@ -276,14 +270,12 @@ class Reconciler:
         progress: ShowProgress = False,
     ) -> None:
         self.counts: Counts = Counts()
-        self.not_in_export: Counter[str] = Counter()  # attributes that an export does not have
+        self.uncovered: Counter[str] = Counter()  # attributes that an export does not have
         self.notes: list[str] = []
         self._wanted = wanted
         self._window = window
         self._progress = progress
-        self._exported_cio_ids = (
-            frozenset() if before is None else frozenset(before["cio_id"].drop_nulls())
-        )
+        self._cio_ids = frozenset() if before is None else frozenset(before["cio_id"].drop_nulls())
         self._people = [person for person in wanted.people if person.alive]
         self._shared: set[Person] = set()  # people whom the workspace has merged
         self._differences: list[tuple[Any, ...]] = []
@@ -442,7 +434,7 @@ class Reconciler:
         equal = 0
         for written in self._wanted.written(person):
             if not profile.covers(written.name):
-                self.not_in_export[written.name] += 1
+                self.uncovered[written.name] += 1
             elif is_as_written(written, profile.get(written.name)):
                 equal += 1
             else:
@@ -471,7 +463,7 @@ class Reconciler:
             if profile is None:
                 self.counts.add("removed people")
                 continue
-            is_another = person.cio_id in self._exported_cio_ids and profile.get("cio_id") not in (
+            is_another = person.cio_id in self._cio_ids and profile.get("cio_id") not in (
                 None,
                 person.cio_id,
             )
@@ -503,12 +495,12 @@ class Reconciler:
 
     def _identifiers(self, person: Person) -> Identifiers:
         """Return the identifiers of a person; the cio_id only if an export has it."""
-        cio_id = person.cio_id if person.cio_id in self._exported_cio_ids else None
+        cio_id = person.cio_id if person.cio_id in self._cio_ids else None
         return {"cio_id": cio_id, "id": person.id, "email": person.email}
 
     def _identifier_columns(self, people: Sequence[Person]) -> pl.DataFrame:
         """Return the identifiers of people, in columns."""
-        exported = self._exported_cio_ids
+        exported = self._cio_ids
         return pl.DataFrame(
             {
                 "cio_id": [

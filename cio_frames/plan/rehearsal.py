@@ -32,11 +32,10 @@ from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.plan.reconciler import Reconciler
 from cio_frames.run import Run
-from cio_frames.views import text
+from cio_frames.run.shown import Shown
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Badge, Document, Heading, Node, Paragraph, Section, Table
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.render import bundle
 from cio_frames.views.wording import duration, many, number
 from cio_frames.workspaces.embedded import sandbox
 
@@ -59,7 +58,7 @@ _FAILURE_KINDS: Final = tuple(sorted(FAILED - {"rejected"}))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Rehearsal:
+class Rehearsal(Shown):
     """The preview, compared with what a workspace made of the same messages.
 
     Attributes:
@@ -88,12 +87,6 @@ class Rehearsal:
     def identical(self) -> bool:
         """Whether everything is as predicted, and all rows that were sent have their effect."""
         return self.as_predicted and not self.without_effect.height
-
-    def __repr__(self) -> str:
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
 
     def _document(self) -> Document:
         rows, requests = self.counts["rows"], self.counts["requests"]
@@ -257,22 +250,18 @@ def _attributes(
     columns = Audit(run.audit).scan().select("run_id", "plan", "row", "state")
     now = pl.lit(premise.now).alias("first_attempt_at")
     rows = collect_rows(columns, run.audit).with_columns(now, now.alias("finished_at"))
-    known_people, what = premise.workspace_people, "attributes"
+    before, what = premise.workspace_people, "attributes"
     messages: list[Arrived] | None = None
-    if rows.height <= COMPARED_ROWS and (
-        known_people is None or known_people.height <= COMPARED_ROWS
-    ):
+    if rows.height <= COMPARED_ROWS and (before is None or before.height <= COMPARED_ROWS):
         people = workspace.people
     else:
-        known_people, step = None, -(-rows.height // COMPARED_ROWS)
+        before, step = None, -(-rows.height // COMPARED_ROWS)
         sample = arrived(pipelines, rows, every=step)
         messages = [item for item in sample if "messageId" in item.message]  # forms have no ids
         people = workspace.people_of(_ids(messages, run_id=run.run_id))
         what = f"attributes ({number(len(messages))} rows)"
-    wanted = expected(
-        pipelines, rows, before=known_people, settings=premise.settings, messages=messages
-    )
-    reconciler = Reconciler(wanted, before=known_people, window=None)
+    wanted = expected(pipelines, rows, before=before, settings=premise.settings, messages=messages)
+    reconciler = Reconciler(wanted, before=before, window=None)
     reconciler.compare_export(people)
     counts = reconciler.counts.frame().filter(pl.col("what") == "attributes")
     as_sent = [("as sent", int(counts["as_expected"].sum()))]
@@ -293,11 +282,7 @@ def _attributes(
 def _ids(messages: Iterable[Arrived], *, run_id: str) -> set[str]:
     """Return the ids of messages, and the ids under which the run may have sent them."""
     ids = [item.message["messageId"] for item in messages]
-    derived = [
-        message_id
-        for message_id in ids
-        if message_id.isascii() and len(message_id) == ID_CHARACTERS
-    ]
+    derived = [name for name in ids if name.isascii() and len(name) == ID_CHARACTERS]
     return {*ids, *(run_ids(pl.Series(derived), seed=run_id) if derived else ())}
 
 
@@ -334,7 +319,7 @@ def _predicted(preview: Preview) -> dict[str, pl.DataFrame]:
 
 def _actual(outcome: "Outcome", premise: Premise) -> dict[str, pl.DataFrame]:
     """Return how often a workspace has each thing."""
-    exported = (
+    cio_ids = (
         set()
         if premise.workspace_people is None
         else set(premise.workspace_people["cio_id"].drop_nulls())
@@ -342,7 +327,7 @@ def _actual(outcome: "Outcome", premise: Premise) -> dict[str, pl.DataFrame]:
     return {
         "people": _people(outcome.people),
         "total people": _all(outcome.people.height),
-        "merges": _merges(_as_previewed(outcome.merges, exported=exported)),
+        "merges": _merges(_as_previewed(outcome.merges, cio_ids=cio_ids)),
         "objects": _objects(outcome.objects),
         "relationships": _relations(outcome.relationships),
         "anonymous events": _anonymous_events(outcome.unattributed),
@@ -362,11 +347,7 @@ def _without_effect(preview: Preview) -> pl.DataFrame:
         pl.struct("key", "other", "subject").first().alias("first"),
     )
     lines = [
-        (
-            row["rule"],
-            row["rows"],
-            sentence(row["rule"], **row["first"], labels=preview.labels),
-        )
+        (row["rule"], row["rows"], sentence(row["rule"], **row["first"], labels=preview.labels))
         for row in by_rule.sort("rows", "rule", descending=[True, False]).iter_rows(named=True)
     ]
     return pl.DataFrame(lines, schema=WITHOUT_EFFECT, orient="row")
@@ -391,10 +372,10 @@ def _merges(rows: pl.DataFrame) -> pl.DataFrame:
     return _tally(rows.select(subject=subject))
 
 
-def _as_previewed(merges: pl.DataFrame, *, exported: Collection[str]) -> pl.DataFrame:
+def _as_previewed(merges: pl.DataFrame, *, cio_ids: Collection[str]) -> pl.DataFrame:
     """Return the merges of a workspace without cio_ids that are in no export."""
     removed = [
-        [key for key in keys if key != f"cio_{cio_id}" or cio_id in exported]
+        [key for key in keys if key != f"cio_{cio_id}" or cio_id in cio_ids]
         for cio_id, keys in merges.select("removed", "removed_keys").iter_rows()
     ]
     return merges.with_columns(

@@ -29,12 +29,12 @@ from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import summary
 from cio_frames.plan.saved_report import saved_document
 from cio_frames.plan.workspace_people import WorkspacePeople
+from cio_frames.run.shown import Shown
 from cio_frames.sending import Client
 from cio_frames.validation import BLOCKING
 from cio_frames.validation.compiled import sentence_about
-from cio_frames.views import markdown, text
+from cio_frames.views import markdown
 from cio_frames.views.document import Document
-from cio_frames.views.render import bundle
 
 FORMAT: Final = 1
 EXPIRES: Final = timedelta(days=7)
@@ -48,7 +48,7 @@ _FINDINGS: Final = ("severity", "code", "columns", "rows", "message")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class SavedPlan:
+class SavedPlan(Shown):
     """The content of a plan's file: values of JSON.
 
     Attributes:
@@ -93,11 +93,7 @@ class SavedPlan:
         """Return the report, for the command line to draw."""
         return saved_document(self.values(), digest=self.digest)
 
-    def __repr__(self) -> str:
-        return text.render(self.document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self.document())
+    _document = document
 
     def values(self) -> dict[str, Any]:
         """Return the content as values of JSON."""

@@ -13,13 +13,13 @@ from cio_frames.frames.pandas import native
 from cio_frames.plan.fixes import repaired
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import plan_view, summary
-from cio_frames.views import html, report, text
+from cio_frames.run.shown import Shown
+from cio_frames.views import html, report
 from cio_frames.views.document import Document
-from cio_frames.views.render import bundle
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class TablePlan:
+class TablePlan(Shown):
     """What would be sent for one table."""
 
     pipelines: Pipelines
@@ -134,12 +134,6 @@ class TablePlan:
         """
         return self.pipeline.before_send.refusals.to_dicts()
 
-    def __repr__(self) -> str:
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
-
     def _document(self) -> Document:
         pipelines = self.pipelines
         return report.plan(
@@ -151,12 +145,7 @@ class TablePlan:
 
 
 class Payloads(list[dict[str, Any]]):
-    """Messages as dictionaries: a plain list, which a notebook shows as JSON.
-
-    Args:
-        messages: JSON texts.
-        title: What they are messages of.
-    """
+    """Messages as dictionaries: a list, which a notebook shows as JSON."""
 
     def __init__(self, messages: Sequence[str], *, title: str = "") -> None:
         super().__init__(msgspec.json.decode(text) for text in messages)

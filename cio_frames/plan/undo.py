@@ -176,16 +176,12 @@ def _record(directory: Path, pipelines: Pipelines) -> _Record:
     disk, where = file_system_at(directory)
     info = run_file.read(disk, where).info
     require_same_plans(pipelines, info)
-    arrived_rows = Audit(where).messages.filter(pl.col("state").is_in([*ARRIVED, IN_DOUBT]))
-    sent_here = arrived_rows.filter(
-        pl.col("state") != "skipped_done"
-    )  # an earlier run has sent these
+    rows = Audit(where).messages.filter(pl.col("state").is_in([*ARRIVED, IN_DOUBT]))
+    rows = rows.filter(pl.col("state") != "skipped_done")  # an earlier run has sent these
     is_in_doubt = pl.col("state") == IN_DOUBT
     state = pl.when(is_in_doubt).then(pl.lit(ARRIVED[0])).otherwise("state")
     return _Record(
-        info=info,
-        rows=sent_here.with_columns(state=state),
-        in_doubt=sent_here.filter(is_in_doubt).height,
+        info=info, rows=rows.with_columns(state=state), in_doubt=rows.filter(is_in_doubt).height
     )
 
 

@@ -53,11 +53,7 @@ def with_current(
 ) -> Former:
     """Return the former state of a workspace, with its current state added.
 
-    Args:
-        former: The state before the run.
-        after: The state after the run.
-        current: A new export, or a client that reads the people who were changed.
-        started: When the run was started.
+    `current` is a new export, or a client that reads the people whom the run has changed.
     """
     if isinstance(current, Client):
         people = _read(current, former, after)
@@ -69,7 +65,7 @@ def with_current(
     # With times, `unsubscribed` is among the attributes too.
     not_attributes = ["timestamps", *(["unsubscribed"] if stamps else [])]
     exported = normalize_export(people.drop(not_attributes, strict=False), attributes=True)
-    by_identifier: dict[tuple[str, str], Row] = {}
+    index: dict[tuple[str, str], Row] = {}
     for number, row in enumerate(export_rows(exported)):
         person_now = dict(row.get("attributes") or {})
         person_now |= {name: row[name] for name in ("id", "email", "cio_id")}
@@ -79,13 +75,11 @@ def with_current(
             person_now[TIMESTAMPS] = msgspec.json.decode(stamps[number] or "{}")
         for kind in ("cio_id", "id", "email"):
             if row[kind] is not None:
-                by_identifier[kind, row[kind].lower() if kind == "email" else row[kind]] = (
-                    person_now
-                )
+                index[kind, row[kind].lower() if kind == "email" else row[kind]] = person_now
     names = None
     if "attributes" not in exported.columns:
         names = frozenset(exported.columns)
-    now = Current(by=by_identifier)
+    now = Current(by=index)
     return replace(
         former,
         read_current=now.of,

@@ -113,21 +113,17 @@ class _Maker:
         yield UndoTable(label, "track", frame, CallArguments(fields=fields, body=body))
 
     def _states(
-        self,
-        label: str,
-        rows: Sequence[Row],
-        names: Sequence[str],
-        call: str,
+        self, label: str, rows: Sequence[Row], names: Sequence[str], call: str
     ) -> Iterator[UndoTable]:
         """Yield tables that restore values, then those that clear them."""
         is_related = call == "group" and "person" in names
         for frame, body, nulls in layers(rows, names):
-            columns_of_keys = {name: _free(name, body) for name in (*names, "message_id")}
-            renamed = frame.rename(
-                dict(zip(frame.columns[: len(names)], columns_of_keys.values(), strict=False))
+            key_columns = {name: _free(name, body) for name in (*names, "message_id")}
+            keyed = frame.rename(
+                dict(zip(frame.columns[: len(names)], key_columns.values(), strict=False))
             )
-            with_ids = self._with_ids(renamed, label, name=columns_of_keys["message_id"])
-            fields = {_FIELDS[name]: column for name, column in columns_of_keys.items()}
+            with_ids = self._with_ids(keyed, label, name=key_columns["message_id"])
+            fields = {_FIELDS[name]: column for name, column in key_columns.items()}
             columns = {name: name for name in body}
             yield UndoTable(label, call, with_ids, CallArguments(
                 fields=fields, body={} if is_related else columns,
@@ -194,15 +190,15 @@ def _layer(rows: Sequence[Row], keys: Sequence[str], shapes: Mapping[str, str]) 
     columns: dict[str, list[Any]] = {name: [] for name in shapes}
     row_keys: list[tuple[str, ...]] = []
     for key, values in rows:
-        values_of_layer = {
+        own = {
             name: value
             for name, value in values.items()
             if value is not None and name in shapes and _shape(value) == shapes[name]
         }
-        if values_of_layer:
+        if own:
             row_keys.append(key)
             for name, column in columns.items():
-                column.append(values_of_layer.get(name))
+                column.append(own.get(name))
     series = [pl.Series(name, column, strict=False) for name, column in columns.items()]
     return Layer(_keys(row_keys, keys).hstack(series), list(shapes), "omit")
 

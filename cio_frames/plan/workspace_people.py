@@ -127,8 +127,7 @@ class Export:
     def places(self, people: pl.DataFrame) -> pl.Series:
         """Return the line of each person, null if they are in none.
 
-        Args:
-            people: Columns cio_id, id and email, which are looked up in this order.
+        The columns cio_id, id and email are looked up in this order.
         """
         places = pl.DataFrame({kind: self._places(people[kind], kind) for kind in KINDS})
         return places.select(pl.coalesce(KINDS)).to_series()
@@ -161,11 +160,8 @@ def read_people(
 ) -> dict[Person, ReadPerson]:
     """Return the people who are in the workspace, as they are now.
 
-    Args:
-        client: Reads the workspace.
-        people: The people, each with their possible identifiers.
-        kinds: The kinds of identifiers by which they are looked up, in this order.
-        notify: Is called with the number of people that were looked up.
+    Each person comes with their possible identifiers, which are looked up in the order of `kinds`.
+    `notify` is called with the number of people that were looked up.
     """
     profiles: dict[Person, ReadPerson] = {}
     for kind in kinds:

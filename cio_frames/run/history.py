@@ -79,17 +79,14 @@ class Audit(Reader):
 
     def _to_finish(self, runs: pl.DataFrame) -> list[Step]:
         """Return how to finish the latest runs that ended before all their rows were sent."""
-        directories = {path.name: str(path) for path in self._run_directories()}
+        paths = {path.name: str(path) for path in self._run_directories()}
         unfinished = runs.filter(
             pl.col("state") != "running", pl.sum_horizontal("pending", "in_doubt") > 0
         )
         return [
-            Step(
-                f"Run {run} was not finished. Make its plan again, then:",
-                resume_line(directories[run]),
-            )
+            Step(f"Run {run} was not finished. Make its plan again, then:", resume_line(paths[run]))
             for run in unfinished["run_id"].sort(descending=True).head(SHOWN_RUNS)
-            if run in directories
+            if run in paths
         ]
 
 

@@ -106,17 +106,13 @@ class RowSelection:
         decided = self.decided.filter((pl.col("plan") == plan) & here).drop("plan")
         undecided = messages.join(decided, on="row", how="anti", maintain_order="left")
         sent, finished = self._split_delivered(undecided)
-        with_decision = messages.join(decided, on="row", maintain_order="left")
-        not_sent = with_decision.filter(pl.col("state").is_not_null()).drop(
-            "seed", "wanted", "seeds"
-        )
-        to_send = with_decision.drop("state")
-        under_new_ids = to_send.filter(pl.col("seed").is_not_null())
-        under_new_ids = with_new_ids(under_new_ids, seeds=under_new_ids["seed"]).drop(
-            "seed", "wanted", "seeds"
-        )
-        under_recorded_ids = self._as_recorded(to_send.filter(pl.col("wanted").is_not_null()))
-        every = pl.concat([sent, under_new_ids, under_recorded_ids], how="diagonal")
+        decisions = messages.join(decided, on="row", maintain_order="left")
+        not_sent = decisions.filter(pl.col("state").is_not_null()).drop("seed", "wanted", "seeds")
+        to_send = decisions.drop("state")
+        renewed = to_send.filter(pl.col("seed").is_not_null())
+        renewed = with_new_ids(renewed, seeds=renewed["seed"]).drop("seed", "wanted", "seeds")
+        recorded = self._as_recorded(to_send.filter(pl.col("wanted").is_not_null()))
+        every = pl.concat([sent, renewed, recorded], how="diagonal")
         return (
             every.join(places, on="row", how="left").sort("place").drop("place"),
             pl.concat([finished, not_sent], how="diagonal").sort("row"),
@@ -135,12 +131,10 @@ class RowSelection:
             return messages
         if self.in_doubt is None or self.in_doubt.is_empty():
             return with_run_ids(messages, seeds=rows.select("row", seed=pl.lit(self.seed)))
-        first_seeds = self.in_doubt.select(
-            pl.col("message_id").alias("recorded"), "seed", first=True
-        )
-        with_seeds = rows.join(first_seeds, on="recorded", how="left")
+        seeds = self.in_doubt.select(pl.col("message_id").alias("recorded"), "seed", first=True)
+        joined = rows.join(seeds, on="recorded", how="left")
         seed = pl.when(pl.col("first").is_null()).then(pl.lit(self.seed)).otherwise("seed")
-        return with_run_ids(messages, seeds=with_seeds.select("row", seed.alias("seed")))
+        return with_run_ids(messages, seeds=joined.select("row", seed.alias("seed")))
 
     def _as_recorded(self, rows: pl.DataFrame) -> pl.DataFrame:
         """Return messages under the recorded ids in `wanted`, if one of their seeds makes that id.
@@ -149,11 +143,9 @@ class RowSelection:
         has seen, so a message whose own id is in the record gets a new one.
         """
         numbers = pl.int_ranges(1, pl.col("seeds").list.len() + 1).cast(pl.List(pl.String))
-        with_seed = rows.with_columns(pl.concat_list(numbers, "seeds").alias("seed"))
-        with_seed = with_seed.explode("seed", empty_as_null=True).drop_nulls("seed")
-        candidates = pl.concat(
-            [rows, with_new_ids(with_seed, seeds=with_seed["seed"])], how="diagonal"
-        )
+        trials = rows.with_columns(pl.concat_list(numbers, "seeds").alias("seed"))
+        trials = trials.explode("seed", empty_as_null=True).drop_nulls("seed")
+        candidates = pl.concat([rows, with_new_ids(trials, seeds=trials["seed"])], how="diagonal")
         is_new = pl.col("seed").is_null() & ~self._recorded.is_in(pl.col("seeds"))
         conditions = (
             self._recorded == pl.col("wanted"),

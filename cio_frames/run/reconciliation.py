@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import polars as pl
 
-from cio_frames.views import text
+from cio_frames.run.shown import Shown
 from cio_frames.views.document import (
     Badge,
     Bullets,
@@ -21,7 +21,6 @@ from cio_frames.views.document import (
     Section,
     Table,
 )
-from cio_frames.views.render import bundle
 from cio_frames.views.wording import many, number
 
 Kind = Literal["not there", "other value", "written later", "not checkable"]
@@ -76,7 +75,7 @@ class EventSample:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Reconciliation:
+class Reconciliation(Shown):
     """How a workspace differs from what a run should have left there.
 
     Attributes:
@@ -115,12 +114,6 @@ class Reconciliation:
         counts = self.counts
         return not (counts["not_there"] or counts["other_value"])
 
-    def __repr__(self) -> str:
-        return text.render(self.document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self.document())
-
     def document(self) -> Document:
         """Return the report."""
         body: list[Node] = [Paragraph(self._lead(), "lead")]
@@ -134,6 +127,8 @@ class Reconciliation:
             body.append(self._differing())
         about = (self.label, f"run {self.run_id}") if self.label else f"run {self.run_id}"
         return Document(Heading("Reconciliation", about, self._verdict()), body)
+
+    _document = document
 
     def _lead(self) -> str:
         rows = {row["what"]: row for row in self.compared.iter_rows(named=True)}

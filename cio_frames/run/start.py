@@ -157,20 +157,15 @@ def select_rows(job: Job, client: Client, options: SendOptions, *, now: datetime
         return RowSelection()
     add_states = partial(with_kept_states, now=now, wanted=options.in_doubt)
     decided = _decided(
-        job,
-        before,
-        add_states=add_states,
-        pii=options.pii,
-        key=key,
-        repeat=options.repeat,
+        job, before, add_states=add_states, pii=options.pii, key=key, repeat=options.repeat
     )
     rows = before.rows
     in_doubt_before = in_doubt(rows, algorithms=before.algorithms)
     if options.repeat:
         return RowSelection(decided=decided, in_doubt=in_doubt_before, key=before.key)
-    earlier_rows = add_states(rows)
-    finished = earlier_rows.drop("state").rename({"kept_state": "state"}).drop_nulls("state")
-    resent = earlier_rows.filter(pl.col("kept_state").is_null())
+    rows = add_states(rows)
+    finished = rows.drop("state").rename({"kept_state": "state"}).drop_nulls("state")
+    resent = rows.filter(pl.col("kept_state").is_null())
     return RowSelection(
         finished=finished.select(FINISHED_SCHEMA.names()),
         decided=decided,
@@ -230,7 +225,7 @@ def with_kept_states(rows: pl.DataFrame, *, now: datetime, wanted: InDoubt | Non
         kept_state=pl.when(pl.col("state") == "delivered")
         .then(pl.lit("skipped_done"))
         .when(doubtful & ~resent)
-        .then(pl.lit("skipped_done" if wanted == "skip" else "in_doubt")),
+        .then(pl.lit("skipped_done" if wanted == "skip" else "in_doubt"))
     )
 
 
@@ -252,10 +247,7 @@ def _state_ids(resent: pl.DataFrame) -> pl.Series:
 def new_info(client: Client, *, at: datetime, **about: Any) -> RunInfo:
     """Return the description of a new run to the workspace of a client.
 
-    Args:
-        client: Where to send.
-        at: When the run was made.
-        about: Other fields of `RunInfo`.
+    `about` are other fields of `RunInfo`.
     """
     return RunInfo(
         run_id=new_run_id(at),
@@ -405,13 +397,9 @@ def _as_decided(
         return selection
     add_states = partial(with_kept_states, now=now, wanted=options.in_doubt)
     # Rows that the run had not planned yet may have arrived before it; those that it had planned did not.
-    earlier_rows = (
-        add_states(before.rows).drop("state").rename({"kept_state": "state"}).drop_nulls("state")
-    )
+    rows = add_states(before.rows).drop("state").rename({"kept_state": "state"}).drop_nulls("state")
     is_planned = pl.col("message_id").is_in(resumed["message_id"].drop_nulls().implode())
-    finished = (
-        None if info.repeat else earlier_rows.filter(~is_planned).select(FINISHED_SCHEMA.names())
-    )
+    finished = None if info.repeat else rows.filter(~is_planned).select(FINISHED_SCHEMA.names())
     return replace(
         selection,
         finished=finished,

@@ -141,11 +141,9 @@ def _with_content(earlier: pl.DataFrame, *, now: pl.DataFrame) -> pl.DataFrame:
         contents = now.select(name, pl.col("content").alias(content)).drop_nulls(name).unique(name)
         earlier = earlier.join(contents, on=name, how="left", maintain_order="left")
     is_hashed = pl.col("payload_hash").is_not_null() & pl.col("subjects").is_not_null()
-    content_here = pl.when(is_hashed).then("by_hash").otherwise("by_id")
-    own_content = pl.when(is_hashed).then("payload_hash").otherwise("message_id").hash()
-    return earlier.with_columns(pl.coalesce(content_here, own_content).alias("content")).drop(
-        names.values()
-    )
+    matched = pl.when(is_hashed).then("by_hash").otherwise("by_id")
+    own = pl.when(is_hashed).then("payload_hash").otherwise("message_id").hash()
+    return earlier.with_columns(pl.coalesce(matched, own).alias("content")).drop(names.values())
 
 
 def _without_done(now: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -162,11 +160,9 @@ def _without_done(now: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.DataFram
     )
     matches = earlier.filter(pl.col("content").is_unique()).join(same, on="content")
     is_done = (pl.col("kept_state") == "skipped_done") & (pl.col("message_id") == pl.col("own"))
-    contents_done = matches.filter(is_done)["content"]
-    several = _contents_of_shared_subjects(statements, record, rows=now, earlier=earlier)
-    is_open = ~pl.col("content").is_in(
-        contents_done.filter(~contents_done.is_in(several.implode())).implode()
-    )
+    finished = matches.filter(is_done)["content"]
+    shared = _contents_of_shared_subjects(statements, record, rows=now, earlier=earlier)
+    is_open = ~pl.col("content").is_in(finished.filter(~finished.is_in(shared.implode())).implode())
     return now.filter(is_open), earlier.filter(is_open)
 
 
@@ -209,7 +205,7 @@ def _decisions(
     )
     all_rows = pl.concat([last.join(repeats, on="content", how="anti"), repeats], how="diagonal")
     # A row may remove what an earlier one wrote, or rename a person whom an earlier one created.
-    considered = all_rows if undoes else last
+    candidates = all_rows if undoes else last
     is_in_order, is_done, is_given = pl.col("in_order"), pl.col("done"), pl.col("is_given")
     # A row whose own id the record does not have is sent under it, and is new to Customer.io.
     is_own = pl.col("message_id").is_in(earlier["message_id"].implode())
@@ -224,7 +220,7 @@ def _decisions(
     recorded = last.filter(is_in_order & ~is_kept & ~is_latest & ~is_given).select(
         "plan", "row", "seeds", wanted="latest_id"
     )
-    sent_again = considered.filter(
+    sent_again = candidates.filter(
         is_own & ~is_given & (~is_in_order | (is_kept & ~is_done))
     ).select(
         "plan",
@@ -234,12 +230,8 @@ def _decisions(
         error=pl.lit("an earlier run had sent the same content on ")
         + pl.col("at").dt.strftime(_DATE),
     )
-    rejected = considered.filter(is_own & is_given & ~is_in_order & pl.lit(not repeat)).select(
-        "plan",
-        "row",
-        state=pl.lit("rejected_local"),
-        code=pl.lit(REPEAT),
-        error=pl.lit(_REPEAT),
+    rejected = candidates.filter(is_own & is_given & ~is_in_order & pl.lit(not repeat)).select(
+        "plan", "row", state=pl.lit("rejected_local"), code=pl.lit(REPEAT), error=pl.lit(_REPEAT)
     )
     parts = [finished, recorded, sent_again, rejected]
     if resumed is not None:
@@ -291,12 +283,12 @@ def _arrived_in_order(rows: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.Ser
     events = rows["subjects"].is_null().to_numpy()
     position = rows["position"].cast(pl.Int64).fill_null(-1).to_numpy()
     after = np.full(rows.height, -1, np.int64)
-    are_other_rows = ~earlier["content"].is_in(rows["content"].implode()).to_numpy()
+    is_foreign = ~earlier["content"].is_in(rows["content"].implode()).to_numpy()
     if statements["subject"].null_count():
         statements, record = _with_everybody(statements), _with_everybody(record)
     else:  # recorded rows of unknown subjects may be about those of any row
         unknown = record.filter(pl.col("subject").is_null())["place"].cast(pl.Int64).to_numpy()
-        after[:] = unknown[are_other_rows[unknown]].max(initial=-1)
+        after[:] = unknown[is_foreign[unknown]].max(initial=-1)
         record = record.drop_nulls()
         statements, record = _on_shared_subjects(statements, record, rows=rows, earlier=earlier)
     statements, record = _joined_identifiers(statements, record, rows=rows, earlier=earlier)
@@ -304,13 +296,11 @@ def _arrived_in_order(rows: pl.DataFrame, earlier: pl.DataFrame) -> tuple[pl.Ser
     touched = pl.concat([touched, statements.with_columns(writes=pl.lit(value=True))])
     touched = touched.group_by("subject", "place").agg(pl.col("writes").any())
 
-    of_other_rows = record.filter(pl.lit(pl.Series(are_other_rows)).gather(pl.col("place")))
-    latest = of_other_rows.group_by("subject").agg(
-        pl.col("place").max().cast(pl.Int64).alias("after")
-    )
-    touched_later = touched.join(latest, on="subject").group_by("place").agg(pl.col("after").max())
-    places = touched_later["place"].to_numpy()
-    after[places] = np.maximum(after[places], touched_later["after"].to_numpy())
+    foreign = record.filter(pl.lit(pl.Series(is_foreign)).gather(pl.col("place")))
+    latest = foreign.group_by("subject").agg(pl.col("place").max().cast(pl.Int64).alias("after"))
+    met = touched.join(latest, on="subject").group_by("place").agg(pl.col("after").max())
+    places = met["place"].to_numpy()
+    after[places] = np.maximum(after[places], met["after"].to_numpy())
 
     is_last = (position > after) | events
     shared = touched.filter(
@@ -461,10 +451,8 @@ def _joined_identifiers(
 
 def _renamed(sets: pl.DataFrame, components: pl.DataFrame) -> pl.Series:
     """Return the components in which rows name different sets of identifiers."""
-    sets_of_component = (
-        sets.join(components, on="key").group_by("component").agg(pl.col("others").n_unique())
-    )
-    return sets_of_component.filter(pl.col("others") > 1)["component"]
+    counts = sets.join(components, on="key").group_by("component").agg(pl.col("others").n_unique())
+    return counts.filter(pl.col("others") > 1)["component"]
 
 
 def _identifier_sets(statements: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:

@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 import polars as pl
 
 from cio_frames.errors import MappingError
-from cio_frames.views import text
+from cio_frames.run.shown import Shown
 from cio_frames.views.document import (
     Badge,
     Document,
@@ -20,7 +20,6 @@ from cio_frames.views.document import (
     Step,
     Table,
 )
-from cio_frames.views.render import bundle
 from cio_frames.views.wording import many, number
 
 SHOWN: Final = 20
@@ -45,7 +44,7 @@ Planned = TypeVar("Planned")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class Undo(Generic[Planned]):
+class Undo(Shown, Generic[Planned]):
     """The back-fill that undoes a run, and what it cannot undo.
 
     Attributes:
@@ -107,12 +106,6 @@ class Undo(Generic[Planned]):
             return self.plan  # which raises
         return self._save(Path(directory), **options)
 
-    def __repr__(self) -> str:
-        return text.render(self._document())
-
-    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return bundle(self._document())
-
     def _document(self) -> Document:
         verdict = Badge("undoes everything", "good")
         if self.not_undone.height:
@@ -146,8 +139,6 @@ class Undo(Generic[Planned]):
         """Return what is not undone, one line for each kind and reason."""
         rows = pl.struct("plan", "row").n_unique().alias("rows")
         reasons = self.not_undone.group_by("what", "why").agg(rows)
-        most_frequent = reasons.sort("rows", "what", "why", descending=[True, False, False]).head(
-            SHOWN
-        )
-        lines = [(what, why, number(count)) for what, why, count in most_frequent.iter_rows()]
+        first = reasons.sort("rows", "what", "why", descending=[True, False, False]).head(SHOWN)
+        lines = [(what, why, number(count)) for what, why, count in first.iter_rows()]
         return Table(("what", "why", "rows"), lines, right={2})
