@@ -17,7 +17,6 @@ from cio_frames.audit.object_store import file_system_at
 from cio_frames.checks import Checks
 from cio_frames.errors import MappingError, engine_errors
 from cio_frames.frames import AnyTable, read, scan
-from cio_frames.frames.table import frame_errors
 from cio_frames.identity import Model, Settings
 from cio_frames.identity.differences import pairs
 from cio_frames.identity.known_people import TEXTS, export_rows, normalize_export
@@ -36,7 +35,7 @@ from cio_frames.plan.people_before import among, kept_people, named_people
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.undo_effects import NOT_UNDONE, Effects
 from cio_frames.plan.undo_tables import EVENTS, UndoTable, tables, write_tables
-from cio_frames.plan.workspace_people import WorkspacePeople
+from cio_frames.plan.workspace_people import WorkspacePeople, people_table
 from cio_frames.run.undo import Undo
 from cio_frames.sending import Client
 from cio_frames.sending.events import ARRIVED
@@ -72,11 +71,11 @@ def undo(
     record = _record(directory, pipelines)
     everyone = _people(known, directory)
     people = _involved(everyone, pipelines, relationships)
-    before, after = (_loaded(people, objects, relationships, settings=settings) for _ in range(2))
+    before, after = (_load(people, objects, relationships, settings=settings) for _ in range(2))
     former = Former(
         model=before,
         exported_cio_ids=frozenset(everyone["cio_id"].drop_nulls()),
-        exported_attributes=_names(people),
+        exported_attributes=_attribute_names(people),
         has_text_values="attributes" not in people.columns,
         has_objects=objects is not None,
         has_relationships=relationships is not None,
@@ -112,18 +111,18 @@ class _Planner:
     def undo(self, *, is_compared: bool, is_kept: bool) -> Undo[Any]:
         run_id, clock = self.record.info.run_id, self.pipelines.all[0].clock
         steps = steps_back(self.former, self.after)
-        mail = list(_mail(self.former, self.after))
+        opt_outs = list(_ended_opt_outs(self.former, self.after))
         undo_tables = tables(steps, run_id=run_id)
-        planned_as = partial(
-            _planned, undo_tables, backfill_of=self.backfill_of, clock=clock, run_id=run_id,
+        backfill_from = partial(
+            _backfill, undo_tables, backfill_of=self.backfill_of, clock=clock, run_id=run_id,
             checks=replace(
                 self.checks, allow=(*self.checks.allow, *EVENTS), ignore=(*self.checks.ignore, *INTENDED)
             ),
         )  # fmt: skip
-        plan = planned_as() if undo_tables else None
-        undone_at = _applied(plan, self.after, since=self.record.ended)
-        remaining = [*remaining_differences(self.former, self.after, steps, now=undone_at), *mail]
-        not_undone = self._not_undone(remaining, steps)
+        plan = backfill_from() if undo_tables else None
+        undone_at = _apply(plan, self.after, since=self.record.ended)
+        differences = remaining_differences(self.former, self.after, steps, now=undone_at)
+        not_undone = self._not_undone([*differences, *opt_outs], steps)
         return Undo(
             run_id=run_id,
             not_undone=not_undone,
@@ -136,12 +135,12 @@ class _Planner:
             plans=len(undo_tables),
             rows=sum(table.frame.height for table in undo_tables),
             _plan=plan,
-            _save=partial(_saved, undo_tables, planned_as) if undo_tables else None,
+            _save=partial(_save, undo_tables, backfill_from) if undo_tables else None,
         )
 
     def _not_undone(self, remaining: Iterable[Remaining], steps: Steps) -> pl.DataFrame:
         """Return what is not undone, row by row."""
-        names = [_written(pipeline) for pipeline in self.pipelines.all]
+        names = [_written_attributes(pipeline) for pipeline in self.pipelines.all]
         parts = [
             self.effects.lasting(deleted=steps.gone),
             _by_row(remaining, self.effects.rows(), names=names),
@@ -195,9 +194,7 @@ def _people(known: AnyTable | None, directory: Path) -> pl.DataFrame:
         )
     if known is None:
         return normalize_export(kept_people(directory), attributes=True)
-    table = read(known)
-    with frame_errors(f"{table.label} of known people"):
-        return normalize_export(table.lazy.collect(), attributes=True)
+    return normalize_export(people_table(known), attributes=True)
 
 
 def _involved(
@@ -218,14 +215,14 @@ def _involved(
     return among(people, pl.concat(identifiers).with_columns(value=normalized))
 
 
-def _names(people: pl.DataFrame) -> frozenset[str] | None:
+def _attribute_names(people: pl.DataFrame) -> frozenset[str] | None:
     """Return the names of the attributes that an export has, None for all."""
     if "attributes" in people.columns:
         return None
     return frozenset(people.columns) - _NAMES
 
 
-def _loaded(
+def _load(
     people: pl.DataFrame,
     objects: AnyTable | None,
     relationships: AnyTable | None,
@@ -269,20 +266,20 @@ def _checks(pipelines: Pipelines) -> Checks:
     return Checks(allow_sensitive=allowed)
 
 
-def _saved(
+def _save(
     undo_tables: Sequence[UndoTable],
-    planned_as: Callable[..., Any],
+    backfill_from: Callable[..., Any],
     directory: Path,
     **options: Any,
 ) -> "SavedPlan":
     """Write the tables of an undo, and a saved plan for these files."""
-    saved: SavedPlan = planned_as(files=write_tables(undo_tables, directory)).save(
+    saved: SavedPlan = backfill_from(files=write_tables(undo_tables, directory)).save(
         directory / PLAN_FILE, **options
     )
     return saved
 
 
-def _planned(
+def _backfill(
     undo_tables: Sequence[UndoTable],
     *,
     backfill_of: BackfillOf,
@@ -297,14 +294,14 @@ def _planned(
         table.pipeline(checks=checks, frame=frame, clock=clock)
         for table, frame in zip(undo_tables, frames, strict=True)
     )
-    backfill = backfill_of(Pipelines(pipelines))
-    backfill.pipelines.set_origin(
+    plan = backfill_of(Pipelines(pipelines))
+    plan.pipelines.set_origin(
         f"This run undoes run {run_id}.", send_call="undo.plan.send(client, {})"
     )
-    return backfill
+    return plan
 
 
-def _applied(plan: Any, model: Model, *, since: datetime) -> float:
+def _apply(plan: Any, model: Model, *, since: datetime) -> float:
     """Apply the messages of a back-fill to a workspace; return the time at which they were applied."""
     if plan is None:
         return since.timestamp()
@@ -320,7 +317,7 @@ def _applied(plan: Any, model: Model, *, since: datetime) -> float:
     return now.timestamp()
 
 
-def _mail(former: Former, model: Model) -> Iterator[Remaining]:
+def _ended_opt_outs(former: Former, model: Model) -> Iterator[Remaining]:
     """Yield the people whose opt-out from mail the run has ended."""
     for before, after in pairs(former.model, model):
         if before is not None and after is not None:
@@ -330,7 +327,7 @@ def _mail(former: Former, model: Model) -> Iterator[Remaining]:
                 yield Remaining("mail", before.cio_id, None, before.label, name, MAIL_REFUSED)
 
 
-def _written(pipeline: Pipeline) -> frozenset[str]:
+def _written_attributes(pipeline: Pipeline) -> frozenset[str]:
     """Return the names of the attributes that messages of a plan write."""
     body = pipeline.mapping.call.body
     paths = [field.path[1:] for field in pipeline.mapping.fields if field.path[:1] == (body,)]
