@@ -34,11 +34,6 @@ def require_library() -> None:
 def encrypt(people: pl.DataFrame, *, run_id: str, key: str) -> bytes:
     """Return people as an encrypted file.
 
-    Args:
-        people: The people.
-        run_id: The run.
-        key: The key of the audit.
-
     Examples:
         >>> people = pl.DataFrame({"id": ["u1"], "plan": ["pro"]})
         >>> data = encrypt(people, run_id="r1", key="0" * 64)

@@ -110,10 +110,7 @@ class _OpenFile:
 class ObjectStore:
     """Objects in a store that many machines share.
 
-    Args:
-        store: A file system of `pyarrow.fs`.
-        address: The address of the records.
-        prefix: The same place, as the store names it.
+    `address` is the address of the records, and `prefix` the same place as the store names it.
     """
 
     can_fill_up = False

@@ -45,9 +45,7 @@ def earlier_tables(
 ) -> Iterator[EarlierTable]:
     """Yield the tables of earlier runs that delivered something, the latest first.
 
-    Args:
-        directory: The directory of all runs, which need not exist, or of one run.
-        workspaces: The workspaces that they were sent to; any if not given.
+    The directory, of one run or of all runs, need not exist. Without `workspaces`, runs to any count.
 
     Raises:
         AuditCorruptError: A file is changed.

@@ -70,10 +70,8 @@ def fingerprint(key: str) -> str:
 def require_key(name: str | None, *, where: Path, candidate: str | None = None) -> str:
     """Return the key of a record.
 
-    Args:
-        name: Its fingerprint.
-        where: The record.
-        candidate: The key to compare; the key of this machine if not given.
+    `name` is the fingerprint of the key, and `candidate` is compared with it instead of the key of
+    this machine.
 
     Raises:
         AuditError: The record was made with another key.

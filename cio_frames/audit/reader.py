@@ -58,9 +58,9 @@ class Audit:
     """
 
     def __init__(self, directory: Path | str, *, disk: FileSystem | None = None) -> None:
-        located, path = file_system_at(directory)
+        default_disk, path = file_system_at(directory)
         self.directory: Path = path
-        self._disk: FileSystem = disk or located
+        self._disk: FileSystem = disk or default_disk
         try:
             is_there = any(self._run_directories())
         except OSError as error:
@@ -117,9 +117,7 @@ class Audit:
     ) -> tuple[pl.LazyFrame, str | None, dict[str, str]]:
         """Return the rows that were sent to some workspaces, as a query.
 
-        Args:
-            workspaces: The workspaces by API, as in `RunInfo.workspaces`.
-            scheme: The scheme of subjects; those of runs with another scheme are unknown.
+        Subjects of runs with another `scheme` are unknown.
 
         Returns:
             The rows, the key of their message ids and hashes, if they are keyed in any of the runs,

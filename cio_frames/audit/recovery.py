@@ -55,8 +55,8 @@ def recover(directory: Path | str, *, disk: FileSystem | None = None) -> Recover
         AuditLockedError: If the run is still being written.
         AuditCorruptError: If a file is missing, changed or of another run.
     """
-    located, path = file_system_at(directory)
-    disk = disk or located
+    default_disk, path = file_system_at(directory)
+    disk = disk or default_disk
     read_contents(disk, path)
     with closing(Store(disk, Layout(path))) as store:
         run = repair(store)

@@ -129,12 +129,12 @@ def new_run_id(at: datetime, *, token: str | None = None) -> str:
     return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond // 1000:03d}Z-{end}"
 
 
-def installed() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     """Return the versions of the packages that write the record."""
     return {name: _version(name) for name in _PACKAGES}
 
 
-def begun(
+def new_run_file(
     info: RunInfo,
     *,
     durability: Durability,
@@ -147,7 +147,7 @@ def begun(
         info=info,
         state="running",
         durability=durability,
-        versions=installed(),
+        versions=installed_versions(),
         key_name=fingerprint(key) if key else None,
         message_ids="keyed" if key else "plain",
         notes=notes,

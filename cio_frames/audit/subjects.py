@@ -20,11 +20,7 @@ def keyed_subjects(
 ) -> pl.Series:
     """Return the subjects of each row as the record has them, joined by spaces.
 
-    Args:
-        rows: Columns person and subjects, as messages have them.
-        people: The pseudonyms of the persons.
-        pii: What the record keeps of identifiers.
-        key: The key of the pseudonyms.
+    `people` are the pseudonyms of the persons.
     """
     subjects = rows["subjects"]
     if subjects.null_count() == len(subjects) or pii == "ids" or (pii == "hmac" and key is None):

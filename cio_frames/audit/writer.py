@@ -125,7 +125,9 @@ class AuditWriter:
                 f"{layout.directory} already contains a run. Resume it, or choose another directory."
             )
         checksum = None if profile is None else digest(profile)
-        run = run_file.begun(info, durability=durability, key=key, notes=notes, profile=checksum)
+        run = run_file.new_run_file(
+            info, durability=durability, key=key, notes=notes, profile=checksum
+        )
         return cls._started(store, run, key=key, now=now, profile=profile)
 
     @classmethod

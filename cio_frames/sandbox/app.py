@@ -66,19 +66,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceApp:
-    """Answers the requests to one workspace.
-
-    Attributes:
-        store: Keeps everything that arrives.
-        keys: The credentials of the workspace.
-        rules: Limits, and choices where the documentation is silent.
-        app_api: Answers the requests of the App API.
-        bounds: Limits of request bodies.
-        region: What the region lookup answers.
-        clock: Returns the time of arrival.
-        fault_for: Returns the fault of a request, by its number.
-        has_page: Whether there is a page of what is in the workspace.
-    """
+    """Answers the requests to one workspace."""
 
     store: Store
     keys: Keys
@@ -225,10 +213,7 @@ class WorkspaceApp:
     ) -> Response:
         """Read a request, answer it and log it. Messages are applied in the order in which they end.
 
-        Args:
-            request: The request.
-            decide: Returns the answer to a body.
-            shows_faults: Whether faults are answered as such without strict mode too.
+        With `shows_faults`, faults are answered as such without strict mode too.
         """
         started = time.perf_counter()
         number = self.store.number()

@@ -18,7 +18,7 @@ from cio_frames.errors import SandboxError
 from cio_frames.identity import Model
 from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.identity.state import Event, Person
-from cio_frames.sandbox.filters import FilterError, Matches, compiled, text
+from cio_frames.sandbox.filters import FilterError, Matches, compile_filter, text
 from cio_frames.sandbox.handlers import Answer
 from cio_frames.sandbox.store import Store
 from cio_frames.spec import ACTIVITY_TYPES, LIMITS
@@ -88,14 +88,7 @@ class _RequestError(Exception):
 
 
 class AppApi:
-    """Answers the requests of the App API.
-
-    Args:
-        store: The messages and the workspace made of them.
-        rules: Choices where the App API is not documented.
-        clock: Returns the time.
-        monotonic: Returns seconds, for the rate limit.
-    """
+    """Answers the requests of the App API."""
 
     def __init__(
         self,
@@ -173,7 +166,7 @@ class AppApi:
             raise _RequestError(400, "attributes is a list of names")
         if "filters" not in body:
             raise _RequestError(400, "filters is required")
-        matches = compiled(body["filters"])
+        matches = compile_filter(body["filters"])
         people = self._store.query(lambda model: _table(model, matches, names))
         export = Export(
             id=len(self._exports) + 1,
@@ -232,7 +225,7 @@ class AppApi:
         return {"results": [] if person is None else [_identifiers(person)]}
 
     def _search(self, request: AppRequest) -> Mapping[str, Any]:
-        matches = compiled(_object(request.body).get("filter"))
+        matches = compile_filter(_object(request.body).get("filter"))
         start, limit = _page(request, default=_SEARCHED, most=LIMITS["app_search_page"].value)
         people = self._store.query(
             lambda model: [

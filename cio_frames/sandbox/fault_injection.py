@@ -24,14 +24,7 @@ _RESET = struct.pack("ii", 1, 0)  # closing discards what is unsent and resets t
 def answer_with_fault(
     decide: Callable[[Submit], Answer], fault: Fault | None, *, submit: Submit, strict: bool
 ) -> Answer:
-    """Return the answer under a fault, with the messages as often as they are applied.
-
-    Args:
-        decide: Returns the answer without a fault; applies forms with its argument.
-        fault: The fault of the request.
-        submit: Applies a form.
-        strict: Whether strict mode is on.
-    """
+    """Return the answer under a fault, with the messages as often as they are applied."""
     if fault is None:
         return decide(submit)
     times = fault.kind.times_applied
@@ -56,11 +49,6 @@ class BrokenResponse(Response):
 
     When the application is used in process there is no connection: a response that breaks off is
     a connection error, and one that drips is late.
-
-    Args:
-        complete: The response without the fault.
-        fault: The fault.
-        connection: The connection, if there is one.
     """
 
     def __init__(

@@ -27,14 +27,14 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
-def compiled(condition: object, *, depth: int = 0) -> Matches:
+def compile_filter(condition: object, *, depth: int = 0) -> Matches:
     """Return a function that tests whether a filter matches a person.
 
     Raises:
         FilterError: The filter is not of the documented form, or names a segment.
 
     Examples:
-        >>> matches = compiled({"not": {"attribute": {"field": "plan", "operator": "exists"}}})
+        >>> matches = compile_filter({"not": {"attribute": {"field": "plan", "operator": "exists"}}})
         >>> matches({"plan": "pro"}), matches({})
         (False, True)
     """
@@ -47,11 +47,11 @@ def compiled(condition: object, *, depth: int = 0) -> Matches:
         case "and" | "or":
             if not isinstance(value, list) or not value:
                 raise FilterError(f"{kind} is a list of filters")
-            parts = [compiled(part, depth=depth + 1) for part in value]
+            parts = [compile_filter(part, depth=depth + 1) for part in value]
             joined = all if kind == "and" else any
             return lambda texts: joined(part(texts) for part in parts)
         case "not":
-            part = compiled(value, depth=depth + 1)
+            part = compile_filter(value, depth=depth + 1)
             return lambda texts: not part(texts)
         case "attribute":
             return _of_attribute(value)

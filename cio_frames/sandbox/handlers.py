@@ -71,15 +71,7 @@ class _MalformedError(Exception):
 
 
 def pipelines(call: str, body: bytes, *, has_key: bool, strict: bool, rules: Rules) -> Answer:
-    """Answer identify, track, page, screen, group, alias or batch.
-
-    Args:
-        call: The name of the call, or `batch`.
-        body: The JSON, not compressed.
-        has_key: Whether the request has the write key of the workspace.
-        strict: Whether strict mode is on.
-        rules: Limits and choices.
-    """
+    """Answer identify, track, page, screen, group, alias or batch."""
     messages = _read(call, body, rules=rules)
     errors = _sentences(messages)
     if not has_key:

@@ -67,10 +67,7 @@ def of_messages(
     The effect of independent messages is computed on columns, if a model confirms it for a sample;
     the model applies the others.
 
-    Args:
-        model: The workspace before the messages. Some or all of them are applied to it.
-        arrived: The accepted messages in the order of their arrival, and when each arrived.
-        apply: Applies one of them to a model.
+    Some or all of the messages are applied to the model, which is the workspace before them.
     """
     independent = None
     if len(arrived) >= FROM_MESSAGES:

@@ -90,13 +90,7 @@ def render(store: Store, *, search: str = "") -> str:
 
 
 def download(store: Store, name: str, *, search: str = "") -> str | None:
-    """Return the rows of a table that contain a text, newest first, or None if there is no such file.
-
-    Args:
-        store: The messages and the workspace made of them.
-        name: The file, such as `people.csv` or `people.json`.
-        search: The text.
-    """
+    """Return the rows of a table that contain a text, newest first, or None if there is no such file."""
     table, _, kind = name.rpartition(".")
     if table not in _shown(store) or kind not in _WRITERS:
         return None

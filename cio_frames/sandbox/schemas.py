@@ -63,14 +63,7 @@ class MessageSchema:
         call: str = "",
         empty_user: EmptyUser = "refused",
     ) -> Message:
-        """Return the message, with a reason if it is invalid or too large.
-
-        Args:
-            text: Its JSON.
-            message_bytes: Most bytes that it may have.
-            call: The call, if the path names it.
-            empty_user: Whether an identify with an empty id is about the e-mail among its traits.
-        """
+        """Return the message, with a reason if it is invalid or too large."""
         if len(text) > message_bytes:
             detail = f"{len(text)} bytes, the limit of a message is {message_bytes}"
             return _unvalidated(text, call).rejected("message.too-large", detail)

@@ -35,9 +35,7 @@ class Server:
     def __init__(self, app: Callable[[str], ASGIApp], *, port: int) -> None:
         """Bind the port, build the application for its host, and serve it.
 
-        Args:
-            app: Gets `host:port` and returns the application.
-            port: The port; 0 takes a free one.
+        Port 0 takes a free one. `app` gets `host:port`.
 
         Raises:
             SandboxError: The port is taken, or the server does not come up.

@@ -48,9 +48,7 @@ class Store:
     the order and with the time of their arrival, so that a reader sees every request that was
     answered before. Form submissions are applied at once: their answer depends on the form.
 
-    Args:
-        model: Returns an empty model.
-        keep: `counts` keeps no messages, for measuring a sender.
+    With `keep="counts"` it keeps no messages, for measuring a sender.
     """
 
     def __init__(self, model: Callable[[], Model], *, keep: Keep = "all") -> None:

@@ -53,13 +53,8 @@ WaitListener = Callable[[float, str], object]
 class Reader:
     """Reads from the App API for a client.
 
-    Args:
-        client: The client.
-        transport: An open transport.
-        bucket: Limits the rate of all requests of the client that read.
-        on_wait: Is called before each wait.
-        clock: The source of time and random numbers.
-        retry_limits: How often and how long to retry.
+    The bucket limits the rate of all requests of the client that read. `on_wait` is called before
+    each wait.
     """
 
     def __init__(

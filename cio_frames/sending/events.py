@@ -154,11 +154,7 @@ class ClockSkewed(Noted, frozen=True, kw_only=True):
 
 
 class StateRepeated(Noted, frozen=True, kw_only=True):
-    """Rows about people and groups that an earlier run left in doubt were sent again.
-
-    Attributes:
-        rows: How many rows.
-    """
+    """Rows about people and groups that an earlier run left in doubt were sent again."""
 
     rows: int
 
@@ -175,11 +171,7 @@ class StateRepeated(Noted, frozen=True, kw_only=True):
 
 
 class StateSentAgain(Noted, frozen=True, kw_only=True):
-    """Rows that an earlier run had delivered were sent again under other ids.
-
-    Attributes:
-        rows: How many rows.
-    """
+    """Rows that an earlier run had delivered were sent again under other ids."""
 
     rows: int
 

@@ -71,12 +71,7 @@ class Export:
 
 
 class Exporting:
-    """One export, from its start to its file.
-
-    Args:
-        reader: Reads from the API.
-        on_progress: Called with the progress.
-    """
+    """One export, from its start to its file."""
 
     def __init__(self, reader: Reader, *, on_progress: Callable[[ExportProgress], object]) -> None:
         self._reader = reader

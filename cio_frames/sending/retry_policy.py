@@ -117,7 +117,7 @@ class AttemptHistory(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         attempt: Number of the attempt that just ended, from 1.
         repeats: How many attempts in a row had this same result, this one included.
-        outage_s: Seconds since the first of several failures in a rule.
+        outage_s: Seconds since the first of several failures in a row.
         verified: Whether the host has accepted anything in this run.
     """
 
@@ -184,15 +184,6 @@ def decide(
 ) -> Decision:
     """Decide what follows a response.
 
-    Args:
-        response: The response.
-        call: Name of the call.
-        size: How many messages the request had.
-        strict: Whether strict mode was on.
-        history: The attempts so far.
-        retry_limits: How often and how long to retry.
-        jitter: Returns a number from 0 up to 1, for the length of a wait.
-
     Returns:
         The decision. Forms have no message id: a form that may have been applied is never sent
         again.
@@ -236,12 +227,7 @@ def decide_read(
 ) -> Delivered | Rejected | Retry | Stop:
     """Decide what follows the response to a request that only reads and can always be repeated.
 
-    Args:
-        response: The response.
-        history: The attempts so far.
-        retry_limits: How often and how long to retry.
-        is_file: Whether the response is a file, which need not be JSON.
-        jitter: Returns a number from 0 up to 1, for the length of a wait.
+    The response to a request for a file need not be JSON.
     """
     wait_s = backoff(history.attempt, retry_limits=retry_limits, jitter=jitter)
     decision: Decision

@@ -69,7 +69,7 @@ class SparkRecord:
         notes: tuple[str, ...],
     ) -> Self:
         """Start the record of a new run."""
-        run = run_file.begun(info, durability=durability, key=key, notes=notes)
+        run = run_file.new_run_file(info, durability=durability, key=key, notes=notes)
         return cls(Store(disk, Layout(directory)), run).publish()
 
     @classmethod

@@ -238,7 +238,7 @@ def _driver_lease(disk: FileSystem, place: Path, lease_s: float) -> Lease:
 
 
 def _require_same(plan: SendablePlan, client: Client, run: RunFile) -> None:
-    info, used, now = run.info, run.versions.get("polars"), run_file.installed()["polars"]
+    info, used, now = run.info, run.versions.get("polars"), run_file.installed_versions()["polars"]
     if used != now:  # identifiers get other numbers, and rows other partitions
         raise AuditError(
             f"This run was started with polars {used}, not with {now}. Install that version on the driver "

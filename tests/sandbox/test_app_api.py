@@ -13,7 +13,7 @@ from customerio.client_base import CustomerIOException
 from cio_frames.errors import SandboxError
 from cio_frames.identity import Settings
 from cio_frames.sandbox import Faults, Sandbox
-from cio_frames.sandbox.filters import DEPTH, FilterError, compiled
+from cio_frames.sandbox.filters import DEPTH, FilterError, compile_filter
 from cio_frames.spec import OPERATIONS
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -117,7 +117,7 @@ def test_a_filter_has_a_depth():
     for _ in range(DEPTH + 1):
         nested = {"not": nested}
     with pytest.raises(FilterError, match="levels"):
-        compiled(nested)
+        compile_filter(nested)
 
 
 def test_an_export_goes_from_pending_to_a_file(ask):
