@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from cio_frames.audit import STATES
 from cio_frames.errors import AccountingError
-from cio_frames.sending import Fact, Totals, add
+from cio_frames.sending import Fact, Totals, add_fact
 
 
 class RunCounts:
@@ -25,7 +25,7 @@ class RunCounts:
 
     def __call__(self, fact: Fact) -> None:
         """Count a fact."""
-        self._totals = add(self._totals, fact)
+        self._totals = add_fact(self._totals, fact)
 
     @property
     def stopped(self) -> tuple[str, str] | None:

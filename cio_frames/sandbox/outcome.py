@@ -126,7 +126,9 @@ def of_model(model: Model) -> Outcome:
         ),
         merges=tables.frame("merges", model.merges()),
         objects=tables.frame("objects", model.objects()),
-        relationships=tables.named("relationships", model.relationships(), people=identified),
+        relationships=tables.with_identifiers(
+            "relationships", model.relationships(), people=identified
+        ),
         failures=tables.frame("failures", model.failures()),
         attributes_of=attributes_of,
     )

@@ -234,7 +234,7 @@ def _view(model: Model, name: str) -> pl.DataFrame:
     if name == "people":
         return tables.people(rows)
     if name in ("events", "relationships"):
-        return tables.named(name, rows, people=tables.people(model.people()))
+        return tables.with_identifiers(name, rows, people=tables.people(model.people()))
     return tables.frame(name, rows)
 
 

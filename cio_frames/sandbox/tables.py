@@ -72,7 +72,9 @@ def frame(name: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=SCHEMAS[name])
 
 
-def named(name: str, rows: Iterable[Mapping[str, Any]], *, people: pl.DataFrame) -> pl.DataFrame:
+def with_identifiers(
+    name: str, rows: Iterable[Mapping[str, Any]], *, people: pl.DataFrame
+) -> pl.DataFrame:
     """Return rows that name a person by `cio_id`, with the person's identifiers."""
     unnamed = frame(name, rows).drop("id", "email")
     keys = people.select("cio_id", "id", "email")

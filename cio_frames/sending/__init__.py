@@ -15,7 +15,7 @@ from cio_frames.sending.events import (
     StateRepeated,
     StateSentAgain,
     Totals,
-    add,
+    add_fact,
 )
 from cio_frames.sending.run_controls import PaceControl, StopSignal
 from cio_frames.sending.scheduler import FAILURE, INTERRUPTED, send
@@ -41,6 +41,6 @@ __all__ = [
     "StateSentAgain",
     "StopSignal",
     "Totals",
-    "add",
+    "add_fact",
     "send",
 ]

@@ -242,7 +242,7 @@ class Totals:
 TotalsT = TypeVar("TotalsT", bound=Totals)
 
 
-def add(totals: TotalsT, fact: Fact) -> TotalsT:
+def add_fact(totals: TotalsT, fact: Fact) -> TotalsT:
     """Return the totals after a fact; each row is counted exactly once."""
     changed: dict[str, Any] = {}
     match fact:

@@ -19,7 +19,7 @@ from cio_frames.sending.events import (
     RunStopped,
     SegmentPlanned,
     Totals,
-    add,
+    add_fact,
 )
 from cio_frames.views.document import Badge, Document, Heading, Look, Meter, Paragraph, Step
 from cio_frames.views.style import Tone
@@ -113,7 +113,7 @@ class ProgressState(Totals):
 
 def advance(state: ProgressState, fact: Fact, *, now_s: float) -> ProgressState:
     """Return the state after a fact that arrived at `now_s`."""
-    state = add(replace(state, now_s=now_s), fact)
+    state = add_fact(replace(state, now_s=now_s), fact)
     match fact:
         case BatchAttempted() | BatchRetried() | BatchSplit() | BatchFinished():
             return _after_request(state, fact)
