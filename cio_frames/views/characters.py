@@ -94,5 +94,4 @@ def _picture(match: re.Match[str]) -> str:
 
 
 def _number(match: re.Match[str]) -> str:
-    """Return the code point of one character."""
     return f"[U+{ord(match.group()):04X}]"

@@ -129,7 +129,6 @@ def _length(width: timedelta) -> str:
 
 
 def _bar(index: int, *, step: float, y: float, height: float, tone: Tone) -> Markup:
-    """Return one bar of a layer."""
     gap = min(step * 0.2, 4.0)
     x = index * step + gap / 2
     return _rect(x=x, y=y, width=step - gap, height=height, fill=css.TONES[tone])
@@ -155,7 +154,6 @@ def _picture(
 
 
 def _rect(*, x: float, y: float, width: float, height: float, fill: str) -> Markup:
-    """Return one rectangle."""
     numbers = {"x": x, "y": y, "width": width, "height": height}
     return shape(
         "rect", attributes={**{key: f"{value:.1f}" for key, value in numbers.items()}, "fill": fill}

@@ -136,7 +136,6 @@ def _require_library(kind: Kind) -> None:
 
 
 def _append(marimo: Any, document: Document) -> None:
-    """Append a finished view to the output of a marimo cell."""
     marimo.output.append(marimo.Html(str(html.render(document))))
 
 
@@ -271,7 +270,6 @@ class Html:
         self._handle.update(Rendered(summary))
 
     def _render(self, state: ProgressState) -> Rendered:
-        """Return a state in the form that a notebook shows."""
         return Rendered(progress_state.document(state, advice=self._advice))
 
 
@@ -414,7 +412,6 @@ class Widget:
         return button
 
     def _on_stop(self, button: Any) -> None:
-        """Stop the run, once."""
         button.disabled = True
         button.description = "Stopping"
         if self._run:
@@ -432,7 +429,6 @@ class Widget:
             self._run.go_on()
 
     def _on_slower(self, _: Any) -> None:
-        """Halve the rate of the run."""
         if self._run:
             self._run.slow_down()
 

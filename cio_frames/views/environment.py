@@ -182,17 +182,14 @@ def execution() -> int | None:
 
 
 def _shell(modules: Mapping[str, Any]) -> object:
-    """Return the running IPython shell, if there is one."""
     get_ipython = getattr(modules.get("IPython"), "get_ipython", None)
     return get_ipython() if get_ipython else None
 
 
 def _in_kernel(modules: Mapping[str, Any]) -> bool:
-    """Return whether this is a cell of a Jupyter notebook."""
     return getattr(_shell(modules), "kernel", None) is not None
 
 
 def _in_marimo(modules: Mapping[str, Any]) -> bool:
-    """Return whether this is a cell of a marimo notebook."""
     running = getattr(modules.get("marimo"), "running_in_notebook", None)
     return bool(running and running())

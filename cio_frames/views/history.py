@@ -83,7 +83,6 @@ def explanation(record: Mapping[str, Any], *, text: str) -> Document:
 
 
 def _verdict(totals: Mapping[str, int]) -> Badge:
-    """Return the verdict on all runs."""
     _, _, not_sent, unknown = _sums(totals)
     if unknown:
         return Badge("! outcome of some rows unknown", "care")

@@ -255,7 +255,6 @@ def _fold(title: str, *children: str, is_open: bool = False, style: Style = css.
 
 
 def _figure(name: str, value: str | int) -> Markup:
-    """Return a number below its name."""
     label = tag("div", name, style=css.join(css.SMALL, css.MUTED))
     return tag("div", label, tag("div", text_of(value), style=css.FIGURE_VALUE), style=css.FIGURE)
 

@@ -163,5 +163,4 @@ def _fenced(text: str, *, language: str = "") -> str:
 
 
 def _longest_backticks(text: str) -> int:
-    """Return the length of the longest run of backticks."""
     return max((len(run) for run in re.findall("`+", text)), default=0)

@@ -153,7 +153,6 @@ class Progress:
             self._call(lambda: self._display.close(summary))
 
     def _update_until_stopped(self) -> None:
-        """Update the display until the run is over."""
         while not self._stop.wait(UPDATE_S):
             self.tick()
         self._ended.set()

@@ -239,7 +239,6 @@ def report(state: ProgressState, *, advice: str = "") -> tuple[Paragraph, ...]:
 
 
 def _after_request(state: ProgressState, fact: BatchFact) -> ProgressState:
-    """Return the state after a fact about a request."""
     match fact:
         case BatchAttempted(batch=batch):
             phase: Phase = "finishing" if state.phase == "finishing" else "sending"
@@ -292,7 +291,6 @@ def _is_close(samples: tuple[tuple[float, int], ...], *, now_s: float) -> bool:
 
 
 def _limit(state: ProgressState) -> str:
-    """Return the text that the run waits for the client's limit."""
     requests = "1 request" if state.limit == 1 else f"{state.limit:,g} requests"
     return f"waiting: {requests} a second is the client's limit"
 
@@ -303,7 +301,6 @@ def _key(batch: Batch) -> _Key:
 
 
 def _without(doubtful: Mapping[_Key, int], batch: Batch) -> dict[_Key, int]:
-    """Return the doubtful requests without this one."""
     return {key: rows for key, rows in doubtful.items() if key != _key(batch)}
 
 
@@ -313,7 +310,6 @@ def _rows_done(state: ProgressState) -> int:
 
 
 def _percent(state: ProgressState) -> str:
-    """Return the share that is done as text."""
     return percent(_rows_done(state), state.total or 0)
 
 
@@ -326,7 +322,6 @@ def _extent(state: ProgressState) -> str:
 
 
 def _speed(state: ProgressState) -> str:
-    """Return the speed as text."""
     return (
         rate(round(state.rows_per_s * 10), seconds=10)
         if state.rows_per_s and not state.paused
@@ -335,5 +330,4 @@ def _speed(state: ProgressState) -> str:
 
 
 def _remaining(state: ProgressState) -> str:
-    """Return the remaining time as text."""
     return f"about {duration(state.remaining_s)} left" if state.remaining_s else ""

@@ -278,7 +278,6 @@ def _saving(view: PlanView, adapt_advice: Callable[[str], str]) -> Fold:
 
 
 def _figures(views: Sequence[PlanView], *, bar: Sequence[tuple[str, int, Tone]] = ()) -> Figures:
-    """Return the most important numbers of one or several plans."""
     pairs = (
         ("rows", sum(view.rows for view in views)),
         ("valid", sum(view.valid for view in views)),
@@ -288,7 +287,6 @@ def _figures(views: Sequence[PlanView], *, bar: Sequence[tuple[str, int, Tone]] 
 
 
 def _volume(views: Sequence[PlanView]) -> str:
-    """Return the number of requests and the size of the messages."""
     requests = many(sum(view.batches for view in views), "request")
     return f"{requests}, {size(sum(view.bytes for view in views))} of messages."
 

@@ -235,7 +235,6 @@ def _send_again(view: RunView) -> str:
 
 
 def _verdict(view: RunView) -> Badge:
-    """Return how the run ended."""
     if view.outcome == "finished" and _missing(view):
         return Badge(f"! finished: {many(_missing(view), 'row')} not sent", "care")
     return OUTCOMES[view.outcome]
@@ -247,7 +246,6 @@ def _missing(view: RunView) -> int:
 
 
 def _sentence(view: RunView) -> str:
-    """Return the outcome in a sentence."""
     rows = sum(view.counts.values())
     if not rows:
         return "There were no rows to send."
@@ -305,7 +303,6 @@ def _reason_text(reason: ReasonView, *, view: RunView, adapt_advice: Callable[[s
 
 
 def _figures(view: RunView) -> list[tuple[str, str | int]]:
-    """Return the most important numbers."""
     answered = sum(view.counts.get(state, 0) for state in _ANSWERED)
     return [
         ("rows", sum(view.counts.values())),
@@ -318,7 +315,6 @@ def _figures(view: RunView) -> list[tuple[str, str | int]]:
 
 
 def _speed_sentence(view: PaceView) -> str:
-    """Return a sentence about the rows answered per second."""
     best = rate(max(view.rows), seconds=view.width_s)
     mean = rate(sum(view.rows), seconds=len(view.rows) * view.width_s)
     repeated = sum(view.retries)
@@ -329,7 +325,6 @@ def _speed_sentence(view: PaceView) -> str:
 
 
 def _response_times(view: PaceView) -> str:
-    """Return a sentence about the response times."""
     return (
         f"Response time: {_seconds(view.mean_s)} on average, "
         f"{_seconds(max(view.longest_s))} at most."
@@ -337,5 +332,4 @@ def _response_times(view: PaceView) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    """Return a duration with its unit."""
     return duration(seconds) if seconds >= 1 else f"{round(seconds * 1000)} ms"

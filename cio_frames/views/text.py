@@ -323,7 +323,6 @@ def _section(node: Section | Fold, indent: str) -> str:
 
 
 def _cell(cell: Inline) -> str:
-    """Return the text of a cell."""
     match cell:
         case Badge(word=word):
             return mark(word)
@@ -435,6 +434,5 @@ def _row_as_list(headers: Sequence[str], row: Sequence[str], *, indent: str) -> 
 
 
 def _padded(cell: str, width: int, *, right: bool) -> str:
-    """Return a cell padded with blanks."""
     blanks = " " * (width - display_width(cell))
     return blanks + cell if right else cell + blanks
