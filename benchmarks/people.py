@@ -43,10 +43,10 @@ def read(count: int, *, url: str, key: str) -> None:
     """Read people, preview rows against them, and print time and memory."""
     start = time.perf_counter()
     client = cio.connect(endpoint=url, app_api_key=key, environ={})
-    known = client.people(attributes=["plan", "score"], progress=False)
+    exported = client.people(attributes=["plan", "score"], progress=False)
     export_s, read_mb = time.perf_counter() - start, peak()
-    assert known.height == count
-    del known
+    assert exported.height == count
+    del exported
     rows = people(count + count // 10).tail(count)
     plan = cio.frame(rows).identify(user_id="id")
     start = time.perf_counter()

@@ -37,7 +37,7 @@ FAULTS = {"failed": 0.05, "throttled": 0.02, "cut": 0.03}
 MEMORY_MB = 1_024
 COLUMNS = ("contender", "executors", "rows", "s", "rows/s", "MB an executor", "requests")
 WITH_FAULTS = (
-    "contender", "executors", "rows", "s", "rows/s", "requests taken", "lost", "recorded twice", "the job says",
+    "contender", "executors", "rows", "s", "rows/s", "requests stored", "lost", "duplicated", "outcome of the job",
 )  # fmt: skip
 
 
@@ -109,11 +109,7 @@ def local(path: str, url: str) -> int:
     """cio_frames without Spark, on the same cores."""
     import cio_frames as cio
 
-    client = cio.connect(endpoint=url, write_key=KEY, rate=None)
-    table = cio.scan(f"{path}/*.parquet")
-    plan = cio.frame(table).track(event="event", user_id="user_id", timestamp="occurred_at")
-    run = plan.send(client, audit=mkdtemp(prefix="audit-"), progress=False)
-    return int(run.counts["rows"] - run.counts["delivered"])
+    return ours(cio.scan(f"{path}/*.parquet"), url)
 
 
 CONTENDERS: dict[str, Callable[[Any, str], int]] = {"ours": ours, "sdk": sdk, "batches": batches}
@@ -212,7 +208,7 @@ class Job:
 
     Attributes:
         s: Seconds.
-        outcome: How the job says it ended.
+        outcome: How it ended.
         peak_mb: Memory of an executor.
     """
 
@@ -256,28 +252,28 @@ def measured(name: str, path: Path, rows: int, executors: int) -> None:
     )
 
 
-def recorder(file: Path) -> AbstractContextManager[str]:
-    """Start a server with faults that keeps what arrives, give its address, and end it."""
+def recording_server(file: Path) -> AbstractContextManager[str]:
+    """Start a server with faults that records requests, yield its address, and stop it."""
     shares = [text for name, share in FAULTS.items() for text in (f"--{name}", str(share))]
     return server("torture.recording_server", str(file), *shares)
 
 
 def with_faults(name: str, path: Path, rows: int, executors: int) -> None:
-    """Run one contender beside faults, and print what arrived of its rows."""
+    """Run one contender against faults, and print how many of its rows arrived."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "arrived"
-        with recorder(file) as url:
+        with recording_server(file) as url:
             done = job(name, path, url, executors)
-        came, requests = arrivals(file)
-    unique = came["key"].n_unique()
+        messages, requests = arrivals(file)
+    unique = messages["key"].n_unique()
     is_first = pl.struct(
         "key", "message_id"
     ).is_first_distinct()  # the API ignores an id it has seen
-    kept = came.filter(is_first | pl.col("message_id").is_null())
+    recorded = messages.filter(is_first | pl.col("message_id").is_null())
     seconds, outcome = (done.s, done.outcome) if done else (float("nan"), "failed")
     print(
         f"| {name} | {executors} | {rows:,} | {seconds:.1f} | {unique / seconds:,.0f} | {requests:,} "
-        f"| {rows - unique:,} | {kept.height - unique:,} | {outcome} |",
+        f"| {rows - unique:,} | {recorded.height - unique:,} | {outcome} |",
         flush=True,
     )
 
