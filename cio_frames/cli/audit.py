@@ -46,7 +46,7 @@ def audit(
         email: Show what happened to all rows about the person with this e-mail address.
         verify: Read every file, compare it with its hash, and check that all states add up.
         csv: Write the rows (with --failed: only failed ones) to this .csv or .parquet file.
-        format: How it is written.
+        format: Output format.
     """
     require_table_suffix((csv,))
     if explain is not None and explain < 0:

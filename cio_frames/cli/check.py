@@ -60,9 +60,9 @@ def check(
         output: Write the report to this file.
         findings: Write every finding to this .csv or .parquet file instead of the JSON.
         rejected: Write the excluded rows, with reasons, to this .csv or .parquet file.
-        known: The people whom the workspace has, so that the report says who is new: a file with an
+        known: The people in the workspace, so that the report shows who is new: a file with an
             export, or "workspace" to read them with the key in CIO_APP_API_KEY, or "export:110" to
-            take up an export that was started before.
+            continue an export that was started earlier.
         endpoint: A server on this machine whose workspace is read, instead of Customer.io's in CIO_REGION.
     """
     require_table_suffix((findings, rejected))

@@ -45,8 +45,8 @@ def reconcile(
         fields: Which column is sent as which field.
         rules: How values are read and checked.
         known: What the workspace holds now: "workspace" to read it with the key in CIO_APP_API_KEY, or a
-            file with an export of its people and their attributes, or "export:110" to take up an
-            export that was started before.
+            file with an export of its people and their attributes, or "export:110" to continue an
+            export that was started earlier.
         before: An export of the people from before the run.
         events: How many events of the last 30 days are looked up, ten each second.
         seed: Selects these events, as an earlier report shows it.

@@ -54,8 +54,8 @@ def plan(
         target: Where the plan may be sent; anywhere if not given.
         rules: How values are read and checked.
         known: The people of the workspace to compare with: a file with an export, or "workspace" to
-            read them with the key in CIO_APP_API_KEY, or "export:110" to take up an export that was
-            started before.
+            read them with the key in CIO_APP_API_KEY, or "export:110" to continue an export that was
+            started earlier.
         expires: Days for which the plan can be applied; "never" for no limit.
     """
     rules, target = rules or Rules(), target or Target()
@@ -156,19 +156,19 @@ def apply(
 
     Args:
         file: The plan.
-        tables: Its files; of several plans, one for each, in order.
+        tables: Its files; for several plans, one file per plan, in order.
         target: Where to send, and how.
         known: The people of the workspace, if the plan was compared with them: a file, or "workspace"
             to read them now.
         approved_by: Public key of somebody who may approve; one of them must have signed the plan.
         only_if: A condition such as "rejected<1%" or "creates<=500" instead of the same rows, for
-            jobs whose table is another one each time.
+            jobs with a different table each time.
         allow: How much may happen in Customer.io, such as campaigns=37, opt_outs=3, deletions=1 or
             merges=2.
         audit: Directory for the records of all runs.
         repeat: Send rows again that an earlier run has delivered.
-        keep_undo: Read the people whom the rows name before anything is sent, and keep them with the
-            record, encrypted, for `cio-frames undo`. Needs CIO_APP_API_KEY.
+        keep_undo: Before sending, read the people that the rows name and store them with the record,
+            encrypted, for `cio-frames undo`. Needs CIO_APP_API_KEY.
     """
     target, saved = target or Target(), read_plan(file)
     numbers = allowed(allowances(allow) or None)

@@ -71,11 +71,11 @@ def send(
         repeat: Send rows again that an earlier run has delivered.
         corrected: Send only the rows of this file, with the columns, types and repairs of the
             others. It is the file that --rejected wrote, corrected.
-        known: The people whom the workspace has, so that the report says who is new: a file with an
+        known: The people in the workspace, so that the report shows who is new: a file with an
             export, or "workspace" to read them with the key in CIO_APP_API_KEY, or "export:110" to
-            take up an export that was started before.
-        keep_undo: Read the people whom the rows name before anything is sent, and keep them with the
-            record, encrypted, for `cio-frames undo`. Needs CIO_APP_API_KEY.
+            continue an export that was started earlier.
+        keep_undo: Before sending, read the people that the rows name and store them with the record,
+            encrypted, for `cio-frames undo`. Needs CIO_APP_API_KEY.
     """
     target, rules = target or Target(), rules or Rules()
     allow = allowed(allowances(rules.allow) or None)

@@ -34,10 +34,10 @@ def undo(
     region: Region | None = None,
     out: Path | None = None,
 ) -> Exit:
-    """Plan what takes the workspace back to what it was before a run. Nothing is sent.
+    """Plan how to restore the workspace to its state before a run. Nothing is sent.
 
     Messages are not stored on disk, so pass the same files and options as for the run. The plan and its
-    tables are written to a directory, for `cio-frames apply`; the tables hold data of people.
+    tables are written to a directory, for `cio-frames apply`; the tables contain personal data.
 
     Args:
         run: The directory of the run, such as audit/20261121T093000000Z-k3f9q2.
@@ -45,13 +45,13 @@ def undo(
         fields: Which column is sent as which field.
         rules: How values are read and checked.
         known: The people as they were before the run, with their attributes: a file with an export.
-            Without it, those that the run has kept.
+            Without it, the people that the run stored.
         objects: The objects as they were: a file with object_type_id, object_id and attributes.
         relationships: Who was related to which object: a file with object_type_id, object_id, id or
             email, and attributes.
         current: The people as they are now, so that later changes are left alone: a file with an
             export, or "workspace" to read them with the key in CIO_APP_API_KEY.
-        region: Where the account is, for --current workspace.
+        region: The region of the account, for --current workspace.
         out: The directory to write undo.cioplan and its tables to; without it, the report only.
     """
     plan = plan_of(files, fields=fields, rules=rules or Rules())
