@@ -18,7 +18,15 @@ from cio_frames.identity.merge import Identifiers, merge, resolve_person
 from cio_frames.identity.rules import Change, Rule, add_settings
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import links_by_alias
-from cio_frames.identity.state import Event, ObjectKey, ObjectRecord, Person, Store, Visitor
+from cio_frames.identity.state import (
+    Event,
+    ObjectKey,
+    ObjectRecord,
+    Person,
+    Store,
+    Visitor,
+    change_of,
+)
 from cio_frames.spec import FORM_RESERVED, STRIPPED_TRAITS
 from cio_frames.values.patterns import is_email
 
@@ -66,7 +74,7 @@ def _identify(
     at = moment(message.get("timestamp"), now=store.now)
     attributes = _attributes(store, traits, without=_no_attributes(store.settings.identifiers))
     yield from store.write(person, attributes, at=at)
-    yield from _read_only(store, person, traits)
+    yield from _read_only(person, traits)
     yield from _relate_by_trait(store, person, traits)
 
 
@@ -82,7 +90,7 @@ def _resolve_with_invalid_email(
     if holder is not None and before is not None and holder.id != before:
         store.free(Address("id", before), setting="invalid_email")
     if not is_set:
-        changes.append(store.change(rules.EMAIL_INVALID, person, subject=str(email)))
+        changes.append(change_of(rules.EMAIL_INVALID, person, subject=str(email)))
     return person, add_settings(changes, "invalid_email")
 
 
@@ -135,11 +143,11 @@ def _attributes(
     return converted_body(stored) if store.settings.convert_times else stored
 
 
-def _read_only(store: Store, person: Person, traits: Mapping[str, Any]) -> Iterator[Change]:
+def _read_only(person: Person, traits: Mapping[str, Any]) -> Iterator[Change]:
     """Yield a change for each attribute that only Customer.io sets (section 6)."""
     for name in READ_ONLY:
         if name in traits:
-            yield store.change(rules.READ_ONLY, person, subject=name)
+            yield change_of(rules.READ_ONLY, person, subject=name)
 
 
 def _relate_by_trait(
@@ -240,13 +248,8 @@ def _upsert(store: Store, key: ObjectKey) -> tuple[ObjectRecord | None, Change]:
 
 def _related(holder: Person | Visitor, record: ObjectRecord) -> Change:
     if isinstance(holder, Person):
-        return Change(
-            rules.RELATED,
-            person=holder.cio_id,
-            key=holder.label,
-            subject=str(record.key),
-            open=record.open.get(holder, ()),
-        )
+        settings = record.open.get(holder, ())
+        return change_of(rules.RELATED, holder, subject=str(record.key), settings=settings)
     return Change(rules.RELATED_ANONYMOUS, key=holder.anonymous_id, subject=str(record.key))
 
 
@@ -335,7 +338,7 @@ def _previous_unknown(
         return
     who = address(previous, settings=store.settings)
     could_be_anonymous = who is not None and who.kind == "id"
-    unknown = store.change(rules.SECONDARY_UNKNOWN, primary, subject=repr(previous))
+    unknown = change_of(rules.SECONDARY_UNKNOWN, primary, subject=repr(previous))
     yield from add_settings([unknown], *("alias_previous",) * could_be_anonymous)
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address
 from cio_frames.identity.rules import Change, Rule, add_settings, join_settings
-from cio_frames.identity.state import Person, Store
+from cio_frames.identity.state import Person, Store, change_of
 
 Identifiers = Mapping[Literal["id", "email"], Address]
 Outcome = tuple[Person, list[Change]]
@@ -139,7 +139,7 @@ def _changed(person: Person, who: Address, claim: Address) -> Change:
 
 def _failed(rule: Rule, person: Person, claim: Address, *, other: Person | None = None) -> Change:
     other_id = None if other is None else other.cio_id
-    return Change(rule, person=person.cio_id, key=person.label, other=other_id, subject=str(claim))
+    return change_of(rule, person, other=other_id, subject=str(claim))
 
 
 def merge(

@@ -30,7 +30,7 @@ from cio_frames.identity.identifiers import (
     person_number,
     text,
 )
-from cio_frames.identity.opt_outs import CONSENT
+from cio_frames.identity.known_people import CONSENTS
 from cio_frames.identity.semantic_events import EFFECTS
 from cio_frames.identity.settings import ANONYMOUS_KEPT, CAMPAIGN, MERGED_EVENTS
 from cio_frames.mapping import FieldMapping, MessageMapping
@@ -312,7 +312,7 @@ def _needs_json(mapping: MessageMapping) -> pl.Expr:
 
 def _can_end_opt_out(mapping: MessageMapping, wanted: WantedAttributes) -> pl.Expr:
     """Return a boolean expression: True where a message can end an opt-out."""
-    writes = any(field.path[1:] and field.path[1].startswith(CONSENT) for field in mapping.fields)
+    writes = any(field.path[1:] and field.path[1].startswith(CONSENTS) for field in mapping.fields)
     if mapping.call.name not in ("identify", "form") or not writes:
         return pl.lit(value=False)
     if wanted.opted_out is None:

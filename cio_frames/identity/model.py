@@ -19,7 +19,7 @@ from cio_frames.identity.identifiers import (
 )
 from cio_frames.identity.rules import FAILED, Change
 from cio_frames.identity.settings import Settings
-from cio_frames.identity.state import ObjectKey, ObjectRecord, Person, Store
+from cio_frames.identity.state import ObjectKey, ObjectRecord, Person, Store, change_of
 
 Rows = list[dict[str, Any]]
 
@@ -254,13 +254,8 @@ def _identifiers(store: Store, person: Person, row: Mapping[str, Any]) -> None:
         if owner is None:
             store.people.set_key(person, kind, value)
         elif owner is not person:
-            change = Change(
-                rules.TAKEN,
-                person=person.cio_id,
-                key=person.label,
-                other=owner.cio_id,
-                subject=str(Address(kind, value)),
-            )
+            subject = str(Address(kind, value))
+            change = change_of(rules.TAKEN, person, other=owner.cio_id, subject=subject)
             store.failures.append((-1, change))
 
 

@@ -9,8 +9,6 @@ import polars as pl
 from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.identity.known_people import CONSENTS, export_rows
 
-CONSENT: Final = CONSENTS
-"""The prefixes of attributes with the consent to mail."""
 _TRUE: Final = (True, 1, "1", "true")
 _FALSE: Final = (False, 0, "0", "false")
 _KINDS: Final[tuple[IdentifierKind, ...]] = ("cio_id", "id", "email")

@@ -7,7 +7,7 @@ from typing import Any, Final
 from cio_frames.identity import rules
 from cio_frames.identity.identifiers import Address, address, mapping, object_type, text
 from cio_frames.identity.rules import Change
-from cio_frames.identity.state import ObjectKey, Person, Store
+from cio_frames.identity.state import ObjectKey, Person, Store, change_of
 
 Effect = Callable[[Store, Mapping[str, Any]], Iterator[Change]]
 
@@ -58,7 +58,7 @@ def delete_relationship(store: Store, message: Mapping[str, Any]) -> Iterator[Ch
         record = store.objects.get(key)
         removed = record is not None and record.unrelate(person)
         rule = rules.UNRELATED if removed else rules.NOT_RELATED
-        yield store.change(rule, person, subject=str(key))
+        yield change_of(rule, person, subject=str(key))
 
 
 def delete_object(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -93,7 +93,7 @@ def set_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         yield store.change_without_owner(rules.CREATED_BY_EVENT, who, person=person.cio_id)
     device = mapping(mapping(message.get("context")).get("device"))
     person.devices = {**(person.devices or {}), token: {"platform": text(device.get("type"))}}
-    yield store.change(rules.DEVICE_SET, person, subject=token)
+    yield change_of(rules.DEVICE_SET, person, subject=token)
 
 
 def delete_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
@@ -106,7 +106,7 @@ def delete_device(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         yield person
     else:
         person.devices = {key: row for key, row in (person.devices or {}).items() if key != token}
-        yield store.change(rules.DEVICE_GONE, person, subject=token)
+        yield change_of(rules.DEVICE_GONE, person, subject=token)
 
 
 def metric(_store: Store, message: Mapping[str, Any]) -> Iterator[Change]:

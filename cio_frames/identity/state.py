@@ -15,11 +15,17 @@ from cio_frames.identity.settings import ANONYMOUS_KEPT, ANONYMOUS_LATE, CAMPAIG
 from cio_frames.spec import FLAT_PREFIXES
 
 Attribution = Literal["direct", "group", "linked", "moved", "anonymous", "expired", "late", "off"]
+Unattributed = Literal["expired", "late", "off"]
 Removal = Literal["delete", "suppress"]
 LONG_AGO: Final = -(10**12)
 EMPTY: Final = (None, "")
 MADE_UP: Final = "c10"
 """The prefix of the cio_ids of new people; nine hexadecimal digits follow."""
+_UNATTRIBUTED: Final[Mapping[Unattributed, Rule]] = {
+    "expired": rules.TOO_OLD,
+    "late": rules.TOO_LATE,
+    "off": rules.MERGE_OFF,
+}
 _HEXADECIMAL: Final = re.compile(r"[0-9a-f]{9}").fullmatch
 
 
@@ -179,6 +185,18 @@ def final_person(person: Person | None) -> Person | None:
     return last
 
 
+def change_of(
+    rule: Rule,
+    person: Person,
+    *,
+    other: str | None = None,
+    subject: str | None = None,
+    settings: tuple[str, ...] = (),
+) -> Change:
+    """Return a change of one person."""
+    return Change(rule, person.cio_id, person.label, other, subject, settings)
+
+
 class People:
     """All profiles of a workspace by their identifiers."""
 
@@ -303,6 +321,10 @@ class Event:
         late = self.attribution == "late" or self.is_reidentified
         return ("page_without_url",) * unnamed + ("late_anonymous",) * late
 
+    def change(self, rule: Rule, person: Person) -> Change:
+        """Return a change of the event, which concerns a person."""
+        return change_of(rule, person, subject=self.name or self.type, settings=self.open)
+
     def row(self) -> dict[str, Any]:
         """Return the event as a row."""
         return {
@@ -323,14 +345,6 @@ class Event:
 def can_trigger(timestamp: int, *, associated: float) -> bool:
     """Return whether an event that gets its person now can start campaigns (3.3, 3.8)."""
     return associated - timestamp <= CAMPAIGN.seconds
-
-
-def attribute_event(event: Event, person: Person, *, now: float) -> None:
-    """Attribute an anonymous event to a person (3.3)."""
-    event.owner = person
-    event.first_attribution = "linked"
-    event.triggered = can_trigger(event.timestamp, associated=now)
-    person.events.add(event)
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -486,11 +500,80 @@ class Store:
     def link(self, anonymous_id: str, person: Person) -> Iterator[Change]:
         """Link an anonymous id to a person, with its events and relationships (3.3)."""
         visitor = self.visitor(anonymous_id)
-        yield from _link(visitor, person, now=self.now, settings=self.settings)
+        yield from self._link(visitor, person)
         if visitor.owner is person:
             for record in list(visitor.objects):
                 record.hand_over(visitor, person)
-                yield self.change(rules.RELATED_LATER, person, subject=str(record.key))
+                yield change_of(rules.RELATED_LATER, person, subject=str(record.key))
+
+    def _link(self, visitor: Visitor, person: Person) -> Iterator[Change]:
+        """Link a visitor to the person identified with the anonymous id (3.3).
+
+        Identifying again with the same pair has no effect, unless the workspace follows the older
+        text of C22.
+        """
+        if visitor.owner is person:
+            if self.settings.late_anonymous == "reidentify":
+                visitor.linked = self.now
+                for event in visitor.events:
+                    event.is_reidentified = True
+                yield from self._attribute_past(visitor, person)
+            return
+        if visitor.owner is not None:
+            other, subject = visitor.owner.cio_id, visitor.anonymous_id
+            yield change_of(rules.NOT_REUSABLE, person, other=other, subject=subject)
+            return
+        visitor.linked_to = person
+        visitor.linked = visitor.first = self.now
+        person.add_anonymous(visitor.anonymous_id)
+        yield change_of(rules.LINKED, person, subject=visitor.anonymous_id)
+        if self.settings.anonymous_traits == "carry" and visitor.traits:
+            person.fill(visitor.traits, stamps={})
+        yield from self._attribute_past(visitor, person)
+
+    def _attribute_past(self, visitor: Visitor, person: Person) -> Iterator[Change]:
+        """Attribute the anonymous events of the last 30 days to the person (3.3, N4)."""
+        by_receipt = self.settings.anonymous_age == "received"
+        pending, visitor.events = visitor.events, []
+        for event in pending:
+            age = self.now - (event.received if by_receipt else event.timestamp)
+            if not self.settings.anonymous_merge:
+                yield self._keep_anonymous(visitor, event, person, why="off")
+            elif age <= ANONYMOUS_KEPT.seconds:
+                yield self._attribute(event, person, rules.ATTRIBUTED)
+            else:
+                yield self._keep_anonymous(visitor, event, person, why="expired")
+
+    def receive(self, anonymous_id: str, event: Event) -> Iterator[Change]:
+        """Keep an anonymous event, or attribute it if the visitor was just identified (3.3)."""
+        visitor = self.visitor(anonymous_id)
+        yield Change(rules.EVENT_ANONYMOUS, key=anonymous_id, subject=event.name or event.type)
+        person = visitor.owner
+        if person is None or not person.alive:
+            visitor.events.append(event)
+        elif not self.settings.anonymous_merge:
+            yield self._keep_anonymous(visitor, event, person, why="off")
+        elif event.received - visitor.linked <= ANONYMOUS_LATE.seconds:
+            event.is_reidentified = event.received - visitor.first > ANONYMOUS_LATE.seconds
+            yield self._attribute(event, person, rules.ATTRIBUTED_LATE)
+        else:
+            yield self._keep_anonymous(visitor, event, person, why="late")
+
+    def _attribute(self, event: Event, person: Person, rule: Rule) -> Change:
+        """Attribute an anonymous event to a person (3.3)."""
+        event.owner = person
+        event.first_attribution = "linked"
+        event.triggered = can_trigger(event.timestamp, associated=self.now)
+        person.events.add(event)
+        return event.change(rule, person)
+
+    def _keep_anonymous(
+        self, visitor: Visitor, event: Event, person: Person, *, why: Unattributed
+    ) -> Change:
+        """Keep an event with the visitor, although they are identified as a person."""
+        event.first_attribution = why
+        visitor.events.append(event)
+        return event.change(_UNATTRIBUTED[why], person)
 
     def create(self, address: Address) -> Person:
         """Create a person with one identifier."""
@@ -522,7 +605,7 @@ class Store:
             record.unrelate(person)
         self.people.remove(person)
         email = person.email if person.id is not None else None
-        return Change(rules.DELETED, person=person.cio_id, key=person.label, subject=email)
+        return change_of(rules.DELETED, person, subject=email)
 
     def record(
         self,
@@ -562,27 +645,7 @@ class Store:
         kept = person.write(attributes, at=at, settings=self.settings)
         if kept:
             self.kept += len(kept)
-            yield self.change(rules.STALE, person, subject=", ".join(sorted(kept)))
-
-    def receive(self, anonymous_id: str, event: Event) -> Iterator[Change]:
-        """Keep an anonymous event, or attribute it if the visitor was just identified (3.3)."""
-        visitor = self.visitor(anonymous_id)
-        yield Change(rules.EVENT_ANONYMOUS, key=anonymous_id, subject=event.name or event.type)
-        person = visitor.owner
-        if person is None or not person.alive:
-            visitor.events.append(event)
-        elif not self.settings.anonymous_merge:
-            event.first_attribution = "off"
-            visitor.events.append(event)
-            yield _event_change(rules.MERGE_OFF, event, person)
-        elif event.received - visitor.linked <= ANONYMOUS_LATE.seconds:
-            event.is_reidentified = event.received - visitor.first > ANONYMOUS_LATE.seconds
-            attribute_event(event, person, now=event.received)
-            yield _event_change(rules.ATTRIBUTED_LATE, event, person)
-        else:
-            event.first_attribution = "late"
-            visitor.events.append(event)
-            yield _event_change(rules.TOO_LATE, event, person)
+            yield change_of(rules.STALE, person, subject=", ".join(sorted(kept)))
 
     def free(self, address: Address, *, setting: str) -> None:
         """Remember that an identifier has no owner because of an open setting."""
@@ -592,72 +655,3 @@ class Store:
         """Return a change that depends on an identifier having no owner."""
         open_settings = self.freed.get(address.key, ())
         return Change(rule, key=str(address), open=open_settings, **parts)
-
-    def change(self, rule: Rule, person: Person, *, subject: str | None = None) -> Change:
-        """Return a change of one person."""
-        return Change(rule, person=person.cio_id, key=person.label, subject=subject)
-
-
-def _link(visitor: Visitor, person: Person, *, now: float, settings: Settings) -> Iterator[Change]:
-    """Link an anonymous id to the person identified with it (3.3).
-
-    Identifying again with the same pair has no effect, unless the workspace follows the older text
-    of C22.
-    """
-    if visitor.owner is person:
-        if settings.late_anonymous == "reidentify":
-            visitor.linked = now
-            for event in visitor.events:
-                event.is_reidentified = True
-            yield from _attribute(visitor, person, now=now, settings=settings)
-        return
-    if visitor.owner is not None:
-        yield Change(
-            rules.NOT_REUSABLE,
-            person=person.cio_id,
-            key=person.label,
-            other=visitor.owner.cio_id,
-            subject=visitor.anonymous_id,
-        )
-        return
-    visitor.linked_to = person
-    visitor.linked = visitor.first = now
-    person.add_anonymous(visitor.anonymous_id)
-    yield Change(rules.LINKED, person=person.cio_id, key=person.label, subject=visitor.anonymous_id)
-    if settings.anonymous_traits == "carry" and visitor.traits:
-        person.fill(visitor.traits, stamps={})
-    yield from _attribute(visitor, person, now=now, settings=settings)
-
-
-def _attribute(
-    visitor: Visitor, person: Person, *, now: float, settings: Settings
-) -> Iterator[Change]:
-    """Attribute the anonymous events of the last 30 days to the person (3.3, N4)."""
-    pending, visitor.events = visitor.events, []
-    for event in pending:
-        if not settings.anonymous_merge:
-            event.first_attribution = "off"
-            visitor.events.append(event)
-            yield _event_change(rules.MERGE_OFF, event, person)
-        elif now - _age_counts_from(event, settings=settings) <= ANONYMOUS_KEPT.seconds:
-            attribute_event(event, person, now=now)
-            yield _event_change(rules.ATTRIBUTED, event, person)
-        else:
-            event.first_attribution = "expired"
-            visitor.events.append(event)
-            yield _event_change(rules.TOO_OLD, event, person)
-
-
-def _age_counts_from(event: Event, *, settings: Settings) -> float:
-    """Return when the 30 days of an anonymous event begin."""
-    return event.received if settings.anonymous_age == "received" else event.timestamp
-
-
-def _event_change(rule: Rule, event: Event, person: Person) -> Change:
-    return Change(
-        rule,
-        person=person.cio_id,
-        key=person.label,
-        subject=event.name or event.type,
-        open=event.open,
-    )
