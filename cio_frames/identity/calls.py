@@ -276,30 +276,19 @@ def alias(store: Store, message: Mapping[str, Any]) -> Iterator[Change]:
         return
     primary = store.people.find(*who)
     secondary = store.people.find(*previous)
-    if primary is not None:
-        yield from _merged(store, message, primary, secondary, who=who, previous=previous)
-        return
-    is_known = secondary is not None or text(message.get("previousId")) in store.visitors
-    changes: Iterable[Change] = [
-        store.change_without_owner(rules.PRIMARY_UNKNOWN, who, subject=str(previous))
-    ]
-    if is_known and store.settings.alias_unknown == "create":  # it goes before the identify (2.6)
-        changes = _created(store, message, secondary, who=who, previous=previous)
-    yield from add_settings(changes, *("alias_unknown",) * is_known)
-
-
-def _created(
-    store: Store,
-    message: Mapping[str, Any],
-    secondary: Person | None,
-    *,
-    who: Address,
-    previous: Address,
-) -> Iterator[Change]:
-    """Create the person userId, who takes over everything of previousId."""
-    primary = store.create(who)
-    yield Change(rules.CREATED_BY_ALIAS, person=primary.cio_id, key=str(who))
-    yield from _merged(store, message, primary, secondary, who=who, previous=previous)
+    settings: tuple[str, ...] = ()
+    if primary is None:
+        is_known = secondary is not None or text(message.get("previousId")) in store.visitors
+        settings = ("alias_unknown",) * is_known
+        if not is_known or store.settings.alias_unknown == "nothing":
+            change = store.change_without_owner(rules.PRIMARY_UNKNOWN, who, subject=str(previous))
+            yield from add_settings([change], *settings)
+            return
+        primary = store.create(who)  # the alias goes before the identify (2.6)
+        created = Change(rules.CREATED_BY_ALIAS, person=primary.cio_id, key=str(who))
+        yield from add_settings([created], *settings)
+    merged = _merged(store, message, primary, secondary, who=who, previous=previous)
+    yield from add_settings(merged, *settings)
 
 
 def _merged(
