@@ -229,9 +229,9 @@ _ROWS = (
         "named": "a page without properties.url is recorded under its name",
     }, source="reference 2.3"),
     _choice("taken_identifier", {
-        "rekey": "a new id with the e-mail of a person who has another id: that person, id changed",
-        "update": "a new id with the e-mail of a person who has another id: that person, id kept",
-        "separate": "a new id with the e-mail of a person who has another id: a second person",
+        "rekey": "a new id with the e-mail of a person who has another id replaces their former id",
+        "update": "a new id with the e-mail of a person who has another id updates them without the new id",
+        "separate": "a new id with the e-mail of a person who has another id creates a second person",
     }, source="reference N1 (TRACK tip) against 3.1 (identifiers change through cio_id only)"),
 )  # fmt: skip
 

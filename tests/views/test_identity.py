@@ -169,7 +169,7 @@ def test_who_is_who_in_a_notebook(read):
             "1",
             "taken_identifier",
             "rekey",
-            "a new id with the e-mail of a person who has another id: that person, id changed",
+            "a new id with the e-mail of a person who has another id replaces their former id",
             "1",
             "Identifiers per person",
             "identifiers",
@@ -237,7 +237,7 @@ Open
   contradictory or silent. settings=cio.Workspace(...) changes the assumption.
   setting           assumed  meaning                                                                           rows
   alias_previous    id       previousId is looked up as a person only; an anonymous ID is not found               1
-  taken_identifier  rekey    a new id with the e-mail of a person who has another id: that person, id changed     1
+  taken_identifier  rekey    a new id with the e-mail of a person who has another id replaces their former id     1
 
 Identifiers per person
   identifiers  groups
