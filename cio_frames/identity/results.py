@@ -106,13 +106,13 @@ def connected_people(
     if workspace_people is not None:
         has_rows = pl.any_horizontal(pl.col("places", "events").is_not_null())
         profiles = profiles.filter(~pl.col("existed") | has_rows)
-    others = [
+    frames = [
+        PEOPLE.to_frame(),
+        _as_people(profiles),
         _removed_unknown(changes, workspace_people),
         _unidentified_visitors(replay, parts, changes),
     ]
-    return pl.concat(
-        frame.select(PEOPLE.names()).cast(PEOPLE) for frame in (_as_people(profiles), *others)
-    )
+    return pl.concat(frames, how="diagonal_relaxed").cast(PEOPLE)
 
 
 def independent_people(
@@ -173,13 +173,11 @@ def _removed_unknown(changes: pl.DataFrame, workspace_people: pl.DataFrame | Non
         .agg(pl.col("rule").last(), pl.struct("plan", "row").alias("rows"))
         .select(
             pl.when(~mail).then("key").alias("id"), pl.when(mail).then("key").alias("email"),
-            pl.lit(None, pl.String).alias("cio_id"),
             pl.lit([], pl.List(pl.String)).alias("anonymous_ids"),
             pl.lit(value=True).alias("known"),
             pl.when(pl.col("rule") == rules.SUPPRESSED.name).then(pl.lit("suppress"))
             .otherwise(pl.lit("delete")).alias("action"),
             pl.lit(0, pl.Int64).alias("events"), "rows",
-            pl.lit(None, pl.String).alias("person"),
         )
     )  # fmt: skip
 
@@ -327,7 +325,7 @@ def attribution(replay: Replay, parts: Partitioned, visitor_events: pl.DataFrame
 def _unidentified_visitors(
     replay: Replay, parts: Partitioned, changes: pl.DataFrame
 ) -> pl.DataFrame:
-    """Return the visitors whom no row identifies, with the columns of `people`."""
+    """Return the visitors whom no row identifies, as in `people`."""
     ids = [v.anonymous_id for v in replay.model.store.visitors.values() if v.owner is None]
     acted = [
         (event.anonymous_id, *replay.place(event.number), 1)
@@ -346,16 +344,13 @@ def _unidentified_visitors(
     grouped = rows.sort("plan", "row").group_by("visitor", maintain_order=True).agg(
         pl.col("events").sum(), pl.struct("plan", "row").unique(maintain_order=True).alias("rows")
     )  # fmt: skip
-    null = pl.lit(None, pl.String)
     return (
         visitors.to_frame("visitor")
         .join(grouped, on="visitor", how="left", maintain_order="left")
         .select(
-            null.alias("id"), null.alias("email"), null.alias("cio_id"),
             pl.concat_list("visitor").alias("anonymous_ids"),
             pl.lit(value=False).alias("known"), pl.lit("anonymous").alias("action"),
             pl.col("events").fill_null(0), pl.col("rows").fill_null([]),
-            null.alias("person"),
         )
     )  # fmt: skip
 
