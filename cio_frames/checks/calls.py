@@ -1,4 +1,4 @@
-"""Calls: events without a name or that act on the workspace, pages, screens, merges and forms."""
+"""Checks of calls: names of events, semantic events, pages, screens, merges and forms."""
 
 import re
 from collections.abc import Mapping
@@ -12,62 +12,66 @@ from cio_frames.spec import LIMITS, OTHER_NAMES, SEMANTIC_EVENTS
 from cio_frames.values.patterns import PADDED, UNUSUAL
 
 DESTRUCTIVE = tuple(name for name, event in SEMANTIC_EVENTS.items() if event.destructive)
-ACTING = tuple(name for name, event in SEMANTIC_EVENTS.items() if not event.destructive)
-SEMANTIC = rf"^\s*(?:{'|'.join(map(re.escape, SEMANTIC_EVENTS))})\s*$"
-NEARLY = r"(?i)^[\W_]*(?:{})[\W_]*$".format(
+NON_DESTRUCTIVE = tuple(name for name, event in SEMANTIC_EVENTS.items() if not event.destructive)
+SEMANTIC_NAME = rf"^\s*(?:{'|'.join(map(re.escape, SEMANTIC_EVENTS))})\s*$"
+SIMILAR_NAME = r"(?i)^[\W_]*(?:{})[\W_]*$".format(
     "|".join(
         r"[\W_]*".join(map(re.escape, name.split())) for name in (*SEMANTIC_EVENTS, *OTHER_NAMES)
     )
 )
-"""A name that acts, or another word for one, in any case and with any signs."""
+"""The name of a semantic event, or another word for one, in any case and with any punctuation."""
 
 
 def is_semantic_event(scope: Scope) -> pl.Expr:
-    """Return an expression: true where an event acts instead of being recorded, so it starts nothing."""
+    """Return an expression: true where an event acts instead of being recorded, so it starts no campaign."""
     event = scope.mapping.find("event")
     if event is None or scope.mapping.call.name != "track":
         return pl.lit(value=False)
     return scope.text(event).str.strip_chars().is_in(list(SEMANTIC_EVENTS)).fill_null(value=False)
 
 
-def _event(field: FieldMapping) -> bool:
+def _is_event_name(field: FieldMapping) -> bool:
     return field.argument == "event"
 
 
 def _event_missing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _event(field):
+    if not _is_event_name(field):
         return None
     return pl.col(field.name).is_null() | blank(scope.text(field))
 
 
 def _event_padded(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return scope.text(field).str.contains(PADDED) if _event(field) else None
+    return scope.text(field).str.contains(PADDED) if _is_event_name(field) else None
 
 
 def _event_long(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     limit = LIMITS["event_name_bytes"].value
-    return scope.text(field).str.len_bytes() > limit if _event(field) else None
+    return scope.text(field).str.len_bytes() > limit if _is_event_name(field) else None
 
 
 def _event_destructive(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    refused = [name for name in DESTRUCTIVE if name not in scope.allow]
-    return scope.text(field).str.strip_chars().is_in(refused) if _event(field) else None
+    forbidden = [name for name in DESTRUCTIVE if name not in scope.allow]
+    return scope.text(field).str.strip_chars().is_in(forbidden) if _is_event_name(field) else None
 
 
-def _event_acting(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _event_semantic(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     allowed = [name for name in DESTRUCTIVE if name in scope.allow]
-    return scope.text(field).str.strip_chars().is_in([*ACTING, *allowed]) if _event(field) else None
+    return (
+        scope.text(field).str.strip_chars().is_in([*NON_DESTRUCTIVE, *allowed])
+        if _is_event_name(field)
+        else None
+    )
 
 
-def _event_nearly(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _event(field):
+def _event_similar(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    if not _is_event_name(field):
         return None
     name = scope.text(field)
-    return name.str.contains(NEARLY) & ~name.str.strip_chars().is_in(list(SEMANTIC_EVENTS))
+    return name.str.contains(SIMILAR_NAME) & ~name.str.strip_chars().is_in(list(SEMANTIC_EVENTS))
 
 
 def _event_trimmed(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    return field.expr.cast(pl.String).str.strip_chars() if _event(field) else None
+    return field.expr.cast(pl.String).str.strip_chars() if _is_event_name(field) else None
 
 
 def _page_without_url(scope: Scope) -> pl.Expr | None:
@@ -89,7 +93,7 @@ def _no_object_type(scope: Scope) -> str | None:
     return "every row" if scope.mapping.call.name == "group" and not typed else None
 
 
-def _nobody_related(scope: Scope) -> pl.Expr | None:
+def _no_person(scope: Scope) -> pl.Expr | None:
     if scope.mapping.call.name != "group":
         return None
     people = [field for name in OWNERS if (field := scope.mapping.find(name))]
@@ -99,8 +103,8 @@ def _nobody_related(scope: Scope) -> pl.Expr | None:
 
 
 def _incomplete(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    """Return an expression: true where an event that acts lacks something it needs."""
-    if not _event(field):
+    """Return an expression: true where a semantic event lacks a required field."""
+    if not _is_event_name(field):
         return None
     filled = {field.path: pl.col(field.name).is_not_null() for field in scope.mapping.fields}
     names = scope.text(field).str.strip_chars()
@@ -113,9 +117,11 @@ def _incomplete(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def _filled(path: tuple[str, ...], filled: Mapping[tuple[str, ...], pl.Expr]) -> pl.Expr:
-    """Return an expression: true where a place of the message, or one around it, is filled."""
-    around = [filled[path[:depth]] for depth in range(1, len(path) + 1) if path[:depth] in filled]
-    return pl.any_horizontal(around) if around else pl.lit(value=False)
+    """Return an expression: true where a place of the message, or an object that contains it, is filled."""
+    containers = [
+        filled[path[:depth]] for depth in range(1, len(path) + 1) if path[:depth] in filled
+    ]
+    return pl.any_horizontal(containers) if containers else pl.lit(value=False)
 
 
 def _is_call(name: str) -> ColumnTest:
@@ -137,24 +143,24 @@ CALL_CHECKS = (
     ),
     Check("event.too-long", "reject", by_value(_event_long), source="TRACK event limits; reference C32"),
     Check(
-        "event.destructive", "refuse", by_value(_event_destructive, prefilter=SEMANTIC),
+        "event.destructive", "refuse", by_value(_event_destructive, prefilter=SEMANTIC_NAME),
         source="SPEC-AUG semantic events; reference 3.6",
     ),
     Check(
-        "event.semantic", "warn", by_value(_event_acting, prefilter=SEMANTIC),
+        "event.semantic", "warn", by_value(_event_semantic, prefilter=SEMANTIC_NAME),
         source="SPEC-AUG semantic events; reference 3.6",
     ),
     Check(
-        "event.nearly", "warn", by_value(_event_nearly, prefilter=NEARLY),
+        "event.nearly", "warn", by_value(_event_similar, prefilter=SIMILAR_NAME),
         source="SPEC-AUG semantic events; reference C14, N7",
     ),
     Check(
-        "event.incomplete", "reject", by_value(_incomplete, prefilter=SEMANTIC),
+        "event.incomplete", "reject", by_value(_incomplete, prefilter=SEMANTIC_NAME),
         source="SPEC-AUG semantic events; reference 3.6",
     ),
     Check("screen.no-name", "warn", by_row(_screen_without_name), source="reference 2.4 (ACT), C15"),
     Check("group.no-type", "info", by_call(_no_object_type), source="SPEC-SEP traits.objectTypeId; reference C17, 3.5"),
-    Check("group.no-person", "info", by_row(_nobody_related), source="reference 2.5, 3.5 (DOC group-spec)"),
+    Check("group.no-person", "info", by_row(_no_person), source="reference 2.5, 3.5 (DOC group-spec)"),
     Check("page.no-url", "warn", by_row(_page_without_url), source="reference 2.3 (ACT)"),
     Check("alias.irreversible", "warn", _is_call("alias"), source="reference 3.4, C23"),
     Check("form.no-time", "info", _is_call("form"), source="TRACK forms; reference 5"),

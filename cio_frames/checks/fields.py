@@ -1,4 +1,4 @@
-"""Which fields a check concerns, and the text in their values."""
+"""Conditions for the fields to which a check applies, and the text in their values."""
 
 import re
 
@@ -10,7 +10,7 @@ from cio_frames.values.patterns import BLANK, PLACEHOLDERS, UNFILLED
 
 PEOPLE = ("user_id", "anonymous_id", "previous_id", "id")
 OWNERS = ("user_id", "anonymous_id")
-"""Arguments that say who a call is about, the one that counts first."""
+"""Arguments that identify the person a call is about, in order of precedence."""
 IDS = (*PEOPLE, "email", "group_id", "form_id")
 EMAIL_PATHS = (("traits", "email"), ("data", "email"))
 OBJECT_TYPES = (("traits", "objectTypeId"), ("traits", "object_type_id"))
@@ -29,6 +29,11 @@ def is_id(field: FieldMapping) -> bool:
 def is_text(field: FieldMapping) -> bool:
     """Return whether a field holds text."""
     return is_text_type(field.dtype)
+
+
+def is_id_text(field: FieldMapping) -> bool:
+    """Return whether a field holds identifiers as text."""
+    return is_id(field) and is_text(field)
 
 
 def is_text_type(dtype: pl.DataType) -> bool:
@@ -52,7 +57,7 @@ def is_address(field: FieldMapping) -> bool:
 
 
 def is_subscription(field: FieldMapping) -> bool:
-    """Return whether a field subscribes somebody: to everything, or to one topic or channel."""
+    """Return whether a field sets a subscription: to everything, or to one topic or channel."""
     return field.path == UNSUBSCRIBED or PREFERENCES.match(".".join(field.path)) is not None
 
 
@@ -78,16 +83,20 @@ def blank(values: pl.Expr) -> pl.Expr:
 
 
 def is_placeholder(field: FieldMapping, values: pl.Expr) -> pl.Expr:
-    """Return an expression: true where a text is a placeholder as programs spell it."""
-    spelled = [word for word in _SPELLED if word != _FAMILY] if _names_people(field) else _SPELLED
-    return values.is_in(spelled) | values.str.contains(UNFILLED)
+    """Return an expression: true where a text is a placeholder in a spelling that programs use."""
+    spellings = (
+        [word for word in _PLACEHOLDER_SPELLINGS if word != _FAMILY_NAME]
+        if _names_people(field)
+        else _PLACEHOLDER_SPELLINGS
+    )
+    return values.is_in(spellings) | values.str.contains(UNFILLED)
 
 
-_NAMES = {"Nat", "nat", "NAT", "Nan", "Na"}
-"""First and family names, which no program writes for an empty cell."""
+_FIRST_NAMES = {"Nat", "nat", "NAT", "Nan", "Na"}
+"""Personal names in spellings that no program writes for an empty cell."""
 
-_FAMILY = "Null"
-"""A family name, which some programs write for an empty cell as well."""
+_FAMILY_NAME = "Null"
+"""A family name that some programs also write for an empty cell."""
 
 _NAME_WORDS = frozenset({
     "name", "firstname", "lastname", "surname", "vorname", "nachname", "nom", "prenom", "nome", "apellido",
@@ -95,28 +104,28 @@ _NAME_WORDS = frozenset({
 
 
 def _names_people(field: FieldMapping) -> bool:
-    """Return whether a field is named like one of people's names."""
+    """Return whether the name of a field suggests that it holds people's names."""
     return not _NAME_WORDS.isdisjoint(name_words(field.label))
 
 
-_SPELLED = sorted(
+_PLACEHOLDER_SPELLINGS = sorted(
     {" ", "  ", "   ", "NaN", "NaT", "[object Object]"}
     | {
         spelled
         for word in filter(None, PLACEHOLDERS)
         for spelled in (word, word.upper(), word.title(), word.capitalize())
     }
-    - _NAMES
+    - _FIRST_NAMES
 )
 
 
 def inner_text(field: FieldMapping) -> pl.Expr | None:
-    """Return all the text in each value of a field as one, or None where its type has none."""
+    """Return all text in each value of a field as one text, or None if its type has no text."""
     return _joined(pl.col(field.name), field.dtype)
 
 
 def as_number_text(field: FieldMapping) -> pl.Expr | None:
-    """Return each number of a field as text, or None where its type holds no numbers."""
+    """Return each number of a field as text, or None if its type is not numeric."""
     numeric = field.dtype.is_numeric()
     return as_text(pl.col(field.name), dtype=field.dtype) if numeric else None
 
@@ -133,8 +142,8 @@ def _joined(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
             item = _joined(pl.element(), inner)
             if item is None:
                 return None
-            each = items if inner == pl.String else items.list.eval(item)
-            return each.list.join(SEPARATOR, ignore_nulls=True)
+            texts = items if inner == pl.String else items.list.eval(item)
+            return texts.list.join(SEPARATOR, ignore_nulls=True)
         case pl.Struct():
             parts = [
                 _joined(values.struct.field(part.name), instance_of(part.dtype))

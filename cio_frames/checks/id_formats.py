@@ -1,4 +1,4 @@
-"""Identifiers that a program has rewritten: numbers with a point, powers of ten, other scripts."""
+"""Identifiers that a program has rewritten: as decimals, in scientific notation, in other scripts."""
 
 from collections.abc import Iterable
 
@@ -18,7 +18,15 @@ from cio_frames.checks.check import (
     failing_rows,
     summed,
 )
-from cio_frames.checks.fields import EMAIL_PATHS, PEOPLE, blank, is_address, is_id, is_text
+from cio_frames.checks.fields import (
+    EMAIL_PATHS,
+    PEOPLE,
+    blank,
+    is_address,
+    is_id,
+    is_id_text,
+    is_text,
+)
 from cio_frames.frames import collect_streaming
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values.patterns import BLANK, EMAIL, EMAIL_SHAPED, PADDED, UNUSUAL
@@ -31,12 +39,8 @@ TRUTH = r"^(?i:true|false)$"
 LATIN = r"[A-Za-z]"
 OTHER_SCRIPT = r"[\p{Cyrillic}\p{Greek}\p{Armenian}\p{Cherokee}\x{FF21}-\x{FF5A}]"
 OWNERS = ("user_id", "anonymous_id", "id")
-PERSON = ("user_id", "id")
-MOST = 0.5
-
-
-def _is_id_text(field: FieldMapping) -> bool:
-    return is_id(field) and is_text(field)
+PERSON_ID = ("user_id", "id")
+MAJORITY = 0.5
 
 
 def _negative(field: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -48,48 +52,50 @@ def _negative(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def _is_id_or_address(field: FieldMapping) -> bool:
-    return _is_id_text(field) or is_address(field)
+    return is_id_text(field) or is_address(field)
 
 
-def _two_scripts(values: pl.Expr) -> pl.Expr:
+def _mixes_scripts(values: pl.Expr) -> pl.Expr:
     return values.str.contains(LATIN) & values.str.contains(OTHER_SCRIPT)
 
 
-def _is_person(field: FieldMapping) -> bool:
+def _is_person_id_text(field: FieldMapping) -> bool:
     return field.argument in PEOPLE and is_text(field)
 
 
-def _broken_address(values: pl.Expr) -> pl.Expr:
+def _is_broken_address(values: pl.Expr) -> pl.Expr:
     return values.str.contains("@", literal=True) & ~values.str.strip_chars().str.contains(EMAIL)
 
 
-def _broken_addresses(scope: Scope) -> Iterable[Predicate]:
-    """Test ids, but for columns that are sent as addresses too: of those the checks of addresses speak."""
-    told = {field.column for field in scope.mapping.fields if is_address(field) and field.column}
+def _broken_address_predicates(scope: Scope) -> Iterable[Predicate]:
+    """Test IDs, except in columns that are also sent as addresses, which have checks of their own."""
+    address_columns = {
+        field.column for field in scope.mapping.fields if is_address(field) and field.column
+    }
     test = by_text(
-        _broken_address,
-        fields=lambda field: _is_person(field) and field.column not in told,
+        _is_broken_address,
+        fields=lambda field: _is_person_id_text(field) and field.column not in address_columns,
         prefilter="@",
     )
     return test.predicates(scope)
 
 
 def _swapped(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    pair = _pair(scope.mapping) if field.argument in PERSON else None
+    pair = _id_and_address(scope.mapping) if field.argument in PERSON_ID else None
     if pair is None or field.name != pair[0].name:
         return None
-    return _crossed(*(scope.text(part) for part in pair))
+    return _are_swapped(*(scope.text(part) for part in pair))
 
 
-def _crossed(person: pl.Expr, email: pl.Expr) -> pl.Expr:
-    """Return an expression: true where the id is an address, and the address is not."""
-    other = ~email.str.contains("@", literal=True) & ~blank(email)
-    return person.str.strip_chars().str.contains(EMAIL) & other
+def _are_swapped(person: pl.Expr, email: pl.Expr) -> pl.Expr:
+    """Return an expression: true where the ID is an address and the address is not."""
+    is_no_address = ~email.str.contains("@", literal=True) & ~blank(email)
+    return person.str.strip_chars().str.contains(EMAIL) & is_no_address
 
 
-def _pair(mapping: MessageMapping) -> tuple[FieldMapping, FieldMapping] | None:
-    """Return the fields of the id and of the address, if they are two columns of text."""
-    person = next(filter(None, map(mapping.find, PERSON)), None)
+def _id_and_address(mapping: MessageMapping) -> tuple[FieldMapping, FieldMapping] | None:
+    """Return the fields of the ID and of the address, if they are two columns of text."""
+    person = next(filter(None, map(mapping.find, PERSON_ID)), None)
     email = next((field for field in mapping.fields if field.path in EMAIL_PATHS), None)
     if person is None or email is None or not (is_text(person) and is_text(email)):
         return None
@@ -97,25 +103,25 @@ def _pair(mapping: MessageMapping) -> tuple[FieldMapping, FieldMapping] | None:
 
 
 def _swap(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
-    is_half = field.argument in PERSON or field.path in EMAIL_PATHS
-    pair = _pair(mapping) if is_half else None
+    is_half = field.argument in PERSON_ID or field.path in EMAIL_PATHS
+    pair = _id_and_address(mapping) if is_half else None
     if pair is None or field.name not in (pair[0].name, pair[1].name):
         return None
-    crossed = _crossed(*(part.expr.cast(pl.String) for part in pair)).fill_null(value=False)
+    crossed = _are_swapped(*(part.expr.cast(pl.String) for part in pair)).fill_null(value=False)
     other = pair[1] if field.name == pair[0].name else pair[0]
     return pl.when(crossed).then(other.expr.cast(pl.String)).otherwise(field.expr.cast(pl.String))
 
 
 def _without_point(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not _is_id_text(field):
+    if not is_id_text(field):
         return None
     values = field.expr.cast(pl.String)
-    whole = values.str.replace(r"\.0+$", "")
-    return pl.when(values.str.contains(FLOAT_TEXT)).then(whole).otherwise(values)
+    without_point = values.str.replace(r"\.0+$", "")
+    return pl.when(values.str.contains(FLOAT_TEXT)).then(without_point).otherwise(values)
 
 
-def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Aggregate how many ids read as addresses."""
+def _count_addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Count the IDs that are addresses."""
     fields = [
         field for field in scope.mapping.fields if field.argument in OWNERS and is_text(field)
     ]
@@ -130,17 +136,15 @@ def _addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
-def _exceptions(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    """Return the addresses of columns in which most ids are none."""
+def _rare_addresses(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the addresses in columns in which most IDs are not addresses."""
     results = [FAILURE_SCHEMA.to_frame()]
     counted = aggregated.group_by("field", maintain_order=True).agg(pl.all().sum())
-    for name, count, fits in counted.rows():
-        if 0 < fits < count * MOST:
+    for name, count, addresses in counted.rows():
+        if 0 < addresses < count * MAJORITY:
             field = next(field for field in scope.mapping.fields if field.name == name)
-            value, evidence = (
-                scope.text(field),
-                f"{fits:,} of {count:,} values are addresses, the others are not.",
-            )
+            value = scope.text(field)
+            evidence = f"{addresses:,} of {count:,} values are addresses, the others are not."
             fails = value.str.contains(EMAIL)
             query = failing_rows(rows, fails, column=field.label, value=value, evidence=evidence)
             results.append(collect_streaming(query))
@@ -156,22 +160,22 @@ FORMS = (
     r"^[A-Za-z]{1,12}[-_](?:[A-Za-z0-9]+[-_])*[A-Za-z0-9]{6,}$",
     r"^[A-Za-z0-9]{15}(?:[A-Za-z0-9]{3})?$",
 )
-"""Forms of identifiers, of which a column has one if nearly all of its values have it."""
-TOLD = (
+"""Forms of identifiers; a column has a form if nearly all of its values have it."""
+OTHER_CHECKS = (
     rf"{BLANK}|{FLOAT_TEXT}|{SCIENTIFIC}|{NEGATIVE}|{TRUTH}|{PADDED}|^=?[\"']|@"
     r"|(?i)^(?:unknown|guest|anonymous|test)$"
 )
-"""Identifiers of which other checks speak."""
-ENOUGH, FEW, LOOKED_AT = 100, 0.01, 1_000
+"""Identifiers that other checks report."""
+MIN_VALUES, MAX_SHARE, SAMPLE = 100, 0.01, 1_000
 COUNTS = pl.Schema(
     {"field": pl.String(), "form": pl.String(), "all": pl.Int64(), "fits": pl.Int64()}
 )
 
 
-def _formed(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Count how many ids of each column have the form that its first values have."""
+def _count_common_form(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Count the IDs of each column that have the form of its first values."""
     texts = [
-        scope.text(field).alias(field.name) for field in scope.mapping.fields if _is_id_text(field)
+        scope.text(field).alias(field.name) for field in scope.mapping.fields if is_id_text(field)
     ]
     return rows.select(texts).map_batches(_form_counts, schema=COUNTS) if texts else None
 
@@ -180,22 +184,22 @@ def _form_counts(values: pl.DataFrame) -> pl.DataFrame:
     counts = []
     for column in values.iter_columns():
         filled = column.drop_nulls()
-        first = filled.head(LOOKED_AT)
+        first = filled.head(SAMPLE)
         text = pl.col(column.name)
         counted = first.to_frame().select(
             text.str.contains(form).sum().alias(form) for form in FORMS
         )
         shares = counted.row(0, named=True)
         form = max(shares, key=lambda form: shares[form])
-        fits = filled.str.contains(form).sum() if shares[form] > len(first) * MOST else 0
+        fits = filled.str.contains(form).sum() if shares[form] > len(first) * MAJORITY else 0
         counts.append((column.name, form, len(filled), fits))
     return pl.DataFrame(counts, schema=COUNTS, orient="row")
 
 
-def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    """Return the few ids that have not the form of all the others."""
+def _different_form(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the few IDs that do not have the form of all others."""
     results = [FAILURE_SCHEMA.to_frame()]
-    if aggregated["all"].sum() < ENOUGH:
+    if aggregated["all"].sum() < MIN_VALUES:
         return results[0]
     fields = {field.name: field for field in scope.mapping.fields}
     counted = aggregated.filter(pl.col("all") > 0).group_by("field", maintain_order=True)
@@ -205,9 +209,9 @@ def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Da
         is_one_form = (
             aggregated.filter(pl.col("field") == name, pl.col("fits") > 0)["form"].n_unique() == 1
         )
-        if is_one_form and count >= ENOUGH and 0 < count - fits <= count * FEW:
+        if is_one_form and count >= MIN_VALUES and 0 < count - fits <= count * MAX_SHARE:
             text = scope.text(fields[name])
-            fails = ~text.str.contains(form) & ~text.str.contains(TOLD)
+            fails = ~text.str.contains(form) & ~text.str.contains(OTHER_CHECKS)
             evidence = f"{fits:,} of {count:,} values have a different form."
             query = failing_rows(
                 rows, fails, column=fields[name].label, value=text, evidence=evidence
@@ -217,27 +221,27 @@ def _unlike(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.Da
 
 
 ID_FORMAT_CHECKS = (
-    Check("id.unlike", "warn", TableTest(_formed, _unlike, summed("field", "form")), source="reliability 3.3: totals and notes among ids"),
+    Check("id.unlike", "warn", TableTest(_count_common_form, _different_form, summed("field", "form")), source="reliability 3.3: totals and notes among ids"),
     Check(
-        "id.float-text", "reject", by_text(contains(FLOAT_TEXT), fields=_is_id_text, prefilter=REWRITTEN),
+        "id.float-text", "reject", by_text(contains(FLOAT_TEXT), fields=is_id_text, prefilter=REWRITTEN),
         source="reliability 3.3 (31): pandas and spreadsheets store whole numbers as decimals",
         repair=Repair(_without_point, safe=False),
     ),
     Check(
-        "id.scientific", "reject", by_text(contains(SCIENTIFIC), fields=_is_id_text, prefilter=REWRITTEN),
+        "id.scientific", "reject", by_text(contains(SCIENTIFIC), fields=is_id_text, prefilter=REWRITTEN),
         source="reliability 3.3 (33, 35)",
     ),
     Check(
-        "id.truth-word", "reject", by_text(contains(TRUTH), fields=_is_id_text, prefilter=TRUTH),
+        "id.truth-word", "reject", by_text(contains(TRUTH), fields=is_id_text, prefilter=TRUTH),
         source="reliability 3.3 (41)",
     ),
     Check("id.negative", "warn", by_value(_negative, prefilter=NEGATIVE), source="reliability 3.3 (39)"),
     Check(
-        "id.two-scripts", "warn", by_text(_two_scripts, fields=_is_id_or_address, prefilter=UNUSUAL),
+        "id.two-scripts", "warn", by_text(_mixes_scripts, fields=_is_id_or_address, prefilter=UNUSUAL),
         source="reliability 3.3 (48); Unicode TR39",
     ),
     Check(
-        "id.broken-address", "warn", RowTest(unit="text", predicates=_broken_addresses),
+        "id.broken-address", "warn", RowTest(unit="text", predicates=_broken_address_predicates),
         source="reference 3.1 (ACT resolver)",
     ),
     Check(
@@ -245,7 +249,7 @@ ID_FORMAT_CHECKS = (
         source="reliability 3.3 (50, 51)", repair=Repair(_swap, safe=False),
     ),
     Check(
-        "id.some-addresses", "warn", TableTest(_addresses, _exceptions, summed("field")),
+        "id.some-addresses", "warn", TableTest(_count_addresses, _rare_addresses, summed("field")),
         source="reference 3.1 (ACT resolver); reliability 3.3 (50)",
     ),
 )  # fmt: skip

@@ -14,7 +14,16 @@ from cio_frames.checks.check import (
     by_value,
     contains,
 )
-from cio_frames.checks.fields import IDS, OBJECT_TYPES, PEOPLE, blank, is_address, is_id, is_text
+from cio_frames.checks.fields import (
+    IDS,
+    OBJECT_TYPES,
+    PEOPLE,
+    blank,
+    is_address,
+    is_id,
+    is_id_text,
+    is_text,
+)
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import CALLS, LIMITS, folded
 from cio_frames.values import has_text
@@ -29,19 +38,19 @@ from cio_frames.values.patterns import (
 )
 
 NOBODY = ("0", "unknown", "guest", "anonymous", "test", "00000000-0000-0000-0000-000000000000")
-EXACT = 2**53
+MAX_EXACT = 2**53
 
 
 def _missing(scope: Scope) -> pl.Expr | None:
     tests = []
-    for arguments in _needed(scope.mapping.call.name):
+    for arguments in _required_arguments(scope.mapping.call.name):
         fields = [field for name in arguments if (field := scope.mapping.find(name))]
         if fields:
             tests.append(pl.all_horizontal(pl.col(field.name).is_null() for field in fields))
     return pl.any_horizontal(tests) if tests else None
 
 
-def _needed(call: str) -> list[list[str]]:
+def _required_arguments(call: str) -> list[list[str]]:
     groups: dict[str, list[str]] = {}
     for row in CALLS[call].fields:
         if row.argument in IDS and row.required != "never":
@@ -54,16 +63,16 @@ def _is_float_id(field: FieldMapping) -> bool:
     return is_id(field) and field.dtype.is_float()
 
 
-def _float(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _whole_float(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _is_float_id(field) or "id.float" in scope.mapping.repairs:
         return None
     values = pl.col(field.name)
-    return (values == values.round(0)) & (values.abs() <= EXACT)
+    return (values == values.round(0)) & (values.abs() <= MAX_EXACT)
 
 
 def _precision_lost(field: FieldMapping, _: Scope) -> pl.Expr | None:
     values = pl.col(field.name)
-    return values.is_finite() & (values.abs() > EXACT) if _is_float_id(field) else None
+    return values.is_finite() & (values.abs() > MAX_EXACT) if _is_float_id(field) else None
 
 
 def _fractional(field: FieldMapping, _: Scope) -> pl.Expr | None:
@@ -75,7 +84,7 @@ def _boolean(field: FieldMapping, _: Scope) -> str | None:
     return "true and false" if is_id(field) and field.dtype == pl.Boolean else None
 
 
-def _untextual(field: FieldMapping, _: Scope) -> str | None:
+def _wrong_type(field: FieldMapping, _: Scope) -> str | None:
     wrong = not has_text(field.dtype) or field.dtype.is_temporal() or field.json
     return f"{field.dtype}" if is_id(field) and wrong and field.dtype != pl.Null else None
 
@@ -134,10 +143,10 @@ def _object_type(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     return ~scope.text(field).str.contains(r"^[1-9]\d*$").fill_null(value=False)
 
 
-def _as_whole(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    """Leave the column as it is: whole numbers are written without a point anyway.
+def _unchanged(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+    """Return the column as it is: whole numbers are written without a point anyway.
 
-    So the checks for fractions and lost digits still see what they look for.
+    The checks for fractions and lost digits therefore still apply.
     """
     return field.expr if _is_float_id(field) else None
 
@@ -159,12 +168,8 @@ GUARD_BEFORE = rf"^(?:(?:=T?\(?)?(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE}))+"
 GUARD_AFTER = rf"(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE})+\)?$"
 
 
-def _is_id_text(field: FieldMapping) -> bool:
-    return is_id(field) and is_text(field)
-
-
 def _unguarded(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not _is_id_text(field):
+    if not is_id_text(field):
         return None
     values = field.expr.cast(pl.String)
     bare = values.str.replace(GUARD_BEFORE, "").str.replace(GUARD_AFTER, "")
@@ -172,27 +177,27 @@ def _unguarded(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
 
 
 def _column_name(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _is_id_text(field) or field.column is None:
+    if not is_id_text(field) or field.column is None:
         return None
     return scope.text(field).str.strip_chars().str.to_lowercase() == field.column.strip().lower()
 
 
 def _is_repairable(field: FieldMapping) -> bool:
-    """Return whether repairs of identifiers concern a field: an address is one too, as a trait."""
-    return (is_id(field) and is_text(field)) or is_address(field)
+    """Return whether repairs of identifiers apply to a field: an address is an identifier as a trait too."""
+    return is_id_text(field) or is_address(field)
 
 
 IDENTIFIER_CHECKS = (
     Check("id.missing", "reject", by_row(_missing), source="SPEC-AUG oneOf userId, anonymousId; reference C11, C12, C16"),
     Check(
-        "id.float", "refuse", by_value(_float),
+        "id.float", "refuse", by_value(_whole_float),
         source="reliability: pandas stores whole numbers with empty cells as decimals",
-        repair=Repair(_as_whole, safe=False),
+        repair=Repair(_unchanged, safe=False),
     ),
     Check("id.precision-lost", "refuse", by_value(_precision_lost), source="IEEE 754 doubles hold 53 bits"),
     Check("id.fractional", "reject", by_value(_fractional), source="reliability 3.3"),
     Check("id.boolean", "refuse", by_column(_boolean), source="reliability 3.3"),
-    Check("id.type", "refuse", by_column(_untextual), source="SPEC-AUG: userId is a string"),
+    Check("id.type", "refuse", by_column(_wrong_type), source="SPEC-AUG: userId is a string"),
     Check("id.placeholder", "reject", by_value(_placeholder, prefilter=BLANK), source="reliability 3.2"),
     Check("id.nobody", "warn", by_value(_nobody, prefilter=rf"(?i)^(?:{'|'.join(NOBODY)})$"), source="reliability 3.2, 3.3"),
     Check(
@@ -204,7 +209,7 @@ IDENTIFIER_CHECKS = (
         source="reliability 3.3", repair=Repair(_visible, safe=False),
     ),
     Check(
-        "id.guarded", "reject", by_text(contains(GUARDED), fields=_is_id_text, prefilter=GUARDED),
+        "id.guarded", "reject", by_text(contains(GUARDED), fields=is_id_text, prefilter=GUARDED),
         source="RFC 4180; what spreadsheets put around digits to keep them text", repair=Repair(_unguarded, safe=False),
     ),
     Check(
@@ -221,21 +226,21 @@ IDENTIFIER_CHECKS = (
 
 
 WRAPPED = r"^(?:mailto:|<)|[>.,;]$|^[\"'].*[\"']$"
-AROUND = r"^\s*(?:mailto:|[<\"'])|[>.,;]\s*$"
-"""Found wherever something could be around an address that is stripped."""
+MAYBE_WRAPPED = r"^\s*(?:mailto:|[<\"'])|[>.,;]\s*$"
+"""Matches every text that could be a wrapped address."""
 WRAPPING = r"^(?:(?i)mailto:|[<\"'])+|[>.,;\"']+$"
-NO_ADDRESS = (
+PLACEHOLDER_ADDRESSES = (
     "none@none", "unknown", "noemail", "no email", "not given", "none@none.com", "no@email.com",
 )  # fmt: skip
-NOTHING = rf"{BLANK}|(?i)^\s*(?:{'|'.join(map(re.escape, NO_ADDRESS))})\s*$"
+PLACEHOLDER = rf"{BLANK}|(?i)^\s*(?:{'|'.join(map(re.escape, PLACEHOLDER_ADDRESSES))})\s*$"
 
 
-def _no_address(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return _is_nothing(scope.text(field)) if is_address(field) else None
+def _placeholder_address(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    return _is_placeholder(scope.text(field)) if is_address(field) else None
 
 
-def _is_nothing(values: pl.Expr) -> pl.Expr:
-    return blank(values) | values.str.strip_chars().str.to_lowercase().is_in(NO_ADDRESS)
+def _is_placeholder(values: pl.Expr) -> pl.Expr:
+    return blank(values) | values.str.strip_chars().str.to_lowercase().is_in(PLACEHOLDER_ADDRESSES)
 
 
 def _wrapped(field: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -254,7 +259,7 @@ def _invalid(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_address(field):
         return None
     values = scope.text(field).str.strip_chars()
-    return ~values.str.contains(EMAIL) & ~_is_nothing(values) & ~_is_wrapped(values)
+    return ~values.str.contains(EMAIL) & ~_is_placeholder(values) & ~_is_wrapped(values)
 
 
 def _is_no_email(values: pl.Expr) -> pl.Expr:
@@ -263,12 +268,12 @@ def _is_no_email(values: pl.Expr) -> pl.Expr:
 
 def _without_placeholders(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     values = field.expr.cast(pl.String)
-    return pl.when(~_is_nothing(values)).then(values) if is_address(field) else None
+    return pl.when(~_is_placeholder(values)).then(values) if is_address(field) else None
 
 
 def _without_wrapping(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
     columns = {other.column for other in mapping.fields if is_address(other) and other.column}
-    if not (is_address(field) or (_is_id_text(field) and field.column in columns)):
+    if not (is_address(field) or (is_id_text(field) and field.column in columns)):
         return None
     values = field.expr.cast(pl.String)
     bare = values.str.strip_chars()
@@ -277,11 +282,11 @@ def _without_wrapping(field: FieldMapping, mapping: MessageMapping) -> pl.Expr |
 
 EMAIL_CHECKS = (
     Check(
-        "email.placeholder", "reject", by_value(_no_address, prefilter=NOTHING),
+        "email.placeholder", "reject", by_value(_placeholder_address, prefilter=PLACEHOLDER),
         source="reference 3.1, 3.2; reliability 3.2", repair=Repair(_without_placeholders, safe=True),
     ),
     Check(
-        "email.wrapped", "reject", by_value(_wrapped, prefilter=AROUND),
+        "email.wrapped", "reject", by_value(_wrapped, prefilter=MAYBE_WRAPPED),
         source="reference 6; reliability 3.3 (52)", repair=Repair(_without_wrapping, safe=False),
     ),
     Check("email.invalid", "warn", by_value(_invalid, prefilter=_is_no_email), source="reference 6"),

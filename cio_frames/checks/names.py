@@ -34,19 +34,19 @@ from cio_frames.spec import (
 ENVELOPE = (
     "type", "messageId", "userId", "anonymousId", "sentAt", "receivedAt", "originalTimestamp", "version",
 )  # fmt: skip
-ODD = re.compile(r"^[$\s]|\s$|[\x00-\x1f\x7f]|[.]{2}|^[.]|[.]$|[{}<>\"]")
+PROBLEMATIC = re.compile(r"^[$\s]|\s$|[\x00-\x1f\x7f]|[.]{2}|^[.]|[.]$|[{}<>\"]")
 
 
-def _long_name(field: FieldMapping, _: Scope) -> str | None:
+def _too_long(field: FieldMapping, _: Scope) -> str | None:
     name = ".".join(field.path[1:])
     over = field.role == "body" and len(name.encode()) > LIMITS["name_bytes"].value
     return f"{len(name.encode())} bytes" if over else None
 
 
-def _many(scope: Scope) -> str | None:
+def _too_many(scope: Scope) -> str | None:
     count = sum(field.role == "body" for field in scope.mapping.fields)
-    many = scope.mapping.call.name in STATE_CALLS and count > LIMITS["attributes"].value
-    return f"{count} attributes" if many else None
+    is_over = scope.mapping.call.name in STATE_CALLS and count > LIMITS["attributes"].value
+    return f"{count} attributes" if is_over else None
 
 
 def _first_key(field: FieldMapping) -> str | None:
@@ -59,53 +59,46 @@ def _reserved(field: FieldMapping, scope: Scope) -> str | None:
     if row is not None:
         return row.effect if not row.settable and row.of == owner else None
     key = _first_key(field) or ""
-    prefixed = owner == "person" and key.startswith(RESERVED_PREFIXES)
-    return (
-        "It starts with a prefix that Customer.io reserves."
-        if prefixed and not _flat(key)
-        else None
-    )
-
-
-def _nearly(field: FieldMapping, scope: Scope) -> str | None:
-    """Return what a trait may be meant as, unless a column of that name is there."""
-    meant = _meant(field, scope.mapping)
-    if meant is None:
+    has_prefix = owner == "person" and key.startswith(RESERVED_PREFIXES)
+    if not has_prefix or key.startswith(FLAT_PREFIXES):
         return None
-    effect = RESERVED_TRAITS[meant].effect
-    return f'Customer.io only acts on "{meant}", which {effect[0].lower()}{effect[1:]}'
+    return "It starts with a prefix that Customer.io reserves."
 
 
-def _meant(field: FieldMapping, mapping: MessageMapping) -> str | None:
-    """Return the attribute that a trait is named nearly like, unless that is filled."""
+def _similar_to_reserved(field: FieldMapping, scope: Scope) -> str | None:
+    """Return a sentence about the reserved trait that a name resembles, unless that is filled."""
+    intended = _intended_trait(field, scope.mapping)
+    if intended is None:
+        return None
+    effect = RESERVED_TRAITS[intended].effect
+    return f'Customer.io only acts on "{intended}", which {effect[0].lower()}{effect[1:]}'
+
+
+def _intended_trait(field: FieldMapping, mapping: MessageMapping) -> str | None:
+    """Return the reserved trait that the name of a trait resembles, unless that is filled."""
     key = _first_key(field)
     if mapping.call.name != "identify" or key is None or len(field.path) > 2:  # noqa: PLR2004
         return None
-    meant = meant_trait(key)
-    if meant is None or key in {*RESERVED_TRAITS, *STRIPPED_TRAITS}:
+    intended = meant_trait(key)
+    if intended is None or key in {*RESERVED_TRAITS, *STRIPPED_TRAITS}:
         return None
-    is_filled = any(other.path in _PATHS[meant] for other in mapping.fields)
-    return None if is_filled else meant
+    is_filled = any(other.path in _TRAIT_PATHS[intended] for other in mapping.fields)
+    return None if is_filled else intended
 
 
 def _renamed(field: FieldMapping, mapping: MessageMapping) -> tuple[str, ...] | None:
-    """Return the path of the attribute that is meant, for the first column that is meant as it."""
-    meant = _meant(field, mapping)
-    if meant is None:
+    """Return the path of the intended trait, for the first column that resembles it."""
+    intended = _intended_trait(field, mapping)
+    if intended is None:
         return None
-    first = next(other for other in mapping.fields if _meant(other, mapping) == meant)
-    return ("traits", meant) if first.name == field.name else None
+    first = next(other for other in mapping.fields if _intended_trait(other, mapping) == intended)
+    return ("traits", intended) if first.name == field.name else None
 
 
-_PATHS = {
+_TRAIT_PATHS = {
     name: (("traits", name), *((("traits", "createdAt"),) if name == "created_at" else ()))
     for name in RESERVED_TRAITS
 }
-
-
-def _flat(key: str) -> bool:
-    """Return whether a name sets one topic or channel of a subscription."""
-    return key.startswith(FLAT_PREFIXES)
 
 
 def _envelope(field: FieldMapping, _: Scope) -> str | None:
@@ -113,12 +106,14 @@ def _envelope(field: FieldMapping, _: Scope) -> str | None:
     return key if key in ENVELOPE and field.how != "constant" else None
 
 
-def _odd(field: FieldMapping, _: Scope) -> str | None:
-    is_odd = field.role == "body" and any(ODD.search(part) or not part for part in field.path[1:])
+def _problematic(field: FieldMapping, _: Scope) -> str | None:
+    is_odd = field.role == "body" and any(
+        PROBLEMATIC.search(part) or not part for part in field.path[1:]
+    )
     return repr(field.label) if is_odd else None
 
 
-def _stripped(field: FieldMapping, scope: Scope) -> str | None:
+def _stripped_trait(field: FieldMapping, scope: Scope) -> str | None:
     row = STRIPPED_TRAITS.get(_first_key(field) or "")
     return (
         row.effect if row and scope.mapping.call.name in STATE_CALLS and not row.settable else None
@@ -135,7 +130,7 @@ def _form_key(field: FieldMapping, scope: Scope) -> str | None:
     return row.effect if row and scope.mapping.call.name == "form" else None
 
 
-def _proposed(field: FieldMapping, _: Scope) -> str | None:
+def _suggested(field: FieldMapping, _: Scope) -> str | None:
     return field.reason if field.how == "proposed" and not field.rivals else None
 
 
@@ -149,82 +144,87 @@ def _unused(scope: Scope) -> str | None:
 
 NAME_CHECKS = (
     Check("form.ignored", "warn", by_column(_form_key), source="TRACK forms; reference 5, C29"),
-    Check("name.too-long", "refuse", by_column(_long_name), source="TRACK customer limits; reference 6"),
-    Check("name.too-many", "warn", by_call(_many), source="TRACK customer limits; reference 6"),
+    Check("name.too-long", "refuse", by_column(_too_long), source="TRACK customer limits; reference 6"),
+    Check("name.too-many", "warn", by_call(_too_many), source="TRACK customer limits; reference 6"),
     Check("name.reserved", "warn", by_column(_reserved), source="reference 6 (reserved attributes)"),
     Check(
-        "name.nearly", "warn", by_column(_nearly),
+        "name.nearly", "warn", by_column(_similar_to_reserved),
         source="reference 6 (attribute names are case-sensitive; reserved attributes)",
         repair=Repair(new_path=_renamed, safe=False),
     ),
-    Check("name.stripped", "warn", by_column(_stripped), source="reference 3.5, 6 (ACT)"),
+    Check("name.stripped", "warn", by_column(_stripped_trait), source="reference 3.5, 6 (ACT)"),
     Check("name.envelope", "info", by_column(_envelope), source="reference 2 (common envelope); reliability 3.8 (146)"),
-    Check("name.odd", "info", by_column(_odd), source="reliability 3.8 (142)"),
+    Check("name.odd", "info", by_column(_problematic), source="reliability 3.8 (142)"),
     Check("property.override", "warn", by_column(_overriding), source="TRACK event properties; reference 6"),
     Check("mapping.rivals", "warn", by_column(_rivalled), source="cio.suggest"),
-    Check("mapping.proposed", "info", by_column(_proposed), source="cio.suggest"),
+    Check("mapping.proposed", "info", by_column(_suggested), source="cio.suggest"),
     Check("mapping.unused", "info", by_call(_unused), source="the mapping"),
 )  # fmt: skip
 
 
-RARE = 0.05
+RARE_SHARE = 0.05
 LISTED, COMPARED = 2_000, 200
-LIKE = 0.85
-LONG_ENOUGH = 5
+MIN_SIMILARITY = 0.85
+MIN_LETTERS = 5
 
 
-def _counted(rows: pl.LazyFrame, scope: Scope, *, argument: str) -> pl.LazyFrame | None:
+def _count_names(rows: pl.LazyFrame, scope: Scope, *, argument: str) -> pl.LazyFrame | None:
     field = scope.mapping.find(argument)
     if field is None or field.column is None:
         return None
     return rows.group_by(scope.text(field).alias("name")).agg(pl.len().alias("rows")).drop_nulls()
 
 
-def _frequent(aggregated: pl.DataFrame) -> pl.DataFrame:
+def _most_frequent(aggregated: pl.DataFrame) -> pl.DataFrame:
     """Return the most frequent names, and how many rows have each."""
     counted = aggregated.group_by("name").agg(pl.col("rows").sum())
     return counted.sort("rows", "name", descending=[True, False]).head(LISTED)
 
 
-def _similar(
+def _similar_names(
     aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, argument: str
 ) -> pl.DataFrame:
     field = scope.mapping.find(argument)
-    near = dict(_near(dict(_frequent(aggregated).rows())))
-    if field is None or not near:
+    frequent_names = dict(_similar_pairs(dict(_most_frequent(aggregated).rows())))
+    if field is None or not frequent_names:
         return FAILURE_SCHEMA.to_frame()
     value = scope.text(field)
-    rare = failing_rows(rows, value.is_in(list(near)), column=field.label, value=value)
-    usual = pl.col("value").replace_strict(near, return_dtype=pl.String)
-    return collect_streaming(rare).with_columns(evidence=pl.format('Most rows have "{}".', usual))
+    findings = failing_rows(
+        rows, value.is_in(list(frequent_names)), column=field.label, value=value
+    )
+    usual = pl.col("value").replace_strict(frequent_names, return_dtype=pl.String)
+    return collect_streaming(findings).with_columns(
+        evidence=pl.format('Most rows have "{}".', usual)
+    )
 
 
-def _near(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
-    """Yield each name that is similar to a more frequent one, with that one."""
-    usual: dict[str, str] = {}
+def _similar_pairs(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """Yield each name that is similar to a more frequent one, with the more frequent one."""
+    frequent_names: dict[str, str] = {}
     for name in counts:
-        same = usual.setdefault(folded(name), name)
-        if same != name:
-            yield name, same
-    names = list(usual.values())[:COMPARED]
+        frequent_name = frequent_names.setdefault(folded(name), name)
+        if frequent_name != name:
+            yield name, frequent_name
+    names = list(frequent_names.values())[:COMPARED]
     for place, name in enumerate(names):
         for other in names[:place]:
-            if counts[name] <= counts[other] * RARE and _is_typo(name, other):
+            if counts[name] <= counts[other] * RARE_SHARE and _is_typo(name, other):
                 yield name, other
                 break
 
 
 def _is_typo(name: str, other: str) -> bool:
-    """Return whether two names differ in little, and not in a number alone."""
-    one, two = folded(name), folded(other)
-    if min(len(one), len(two)) < LONG_ENOUGH or abs(len(one) - len(two)) > 1:
+    """Return whether two names are similar and differ in more than digits."""
+    names = folded(name), folded(other)
+    lengths = [len(folded_name) for folded_name in names]
+    if min(lengths) < MIN_LETTERS or max(lengths) - min(lengths) > 1:
         return False
-    bare_one, bare_two = ("".join(c for c in word if not c.isdigit()) for word in (one, two))
-    return bare_one != bare_two and SequenceMatcher(None, one, two).ratio() >= LIKE
+    first, second = (re.sub(r"\d", "", folded_name) for folded_name in names)
+    return first != second and SequenceMatcher(None, *names).ratio() >= MIN_SIMILARITY
 
 
 def _similar_columns(scope: Scope) -> str | None:
-    """Return the columns whose names differ in case, white space or punctuation only."""
+    """Return the columns whose names differ only in case, white space or punctuation."""
     groups: dict[str, list[str]] = {}
     for field in scope.mapping.fields:
         if field.role == "body":
@@ -238,16 +238,16 @@ def _similar_columns(scope: Scope) -> str | None:
     return "; ".join(alike) or None
 
 
-_events = partial(_counted, argument="event")
-_forms = partial(_counted, argument="form_id")
+_event_names = partial(_count_names, argument="event")
+_form_ids = partial(_count_names, argument="form_id")
 
 SIMILAR_NAME_CHECKS = (
     Check(
-        "event.variants", "warn", TableTest(_events, partial(_similar, argument="event"), by="name", condense=_frequent),
+        "event.variants", "warn", TableTest(_event_names, partial(_similar_names, argument="event"), by="name", condense=_most_frequent),
         source="reference 6 (event names); reliability 3.6 (114)",
     ),
     Check(
-        "form.typo", "warn", TableTest(_forms, partial(_similar, argument="form_id"), by="name", condense=_frequent),
+        "form.typo", "warn", TableTest(_form_ids, partial(_similar_names, argument="form_id"), by="name", condense=_most_frequent),
         source="TRACK forms; reference 5",
     ),
     Check(

@@ -1,7 +1,7 @@
-"""Columns of numbers of cards, banks and people, judged by the share of their numbers that is valid.
+"""Columns with numbers of cards, bank accounts and people, found by the share of valid numbers.
 
-A check digit is right by chance in one number of ten, or of 97: a lone hit among identifiers says
-nothing. In a column of cards nearly all are right.
+A check digit is right by chance in one number of ten, or of 97, so a single valid number among
+identifiers means nothing. In a column of card numbers nearly all are valid.
 """
 
 import math
@@ -27,21 +27,21 @@ from cio_frames.mapping import FieldMapping
 from cio_frames.values import as_text
 
 SAMPLE = 300
-"""Different texts of each column that are looked at: those with the smallest hashes."""
+"""How many distinct texts of each column are examined: those with the smallest hashes."""
 
-HALF = 0.5
-UNLIKELY = {"digits": 0.002, "code": 0.02, "spaced": 0.101, "named": 1.0}
-"""Chances up to which valid numbers are no accident, by how they are written: as bare digits, which
-many identifiers are, with letters, with spaces or signs as on a card, or after their name."""
+MIN_VALID_SHARE = 0.5
+MAX_CHANCES = {"digits": 0.002, "code": 0.02, "spaced": 0.101, "named": 1.0}
+"""Maximum probability that so many numbers are valid by chance, by how they are written: as bare digits,
+which many identifiers are, with letters, with spaces or signs as on a card, or after their name."""
 
-BEFORE = 24
-"""Characters before a number in which its name may stand."""
+CONTEXT_CHARACTERS = 24
+"""How many characters before a number are searched for its name."""
 
-NAMES = re.compile(
+NUMBER_NAMES = re.compile(
     r"(?i)\b(?:cards?|visa|master ?card|amex|cc|iban|bank|ssn|social ?security|national|insurance|nino|nir|dni|nie|cpf|hetu|ahv"
     r"|personnummer|aadhaar|codice ?fiscale|rrn|insee|s[eé]curit[eé])\b"
 )
-IDENTIFIERS = frozenset({"id", "ids", "uuid", "guid", "imei", "meid", "iccid", "rowguid"})
+ID_WORDS = frozenset({"id", "ids", "uuid", "guid", "imei", "meid", "iccid", "rowguid"})
 DETECTORS = (CARD, IBAN, NATIONAL_NUMBER)
 CANDIDATES = pl.Schema(
     {
@@ -54,24 +54,24 @@ CANDIDATES = pl.Schema(
         "cells": pl.Int64(),
     }
 )
-"""What is kept of a chunk: a hash of each text looked at, the different numbers in it, and how many
-cells are filled, or hold a number without a check digit."""
+"""The result of a chunk: a hash of each examined text, the distinct numbers in it, and how many
+cells are filled, or have a number without a check digit."""
 
 
 def is_readable(field: FieldMapping) -> bool:
-    """Return whether a field would be sent so that its values can be read."""
+    """Return whether a field would be sent with readable values."""
     return field.role in ("body", "context", "field") and field.how != "hashed"
 
 
 def _texts(field: FieldMapping) -> pl.Expr | None:
-    """Return the values to look at: texts, or numbers wide enough for the digits of a card."""
+    """Return the values to examine: texts, or numbers wide enough for the digits of a card."""
     if field.dtype in (pl.Int64, pl.UInt64, pl.Float64):
         return pl.col(field.name)
     return inner_text(field) if is_readable(field) else None
 
 
-def _sampled(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Aggregate the different numbers of each column; the same query serves all these checks."""
+def _candidate_numbers(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Aggregate the distinct numbers of each column; all these checks share the query."""
     texts = {
         field.name: text
         for field in filter(is_readable, scope.mapping.fields)
@@ -80,18 +80,20 @@ def _sampled(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     if not texts:
         return None
     return rows.select(text.alias(name) for name, text in texts.items()).map_batches(
-        _candidates, schema=CANDIDATES
+        _candidates_in_chunk, schema=CANDIDATES
     )
 
 
-def _candidates(values: pl.DataFrame) -> pl.DataFrame:
-    can_fail = values.select(_may_hold_numbers(column) for column in values.iter_columns())
-    found = [
+def _candidates_in_chunk(values: pl.DataFrame) -> pl.DataFrame:
+    may_hold_numbers = values.select(map(_may_hold_numbers, values.iter_columns()))
+    rows = [
         row
         for column in values.iter_columns()
-        for row in _candidates_of(column, opened=column.filter(can_fail[column.name]))
+        for row in _candidates_in_column(
+            column, candidates=column.filter(may_hold_numbers[column.name])
+        )
     ]
-    return pl.DataFrame(found, schema=CANDIDATES, orient="row")
+    return pl.DataFrame(rows, schema=CANDIDATES, orient="row")
 
 
 def _may_hold_numbers(values: pl.Series) -> pl.Expr:
@@ -99,50 +101,50 @@ def _may_hold_numbers(values: pl.Series) -> pl.Expr:
     return column.str.contains(ANY_NUMBER) if values.dtype == pl.String else has_card_length(column)
 
 
-def _candidates_of(values: pl.Series, *, opened: pl.Series) -> Iterator[tuple[object, ...]]:
+def _candidates_in_column(
+    values: pl.Series, *, candidates: pl.Series
+) -> Iterator[tuple[object, ...]]:
     """Yield a row of `CANDIDATES` for each number among the sampled texts of a column."""
     yield values.name, None, None, None, None, None, values.count()
-    if opened.is_empty():
+    if candidates.is_empty():
         return
-    counted, sample = set(), _smallest(opened)
+    without_check_digit, sample = set(), _sample(candidates)
     for text, hashed in zip(_as_texts(sample), sample.hash(), strict=True):
-        yield values.name, None, None, None, None, hashed, 0  # has a place in the sample
+        yield values.name, None, None, None, None, hashed, 0  # is part of the sample
         for detector in DETECTORS:
-            for found, number in detector.candidates(text):
-                form = _form(found[1], before=text[: found.start(1)][-BEFORE:])
-                is_valid = number.is_valid(found[1])
-                yield values.name, number.name, form, found[1], is_valid, hashed, 0
-                counted |= {number} if number.chance == 1 else set()
-    for number in counted:
-        cells = int(opened.str.contains(rf"\b{number.pattern}\b").sum())
+            for match, number in detector.candidates(text):
+                form = _form(match[1], before=text[: match.start(1)][-CONTEXT_CHARACTERS:])
+                is_valid = number.is_valid(match[1])
+                yield values.name, number.name, form, match[1], is_valid, hashed, 0
+                without_check_digit |= {number} if number.chance == 1 else set()
+    for number in without_check_digit:
+        cells = int(candidates.str.contains(rf"\b{number.pattern}\b").sum())
         yield values.name, number.name, "spaced", None, None, None, cells
 
 
-def _smallest_of(aggregated: pl.DataFrame) -> pl.DataFrame:
+def _reduced(aggregated: pl.DataFrame) -> pl.DataFrame:
     """Return the numbers in the sample of the whole table, and the sums of the cells."""
-    hashed, cells = pl.col("hash").is_not_null(), pl.col("hash").is_null()
-    place = pl.col("hash").rank("dense").over("field")
-    numbers = aggregated.filter(hashed).filter(place <= SAMPLE).unique(maintain_order=True)
+    is_number, is_count = pl.col("hash").is_not_null(), pl.col("hash").is_null()
+    rank = pl.col("hash").rank("dense").over("field")
+    numbers = aggregated.filter(is_number).filter(rank <= SAMPLE).unique(maintain_order=True)
     about = [name for name in CANDIDATES if name != "cells"]
-    counted = aggregated.filter(cells).group_by(about, maintain_order=True)
-    return pl.concat([numbers, counted.agg(pl.col("cells").sum()).select(numbers.columns)])
+    counts = aggregated.filter(is_count).group_by(about, maintain_order=True)
+    return pl.concat([numbers, counts.agg(pl.col("cells").sum()).select(numbers.columns)])
 
 
 def _form(piece: str, *, before: str) -> str:
-    """Return how a number is written, a key of `UNLIKELY`."""
-    if NAMES.search(before):
+    """Return how a number is written: a key of `MAX_CHANCES`."""
+    if NUMBER_NAMES.search(before):
         return "named"
     if re.search(r"[ .+-]", piece):
         return "spaced"
     return "digits" if piece.isdigit() else "code"
 
 
-def _smallest(values: pl.Series) -> pl.Series:
-    """Return up to `SAMPLE` different values, the same ones however often they are repeated."""
-    different = values.unique()
-    return (
-        different if len(different) <= SAMPLE else different[different.hash().arg_sort()[:SAMPLE]]
-    )
+def _sample(values: pl.Series) -> pl.Series:
+    """Return up to `SAMPLE` distinct values, independent of how often they are repeated."""
+    distinct = values.unique()
+    return distinct if len(distinct) <= SAMPLE else distinct[distinct.hash().arg_sort()[:SAMPLE]]
 
 
 def _as_texts(values: pl.Series) -> pl.Series:
@@ -151,9 +153,9 @@ def _as_texts(values: pl.Series) -> pl.Series:
 
 
 def chance_of(valid: int, tried: int, *, chance: float) -> float:
-    """Return the most that the chance can be of so many valid numbers or more.
+    """Return an upper bound of the probability that so many numbers or more are valid by chance.
 
-    It is Chernoff's bound of the binomial distribution: exact where all are valid.
+    It is Chernoff's bound of the binomial distribution, which is exact if all are valid.
 
     Examples:
         >>> round(chance_of(2, 2, chance=0.1), 4), chance_of(1, 20, chance=0.1)
@@ -168,25 +170,27 @@ def chance_of(valid: int, tried: int, *, chance: float) -> float:
     return math.exp(logarithm)
 
 
-def _is_told(number: Number, found: pl.DataFrame, field: FieldMapping, *, filled: int) -> str:
-    """Return what speaks for it that numbers of one name are what they look like; "" if nothing."""
-    for form, allowed in UNLIKELY.items():
-        pieces = found.filter(pl.col("form") == form).drop_nulls("piece").unique("piece")
+def _evidence_of_number(
+    number: Number, candidates: pl.DataFrame, field: FieldMapping, *, filled: int
+) -> str:
+    """Return the evidence that candidates are numbers of this kind; "" if there is none."""
+    for form, allowed in MAX_CHANCES.items():
+        pieces = candidates.filter(pl.col("form") == form).drop_nulls("piece").unique("piece")
         valid, tried = int(pieces["valid"].sum()), pieces.height
-        if not tried or valid < tried * HALF:
+        if not tried or valid < tried * MIN_VALID_SHARE:
             continue
-        is_named = form == "named" or NAMES.search(" ".join(name_words(field.label)))
-        most = UNLIKELY["digits"] if _is_identifier(field) else allowed
+        is_named = form == "named" or NUMBER_NAMES.search(" ".join(name_words(field.label)))
+        limit = MAX_CHANCES["digits"] if _is_identifier(field) else allowed
         if number.chance == 1:
-            told = is_named or int(found["cells"].sum()) >= filled * HALF
+            is_likely = is_named or int(candidates["cells"].sum()) >= filled * MIN_VALID_SHARE
         else:
-            told = is_named or chance_of(valid, tried, chance=number.chance) <= most
-        if told:
-            return _evidence(number, valid, tried)
+            is_likely = is_named or chance_of(valid, tried, chance=number.chance) <= limit
+        if is_likely:
+            return _evidence_text(number, valid, tried)
     return ""
 
 
-def _evidence(number: Number, valid: int, tried: int) -> str:
+def _evidence_text(number: Number, valid: int, tried: int) -> str:
     share = f"{number.name}: {valid:,} of {tried:,} different numbers in a sample are valid"
     if number.chance == 1:
         return f"{share}."
@@ -194,18 +198,20 @@ def _evidence(number: Number, valid: int, tried: int) -> str:
 
 
 def _is_identifier(field: FieldMapping) -> bool:
-    return is_id(field) or bool(IDENTIFIERS & set(name_words(field.label)))
+    return is_id(field) or bool(ID_WORDS & set(name_words(field.label)))
 
 
-def _judged(
+def _findings(
     aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, detector: Detector
 ) -> pl.DataFrame:
-    """Return the cells with valid numbers of the columns that are judged to hold them."""
+    """Return the cells with valid numbers in the columns with evidence for them."""
     results = [FAILURE_SCHEMA.to_frame()]
-    parts = _smallest_of(aggregated).partition_by("field", as_dict=True)
+    parts = _reduced(aggregated).partition_by("field", as_dict=True)
     for field in scope.mapping.fields:
-        own = parts.get((field.name,))
-        evidence = "" if own is None else _told_of(own, field, detector=detector)
+        candidates = parts.get((field.name,))
+        evidence = (
+            "" if candidates is None else _evidence_of_column(candidates, field, detector=detector)
+        )
         text = inner_text(field)
         text = as_number_text(field) if text is None else text
         if evidence and text is not None:
@@ -216,18 +222,26 @@ def _judged(
     return pl.concat(results)
 
 
-def _told_of(found: pl.DataFrame, field: FieldMapping, *, detector: Detector) -> str:
-    """Return the evidence for the first kind of number that a column is judged to hold."""
-    filled = int(found.filter(pl.col("number").is_null())["cells"].sum())
-    named = ((number, found.filter(pl.col("number") == number.name)) for number in detector.numbers)
-    told = (_is_told(number, part, field, filled=filled) for number, part in named if part.height)
-    return next(filter(None, told), "")
+def _evidence_of_column(
+    candidates: pl.DataFrame, field: FieldMapping, *, detector: Detector
+) -> str:
+    """Return the evidence for the first kind of number that has any; "" if none has."""
+    filled = int(candidates.filter(pl.col("number").is_null())["cells"].sum())
+    by_number = (
+        (number, candidates.filter(pl.col("number") == number.name)) for number in detector.numbers
+    )
+    texts = (
+        _evidence_of_number(number, part, field, filled=filled)
+        for number, part in by_number
+        if part.height
+    )
+    return next(filter(None, texts), "")
 
 
 def by_share(detector: Detector) -> TableTest:
-    """Return a test of the columns whose numbers are valid more often than chance would have it."""
-    judged = partial(_judged, detector=detector)
-    return TableTest(_sampled, judged, _smallest_of, can_fail=_has_numbers)
+    """Return a test of the columns whose numbers are valid more often than by chance."""
+    finish = partial(_findings, detector=detector)
+    return TableTest(_candidate_numbers, finish, _reduced, can_fail=_has_numbers)
 
 
 def _has_numbers(aggregated: pl.DataFrame) -> bool:

@@ -20,7 +20,7 @@ from cio_frames.mapping import FieldMapping
 from cio_frames.spec import LIMITS, STRIPPED_TRAITS
 from cio_frames.values import has_text, many
 
-LEAST, GREATEST = ":least", ":greatest"
+MIN_SUFFIX, MAX_SUFFIX = ":least", ":greatest"
 
 
 def _person(scope: Scope) -> FieldMapping | None:
@@ -30,21 +30,22 @@ def _person(scope: Scope) -> FieldMapping | None:
 
 def _messages(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Hash what the id of each message is derived from."""
-    if not scope.mapping.call.api.deduplicates or not _contents(scope):
+    if not scope.mapping.call.api.deduplicates or not _content_fields(scope):
         return None
-    whole, made = _hash(_contents(scope)), _message_key(scope)
-    own = {"whole": whole} if _is_identified(scope) else {}
-    return rows.select(pl.col(ROW).cast(pl.get_index_type()).alias("row"), made.alias("key"), **own)
+    content, key = _hash(_content_fields(scope)), _message_key(scope)
+    row = pl.col(ROW).cast(pl.get_index_type())
+    columns = {"content": content} if _is_identified(scope) else {}
+    return rows.select(row=row, key=key, **columns)
 
 
-def _contents(scope: Scope) -> list[FieldMapping]:
-    """Return the fields that make a message, without its id."""
+def _content_fields(scope: Scope) -> list[FieldMapping]:
+    """Return the fields that are written into a message, without its id."""
     fields = scope.mapping.fields
     return [field for field in fields if field.path and field.argument != "message_id"]
 
 
 def _is_identified(scope: Scope) -> bool:
-    """Return whether message ids do not follow from the whole message alone."""
+    """Return whether message ids are derived from something else than the whole message."""
     fields = scope.mapping.fields
     return any(field.role == "key" or field.argument == "message_id" for field in fields)
 
@@ -52,24 +53,22 @@ def _is_identified(scope: Scope) -> bool:
 def _message_key(scope: Scope) -> pl.Expr:
     """Return a hash of what the id of each message is derived from."""
     mapping = scope.mapping
-    given = mapping.find("message_id")
+    message_id = mapping.find("message_id")
     keys = [field for field in mapping.fields if field.role == "key"]
-    whole = _hash(_contents(scope))
-    made = whole
+    content = _hash(_content_fields(scope))
+    key = content
     if keys:
-        filled = pl.all_horizontal(pl.col(field.name).is_not_null() for field in keys)
-        time = [
-            field for field in (mapping.find("timestamp"),) if field
-        ]  # an id begins with its time
-        made = pl.when(filled).then(_hash([*keys, *time])).otherwise(whole)
-    if given is not None:
-        named = pl.col(given.name)
-        made = pl.when(named.is_not_null()).then(named.hash()).otherwise(made)
-    return made
+        is_complete = pl.all_horizontal(pl.col(field.name).is_not_null() for field in keys)
+        time = filter(None, [mapping.find("timestamp")])  # an id begins with its time
+        key = pl.when(is_complete).then(_hash([*keys, *time])).otherwise(content)
+    if message_id is not None:
+        given = pl.col(message_id.name)
+        key = pl.when(given.is_not_null()).then(given.hash()).otherwise(key)
+    return key
 
 
 def _identified(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Hash what message ids are derived from, where they do not follow from the whole message."""
+    """Hash what message ids are derived from, if that is not the whole message."""
     return _messages(rows, scope) if _is_identified(scope) else None
 
 
@@ -77,23 +76,23 @@ def _hash(fields: Sequence[FieldMapping]) -> pl.Expr:
     return pl.struct(pl.col(field.name) for field in fields).hash()
 
 
-def _same(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
-    """Return the rows that are the same as an earlier row of their key."""
-    later = _later(aggregated)
-    if "whole" in later.columns:
-        later = later.filter(pl.col("whole") == pl.col("first_whole"))
-    return _told(later)
+def _duplicates(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+    """Return the rows that equal an earlier row with the same key."""
+    later = _with_first_row(aggregated)
+    if "content" in later.columns:
+        later = later.filter(pl.col("content") == pl.col("first_content"))
+    return _duplicate_findings(later)
 
 
-def _disputed(aggregated: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
-    """Return the keys of which a later row differs from the first."""
-    later = _later(aggregated).filter(pl.col("whole") != pl.col("first_whole"))
+def _conflicting_keys(aggregated: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
+    """Return the keys whose later rows differ from the first."""
+    later = _with_first_row(aggregated).filter(pl.col("content") != pl.col("first_content"))
     return later.select(pl.col("key").unique())
 
 
-def _contents_of_keys(scope: Scope) -> Iterator[KeyedRows]:
-    """Yield how a row is told by the key of its message; its value are hashes of all fields."""
-    hashes = [_hash([field]).cast(pl.String) for field in _contents(scope)]
+def _keyed_contents(scope: Scope) -> Iterator[KeyedRows]:
+    """Yield how to select rows by the key of their message; the value is the hashes of all fields."""
+    hashes = [_hash([field]).cast(pl.String) for field in _content_fields(scope)]
     yield KeyedRows(
         key=_message_key(scope),
         where=pl.lit(value=True),
@@ -102,17 +101,16 @@ def _contents_of_keys(scope: Scope) -> Iterator[KeyedRows]:
     )
 
 
-def _conflicting(about: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+def _conflicts(keyed_rows: pl.DataFrame, scope: Scope) -> pl.DataFrame:
     """Return the rows that differ from the first row of their key, with the columns that differ."""
-    first = about.select(pl.col("row", "value").first().over("key"))
-    later = about.with_columns(first=first["row"], same=first["value"]).filter(
-        pl.col("value") != pl.col("same")
+    first = keyed_rows.select(pl.col("row", "value").first().over("key"))
+    later = keyed_rows.with_columns(first=first["row"], first_value=first["value"]).filter(
+        pl.col("value") != pl.col("first_value")
     )
-    hashes = (pl.col(name).str.split(" ") for name in ("value", "same"))
-    own, other = (later.select(each).to_series() for each in hashes)
+    hashes, first_hashes = (later[name].str.split(" ") for name in ("value", "first_value"))
     labels = [
-        pl.when(own.list.get(place) != other.list.get(place)).then(pl.lit(field.label))
-        for place, field in enumerate(_contents(scope))
+        pl.when(hashes.list.get(number) != first_hashes.list.get(number)).then(pl.lit(field.label))
+        for number, field in enumerate(_content_fields(scope))
     ]
     return later.select(
         "row",
@@ -126,38 +124,35 @@ def _conflicting(about: pl.DataFrame, scope: Scope) -> pl.DataFrame:
     )
 
 
-def _later(aggregated: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose key an earlier row has, with the first such row."""
-    twice = _twice(aggregated)
-    if twice.is_empty():
-        first_too = {f"first_{name}": kind for name, kind in aggregated.schema.items()}
-        return pl.DataFrame(schema=aggregated.schema | first_too).rename({"first_row": "first"})
-    again = aggregated.filter(pl.col("key").is_in(twice.implode())).sort("row")
-    first = again.select(pl.all().first().over("key").name.prefix("first_"))
-    later = again.hstack(first.rename({"first_row": "first"}))
+def _with_first_row(aggregated: pl.DataFrame) -> pl.DataFrame:
+    """Return the rows whose key an earlier row has, with the first row of the key."""
+    repeated_keys = _repeated_keys(aggregated)
+    if repeated_keys.is_empty():
+        first_schema = {f"first_{name}": kind for name, kind in aggregated.schema.items()}
+        return pl.DataFrame(schema=aggregated.schema | first_schema).rename({"first_row": "first"})
+    repeated = aggregated.filter(pl.col("key").is_in(repeated_keys.implode())).sort("row")
+    first = repeated.select(pl.all().first().over("key").name.prefix("first_"))
+    later = repeated.hstack(first.rename({"first_row": "first"}))
     return later.filter(pl.col("row") != pl.col("first"))
 
 
-PARTS, MANY = 8, 1_000_000
-"""In how many parts keys are sorted, each while the others take no memory, where there are many."""
+SORT_PARTS, SORT_AT_ONCE = 8, 1_000_000
+"""In how many parts keys are sorted to save memory, if there are more than can be sorted at once."""
 
 
-def _twice(aggregated: pl.DataFrame) -> pl.Series:
+def _repeated_keys(aggregated: pl.DataFrame) -> pl.Series:
     """Return the keys that several rows have."""
-    is_number = aggregated["key"].dtype == pl.UInt64 and aggregated.height > MANY
-    parts = (
-        [pl.col("key") % PARTS == part for part in range(PARTS)]
-        if is_number
-        else [pl.lit(value=True)]
-    )
-    found = []
-    for part in parts:
-        ordered = aggregated.select(pl.col("key").filter(part).sort()).to_series()
-        found.append(ordered.filter(ordered == ordered.shift()).unique())
-    return pl.concat(found)
+    is_large = aggregated["key"].dtype == pl.UInt64 and aggregated.height > SORT_AT_ONCE
+    parts = range(SORT_PARTS) if is_large else ()
+    conditions = [pl.col("key") % SORT_PARTS == part for part in parts] or [pl.lit(value=True)]
+    repeated = []
+    for is_in_part in conditions:
+        ordered = aggregated.select(pl.col("key").filter(is_in_part).sort()).to_series()
+        repeated.append(ordered.filter(ordered == ordered.shift()).unique())
+    return pl.concat(repeated)
 
 
-def _told(later: pl.DataFrame) -> pl.DataFrame:
+def _duplicate_findings(later: pl.DataFrame) -> pl.DataFrame:
     return later.select(
         "row",
         pl.lit(None, pl.String).alias("column"),
@@ -165,7 +160,7 @@ def _told(later: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _repeated(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+def _person_keys(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     field = _person(scope)
     if scope.mapping.call.name != "identify" or field is None:
         return None
@@ -176,17 +171,17 @@ def _repeated(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     )  # fmt: skip
 
 
-def _repeats(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    """Return the rows about people of earlier rows, and where a time decides, which row wins."""
-    field, later = _person(scope), _later(aggregated)
-    told = _told(later).with_columns(
+def _later_rows(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the rows about people of earlier rows, and which row wins if timestamps decide."""
+    field, later = _person(scope), _with_first_row(aggregated)
+    findings = _duplicate_findings(later).with_columns(
         pl.lit(field.label if field else None, pl.String).alias("column")
     )
     if "at" not in aggregated.columns:
-        return told
+        return findings
     latest = aggregated.sort("at", "row").group_by("key").agg(pl.col("row").last().alias("wins"))
     winners = later.select("row", "key").join(latest, on="key", how="left", maintain_order="left")
-    return told.with_columns(
+    return findings.with_columns(
         pl.format("{}, row {} wins", "value", winners["wins"]).alias("value"),
         pl.lit("For each person, the row with the latest timestamp wins.").alias("evidence"),
     )
@@ -195,65 +190,68 @@ def _repeats(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.
 def _object_traits(scope: Scope) -> list[FieldMapping]:
     """Return the fields that set attributes of the object itself."""
     names = frozenset(STRIPPED_TRAITS)
-    return [
-        s for s in scope.mapping.fields if s.role == "body" and s.path and s.path[1] not in names
-    ]
+    fields = (field for field in scope.mapping.fields if field.role == "body" and field.path)
+    return [field for field in fields if field.path[1] not in names]
 
 
-def _object(scope: Scope) -> tuple[FieldMapping, pl.Expr] | None:
+def _object_and_key(scope: Scope) -> tuple[FieldMapping, pl.Expr] | None:
     """Return the field that names an object, and the key of the object."""
     field = scope.mapping.find("group_id")
     if scope.mapping.call.name != "group" or field is None or not has_text(field.dtype):
         return None
-    types = [scope.text(s) for s in scope.mapping.fields if s.path in OBJECT_TYPES]
-    return field, pl.struct(
-        scope.text(field), *(t.alias(f"{n}") for n, t in enumerate(types))
-    ).hash()
+    types = [scope.text(each) for each in scope.mapping.fields if each.path in OBJECT_TYPES]
+    named = (text.alias(f"{number}") for number, text in enumerate(types))
+    return field, pl.struct(scope.text(field), *named).hash()
 
 
 def _object_values(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Return the least and the greatest hash of each trait of each object; empty cells set none."""
-    found, traits = _object(scope), _object_traits(scope)
-    if found is None or not traits:
+    """Return the least and the greatest hash of each trait of each object, ignoring empty cells."""
+    object_and_key, traits = _object_and_key(scope), _object_traits(scope)
+    if object_and_key is None or not traits:
         return None
-    field, key = found
-    hashed = [
-        pl.when(pl.col(t.name).is_not_null()).then(pl.col(t.name).hash()).alias(t.name)
-        for t in traits
+    field, key = object_and_key
+    hashes = [
+        pl.when(pl.col(trait.name).is_not_null()).then(pl.col(trait.name).hash()).alias(trait.name)
+        for trait in traits
     ]
-    named = rows.filter(scope.text(field).is_not_null()).select(key.alias("key"), *hashed)
-    return named.group_by("key").agg(
-        cs.exclude("key").min().name.suffix(LEAST), cs.exclude("key").max().name.suffix(GREATEST)
+    hashed = rows.filter(scope.text(field).is_not_null()).select(key.alias("key"), *hashes)
+    return hashed.group_by("key").agg(
+        cs.exclude("key").min().name.suffix(MIN_SUFFIX),
+        cs.exclude("key").max().name.suffix(MAX_SUFFIX),
     )
 
 
-def _torn(aggregated: pl.DataFrame, scope: Scope) -> pl.DataFrame:
-    """Return the objects of which rows set a trait to several values, and the traits."""
-    whole = aggregated.group_by("key").agg(cs.ends_with(LEAST).min(), cs.ends_with(GREATEST).max())
+def _conflicting_objects(aggregated: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+    """Return the objects with a trait that rows set to several values, and the traits."""
+    ranges = aggregated.group_by("key").agg(
+        cs.ends_with(MIN_SUFFIX).min(), cs.ends_with(MAX_SUFFIX).max()
+    )
     labels = [
-        pl.when(pl.col(t.name + LEAST) != pl.col(t.name + GREATEST)).then(pl.lit(t.label))
-        for t in _object_traits(scope)
+        pl.when(pl.col(trait.name + MIN_SUFFIX) != pl.col(trait.name + MAX_SUFFIX)).then(
+            pl.lit(trait.label)
+        )
+        for trait in _object_traits(scope)
     ]
     what = pl.concat_str(labels, separator=", ", ignore_nulls=True)
-    return whole.select("key", what.alias("what")).filter(pl.col("what") != "")
+    return ranges.select("key", what.alias("what")).filter(pl.col("what") != "")
 
 
-def _of_objects(scope: Scope) -> Iterator[KeyedRows]:
-    found = _object(scope)
-    if found is not None:
-        field, key = found
-        named = scope.text(field)
-        yield KeyedRows(key=key, where=named.is_not_null(), column=field.label, value=named)
+def _keyed_objects(scope: Scope) -> Iterator[KeyedRows]:
+    object_and_key = _object_and_key(scope)
+    if object_and_key is not None:
+        field, key = object_and_key
+        object_id = scope.text(field)
+        yield KeyedRows(key=key, where=object_id.is_not_null(), column=field.label, value=object_id)
 
 
-def _later_of_objects(about: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
-    return about.filter(~pl.col("key").is_first_distinct()).select(
+def _object_conflicts(keyed_rows: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
+    return keyed_rows.filter(~pl.col("key").is_first_distinct()).select(
         "row", "column", "value", pl.format("Different values in: {}.", "what").alias("evidence")
     )
 
 
 def _pairs(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Return the different pairs of person and address, hashed."""
+    """Return the distinct pairs of person and address, hashed."""
     fields = _pair(scope)
     if fields is None:
         return None
@@ -276,49 +274,49 @@ def _pair(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
     return (person, email) if is_text(email) and person.column != email.column else None
 
 
-def _several(aggregated: pl.DataFrame, _scope: Scope, *, by: str) -> pl.DataFrame:
+def _ambiguous(aggregated: pl.DataFrame, _scope: Scope, *, by: str) -> pl.DataFrame:
     """Return the people with several addresses, or the addresses with several people."""
     pairs = aggregated.lazy().unique().filter(pl.col(by).is_duplicated())
     return pairs.select(pl.col(by).unique().alias("key")).collect()
 
 
-def _of_pairs(scope: Scope, *, by: str) -> Iterator[KeyedRows]:
+def _keyed_pairs(scope: Scope, *, by: str) -> Iterator[KeyedRows]:
     person, email = _pair(scope) or (None, None)
     if person is not None and email is not None:
-        named, address = scope.text(person), _address(email, scope)
+        person_id, address = scope.text(person), _address(email, scope)
         shown = email if by == "person" else person
         yield KeyedRows(
-            key=(named if by == "person" else address).hash(),
-            where=named.is_not_null() & ~blank(address),
+            key=(person_id if by == "person" else address).hash(),
+            where=person_id.is_not_null() & ~blank(address),
             column=shown.label,
             value=scope.text(shown),
         )
 
 
-def _all_rows(about: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
-    return about.select("row", "column", "value")
+def _pair_findings(keyed_rows: pl.DataFrame, _scope: Scope) -> pl.DataFrame:
+    return keyed_rows.select("row", "column", "value")
 
 
-def _paired(by: str) -> KeyedFindings:
-    """Return what tells the rows of people with several addresses, or addresses with several people."""
+def _keyed_pair_findings(by: str) -> KeyedFindings:
+    """Return the findings about people with several addresses, or addresses with several people."""
     return KeyedFindings(
-        suspects=partial(_several, by=by),
-        rows=partial(_of_pairs, by=by),
-        judge=_all_rows,
-        evidence=_with_addresses if by == "person" else _of_people,
+        suspects=partial(_ambiguous, by=by),
+        rows=partial(_keyed_pairs, by=by),
+        judge=_pair_findings,
+        evidence=_many_addresses if by == "person" else _many_people,
     )
 
 
-def _with_addresses(count: int) -> str:
+def _many_addresses(count: int) -> str:
     return f"{many(count, 'person appears', 'people appear')} with two or more addresses."
 
 
-def _of_people(count: int) -> str:
+def _many_people(count: int) -> str:
     return f"{many(count, 'address is', 'addresses are')} used by two or more IDs."
 
 
-def _attributes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Return which attributes each person gets, if there are more columns than one can have."""
+def _filled_attributes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Return which attributes each person gets, if there are more columns than a person can have."""
     person = _person(scope)
     fields = [field for field in scope.mapping.fields if field.role == "body"]
     few = len(fields) <= LIMITS["attributes"].value
@@ -330,12 +328,12 @@ def _attributes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     )
 
 
-def _overfilled(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+def _over_limit(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     person = _person(scope)
     filled = cs.boolean()
-    each = aggregated.group_by("value").agg(pl.col("row").min(), filled.any())
-    counted = each.select("row", "value", pl.sum_horizontal(filled).alias("count"))
-    return counted.filter(pl.col("count") > LIMITS["attributes"].value).select(
+    attributes = aggregated.group_by("value").agg(pl.col("row").min(), filled.any())
+    counts = attributes.select("row", "value", pl.sum_horizontal(filled).alias("count"))
+    return counts.filter(pl.col("count") > LIMITS["attributes"].value).select(
         "row",
         pl.lit(person.label if person else None, pl.String).alias("column"),
         "value",
@@ -345,29 +343,29 @@ def _overfilled(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> 
 
 PEOPLE_CHECKS = (
     Check(
-        "message.duplicate", "warn", TableTest(_messages, _same, by="key"),
+        "message.duplicate", "warn", TableTest(_messages, _duplicates, by="key"),
         source="reference 3.7 (messageId); reliability 1.5",
     ),
     Check(
-        "message.conflict", "reject", TableTest(_identified, KeyedFindings(suspects=_disputed, rows=_contents_of_keys, judge=_conflicting), by="key"),
+        "message.conflict", "reject", TableTest(_identified, KeyedFindings(suspects=_conflicting_keys, rows=_keyed_contents, judge=_conflicts), by="key"),
         source="reference 3.7 (messageId); reliability 1.5 (I5)",
     ),
-    Check("id.duplicate", "info", TableTest(_repeated, _repeats, by="key"), source="reference 3.2"),
+    Check("id.duplicate", "info", TableTest(_person_keys, _later_rows, by="key"), source="reference 3.2"),
     Check(
         "group.many-values", "info",
-        TableTest(_object_values, KeyedFindings(suspects=_torn, rows=_of_objects, judge=_later_of_objects), by="key"),
+        TableTest(_object_values, KeyedFindings(suspects=_conflicting_objects, rows=_keyed_objects, judge=_object_conflicts), by="key"),
         source="reference 2.5, 3.5",
     ),
     Check(
-        "person.many-emails", "warn", TableTest(_pairs, _paired("person"), by="person"),
+        "person.many-emails", "warn", TableTest(_pairs, _keyed_pair_findings("person"), by="person"),
         source="reference 3.1, 3.2; reliability 3.3 (53)", effect="ignored",
     ),
     Check(
-        "person.shared-email", "warn", TableTest(_pairs, _paired("email"), by="email"),
+        "person.shared-email", "warn", TableTest(_pairs, _keyed_pair_findings("email"), by="email"),
         source="reference 3.2, 3.2a; reliability 3.3 (54)",
     ),
     Check(
-        "person.too-many", "warn", TableTest(_attributes, _overfilled, by="value"),
+        "person.too-many", "warn", TableTest(_filled_attributes, _over_limit, by="value"),
         source="TRACK customer limits; reference 6; reliability 3.8 (145)",
     ),
 )  # fmt: skip
@@ -381,7 +379,7 @@ def _alias_fields(scope: Scope) -> tuple[FieldMapping, FieldMapping] | None:
 
 
 def _merges(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Return who is merged into whom."""
+    """Return the merges: the row, the person that is merged away and the one that stays."""
     fields = _alias_fields(scope)
     if fields is None:
         return None
@@ -395,26 +393,27 @@ def _in_cycles(aggregated: pl.DataFrame) -> pl.Series:
     import rustworkx as rx
 
     graph: rx.PyDiGraph[str, int] = rx.PyDiGraph()
-    names = pl.concat([aggregated["from"], aggregated["into"]]).unique()
-    nodes = dict(zip(names, graph.add_nodes_from(names.to_list()), strict=True))
-    edges = [
-        (nodes[one], nodes[other], 0) for one, other in aggregated.select("from", "into").rows()
-    ]
+    people = pl.concat([aggregated["from"], aggregated["into"]]).unique()
+    nodes = dict(zip(people, graph.add_nodes_from(people.to_list()), strict=True))
+    merges = aggregated.select("from", "into").rows()
+    edges = [(nodes[previous], nodes[kept], 0) for previous, kept in merges]
     graph.add_edges_from(edges)
     cycles = {
-        node: place
-        for place, cycle in enumerate(rx.strongly_connected_components(graph))
+        node: number
+        for number, cycle in enumerate(rx.strongly_connected_components(graph))
         for node in cycle
     }
-    return pl.Series([cycles[one] == cycles[other] for one, other, _ in edges], dtype=pl.Boolean)
+    return pl.Series(
+        [cycles[previous] == cycles[kept] for previous, kept, _ in edges], dtype=pl.Boolean
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeFindings:
-    """What finishes a test of the merges into a person who is merged into another.
+    """Findings about merges into a person who is merged into another one.
 
     Attributes:
-        circular: Whether it tells those that are part of a cycle, or the others.
+        circular: Whether they are about merges that are part of a cycle, or about the others.
     """
 
     circular: bool
@@ -422,21 +421,21 @@ class MergeFindings:
     def __call__(self, aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
         """Return the findings."""
         links = aggregated.join(aggregated, left_on="into", right_on="from", how="semi")
-        inside = _in_cycles(links)
-        return self.findings(links.filter(inside if self.circular else ~inside), scope)
+        is_circular = _in_cycles(links)
+        return self.findings(links.filter(is_circular if self.circular else ~is_circular), scope)
 
     def findings(self, merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
-        """Return the findings about merges that were found to be so."""
-        return _shown(merges, scope)
+        """Return the findings about the merges that failed the test."""
+        return _merge_findings(merges, scope)
 
 
-def _split(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
-    """Return the merges of a person who is merged into several."""
+def _split_merges(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+    """Return the merges of people who are merged into several."""
     several = aggregated.select("from", "into").unique().filter(pl.col("from").is_duplicated())
-    return _shown(aggregated.join(several, on="from", how="semi"), scope)
+    return _merge_findings(aggregated.join(several, on="from", how="semi"), scope)
 
 
-def _shown(merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
+def _merge_findings(merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
     fields = _alias_fields(scope)
     return merges.select(
         "row",
@@ -455,6 +454,6 @@ MERGE_CHECKS = (
         source="reference 3.4, 3.7; reliability 3.3 (57)",
     ),
     Check(
-        "alias.split", "warn", TableTest(_merges, _split, by="from"), source="reference 3.4", effect="ignored",
+        "alias.split", "warn", TableTest(_merges, _split_merges, by="from"), source="reference 3.4", effect="ignored",
     ),
 )  # fmt: skip
