@@ -12,7 +12,7 @@ import pytest
 import cio_frames as cio
 from benchmarks.inputs import events
 from benchmarks.measure import sink
-from cio_frames.checks.times import _order
+from cio_frames.checks.times import _person_times
 from cio_frames.frames import ROW
 from cio_frames.payloads import Segment
 from cio_frames.payloads import json as payloads_json
@@ -321,7 +321,7 @@ def test_of_times_the_latest_of_each_person_is_kept(monkeypatch, is_sorted):
 
     def noted(self, part):
         add(self, part)
-        longest.append(sum(map(len, self._parts[_order])))
+        longest.append(sum(map(len, self._parts[_person_times])))
 
     monkeypatch.setattr(run_checks.TableAggregates, "add", noted)
 

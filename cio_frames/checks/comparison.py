@@ -9,7 +9,7 @@ from functools import cached_property
 
 from cio_frames.checks.drift import Drift
 from cio_frames.checks.fields import name_words
-from cio_frames.checks.profile import FEW, ColumnProfile, TableProfile
+from cio_frames.checks.profile import MIN_VALUES, ColumnProfile, TableProfile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,12 +273,12 @@ class Comparison:
     @cached_property
     def comparable(self) -> list[EarlierTable]:
         """The earlier tables of a similar period with enough rows for a comparison."""
-        return [table for table in self.same_period if table.profile.rows >= FEW]
+        return [table for table in self.same_period if table.profile.rows >= MIN_VALUES]
 
     @cached_property
     def large(self) -> list[EarlierTable]:
         """The earlier tables of any period with enough rows for a comparison."""
-        return [table for table in self.earlier if table.profile.rows >= FEW]
+        return [table for table in self.earlier if table.profile.rows >= MIN_VALUES]
 
     def pairs(self) -> Iterator[tuple[ColumnProfile, list[tuple[EarlierTable, ColumnProfile]]]]:
         """Yield each column with the comparable tables that have its field, and their columns."""

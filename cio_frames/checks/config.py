@@ -19,10 +19,10 @@ from cio_frames.frames.table import frame_errors
 from cio_frames.values import as_text
 
 _INTERNAL = frozenset({"of", "references", "shares"})
-"""What a plan asks of its checks; completion does not offer it."""
+"""Methods for plans, which completion does not offer."""
 
 
-def _none() -> Mapping[str, Any]:
+def _empty_mapping() -> Mapping[str, Any]:
     return MappingProxyType({})
 
 
@@ -35,14 +35,14 @@ class Checks:
         ignore: Codes, or subjects, to leave out.
         severity: Another severity for a code.
         thresholds: The largest share of rows, from 0 to 1, that may fail before the whole plan is
-            refused: for each code, or one share of all rows that would be left out.
+            refused: for each code, or one share of all rows that would be excluded.
         allow: Names that are refused unless they are listed, such as `"User Deleted"`.
         triggers: Names of events, pages, screens and forms that start campaigns however old they are,
             such as those of a campaign that looks at past events; they need an allowance to be sent.
         allow_sensitive: Columns that may hold sensitive data, each with the reason, which goes
             into the record of the run.
-        reference: What identifiers are known to look like, by column or argument: a list, a
-            series, a frame with one column or one of that name, or the path of a file.
+        reference: The valid values of identifiers, by column or argument: a list, a series, a
+            frame with one column or one of that name, or the path of a file.
         phone_region: The country of phone numbers without a country code, such as "DE"; needs the
             extra `cio-frames[phones]`.
         rules: Further checks of the user's own; `cio.rule` makes them.
@@ -57,12 +57,12 @@ class Checks:
 
     select: Sequence[str] = ()
     ignore: Sequence[str] = ()
-    severity: Mapping[str, Severity] = field(default_factory=_none)
+    severity: Mapping[str, Severity] = field(default_factory=_empty_mapping)
     thresholds: Mapping[str, float] | float | None = None
     allow: Sequence[str] = ()
     triggers: Sequence[str] = ()
-    allow_sensitive: Mapping[str, str] = field(default_factory=_none)
-    reference: Mapping[str, Any] = field(default_factory=_none)
+    allow_sensitive: Mapping[str, str] = field(default_factory=_empty_mapping)
+    reference: Mapping[str, Any] = field(default_factory=_empty_mapping)
     phone_region: str | None = None
     rules: Sequence[Check] = ()
     drift: Drift | Path | str | None = None
@@ -71,15 +71,14 @@ class Checks:
         """Return the checks of a catalogue that apply, with the severities asked for.
 
         Raises:
-            MappingError: A selection that selects nothing, or a severity, share or reason that
-                is none.
+            MappingError: A selection matches no check, or a severity, share or reason is invalid.
         """
-        known = (*catalogue, *self.rules)
-        self._demand([check.code for check in known])
+        checks = (*catalogue, *self.rules)
+        self._validate([check.code for check in checks])
         if self.select or self.ignore:
-            known = tuple(
+            checks = tuple(
                 check
-                for check in known
+                for check in checks
                 if _matches(check.code, self.select or ("",))
                 and not _matches(check.code, self.ignore)
             )
@@ -87,28 +86,30 @@ class Checks:
             replace(check, severity=self.severity[check.code])
             if check.code in self.severity
             else check
-            for check in known
+            for check in checks
         )
 
     def shares(self) -> dict[str, float]:
         """Return the largest share of rows that may fail, by code; of all codes under `"*"`."""
         if self.thresholds is None:
             return {}
-        each = self.thresholds
-        return dict(each) if isinstance(each, Mapping) else {"*": float(each)}
+        shares = self.thresholds
+        return dict(shares) if isinstance(shares, Mapping) else {"*": float(shares)}
 
     def references(self) -> dict[str, pl.Series]:
-        """Return what identifiers are known to look like, as text."""
-        return {name: _texts(known, name=name) for name, known in self.reference.items()}
+        """Return the valid values of identifiers, as text."""
+        return {
+            name: _reference_texts(values, name=name) for name, values in self.reference.items()
+        }
 
     def __dir__(self) -> list[str]:
         return sorted(set(object.__dir__(self)) - _INTERNAL)
 
-    def _demand(self, codes: Sequence[str]) -> None:
+    def _validate(self, codes: Sequence[str]) -> None:
         for pattern in self.select:
             if not any(_matches(code, (pattern,)) for code in codes):
                 raise MappingError(
-                    f"Checks(select={pattern!r}) does not match any check.{_nearest(pattern, codes)}"
+                    f"Checks(select={pattern!r}) does not match any check.{_did_you_mean(pattern, codes)}"
                 )
         for code, severity in self.severity.items():
             if severity not in SEVERITIES:
@@ -116,7 +117,7 @@ class Checks:
                     f"Checks(severity={{{code!r}: {severity!r}}}): "
                     f"the severity must be one of {', '.join(SEVERITIES)}."
                 )
-        self._demand_shares(codes)
+        self._validate_shares(codes)
         if isinstance(self.triggers, str):
             raise MappingError(
                 f"Checks(triggers=...) takes a list of names: triggers=[{self.triggers!r}]."
@@ -128,7 +129,7 @@ class Checks:
                     "which is stored in the record of the run."
                 )
 
-    def _demand_shares(self, codes: Sequence[str]) -> None:
+    def _validate_shares(self, codes: Sequence[str]) -> None:
         for code, share in self.shares().items():
             if not 0 <= share <= 1:
                 raise MappingError(
@@ -136,7 +137,7 @@ class Checks:
                 )
             if code != "*" and code not in codes:
                 raise MappingError(
-                    f"Checks(thresholds={{{code!r}: ...}}) does not match any check.{_nearest(code, codes)}"
+                    f"Checks(thresholds={{{code!r}: ...}}) does not match any check.{_did_you_mean(code, codes)}"
                 )
 
 
@@ -146,15 +147,15 @@ def rule(
     """Return a check of your own, for `Checks(rules=[...])`.
 
     Args:
-        code: Its name, `subject.problem`.
-        good: An expression over the table's own columns that is true where the row is good. Where
-            it is empty, because a cell is, nothing is found.
-        severity: What it means for sending.
+        code: The code of the check, `subject.problem`.
+        good: An expression over the table's own columns that is true where the row is good. Rows
+            where it is null, because a cell is empty, pass.
+        severity: What a finding means for sending.
         hint: What to do next.
         sentence: What is wrong.
 
     Raises:
-        MappingError: The name has no point in it, or the severity is none.
+        MappingError: The code has no point in it, or the severity is invalid.
 
     Examples:
         >>> import polars as pl, cio_frames as cio
@@ -185,14 +186,14 @@ def rule(
 
 
 @frame_errors("table of known values")
-def _texts(known: Any, *, name: str) -> pl.Series:
-    if isinstance(known, str | PathLike):
-        known = scan(known)
-    if isinstance(known, pl.Series):
-        return _distinct(known)
-    if isinstance(known, Iterable) and not hasattr(known, "columns"):
-        return _distinct(read([{name: value} for value in known]).lazy.collect().to_series())
-    table = read(known)
+def _reference_texts(values: Any, *, name: str) -> pl.Series:
+    if isinstance(values, str | PathLike):
+        values = scan(values)
+    if isinstance(values, pl.Series):
+        return _distinct(values)
+    if isinstance(values, Iterable) and not hasattr(values, "columns"):
+        return _distinct(read([{name: value} for value in values]).lazy.collect().to_series())
+    table = read(values)
     columns = table.schema().names()
     if name not in columns and len(columns) > 1:
         raise MappingError(
@@ -208,9 +209,9 @@ def _distinct(values: pl.Series) -> pl.Series:
     return texts.to_series().drop_nulls().unique()
 
 
-def _nearest(name: str, names: Sequence[str]) -> str:
-    near = get_close_matches(name, names, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
+def _did_you_mean(name: str, names: Sequence[str]) -> str:
+    matches = get_close_matches(name, names, n=1)
+    return f" Did you mean {matches[0]!r}?" if matches else ""
 
 
 def _matches(code: str, patterns: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
-"""Detectors of sensitive data: a pattern for each kind, and a validator where there is one.
+"""Detectors of sensitive data: a pattern for each kind, and a validator if there is one.
 
-Patterns are cheap and match too much; python-stdnum, which has the check digits of each country's
-numbers, decides about the matches.
+Patterns are fast but match too much; python-stdnum, which knows the check digits of each country's
+numbers, validates the matches.
 """
 
 import re
@@ -12,18 +12,18 @@ from importlib import import_module
 import polars as pl
 
 HIDDEN = "••••"
-KEPT = 4
-LOOKED_AT = 40_000  # characters; a longer text fits into no message
+SHOWN = 4
+MAX_CHARACTERS = 40_000  # characters; a longer text fits into no message
 
-_EDGE = r"(?:^|[^0-9A-Za-z.])"
+_BEFORE = r"(?:^|[^0-9A-Za-z.])"
 _CARD = r"[2-6][0-9]{3}(?:[ -]?[0-9]){10,15}"
-_ISSUED = re.compile(
+_ISSUED_CARDS = re.compile(
     r"4[0-9]{15}(?:[0-9]{3})?|5[1-5][0-9]{14}|2(?:2[2-9]|[3-6][0-9]|7[0-2])[0-9]{13}"
     r"|3[47][0-9]{13}|3(?:0[0-5]|[689][0-9])[0-9]{11}|35(?:2[89]|[3-8][0-9])[0-9]{12}"
     r"|6(?:011|5[0-9]{2}|4[4-9][0-9])[0-9]{12}|62[0-9]{14,17}|(?:50|5[6-8]|6[37])[0-9]{14,17}"
 )
-"""Cards by the digits they begin with, each in its lengths. Visa's 13 digits are left out: none is
-valid any more, and shops number their orders that way."""
+"""Card numbers by their first digits and lengths, except those of Visa with 13 digits: none is valid any
+more, and shops use such numbers for orders."""
 _IBAN = r"[A-Za-z]{2}[0-9]{2}(?: ?[A-Za-z0-9]{4}){2,7}(?: ?[A-Za-z0-9]{1,3})?"
 _SECRETS = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
@@ -42,15 +42,15 @@ _SECRETS = (
 
 
 def _is_validated(module: str, piece: str) -> bool:
-    """Return whether a module of python-stdnum takes a piece; one that raises does not."""
+    """Return whether a module of python-stdnum accepts a piece; raising an error counts as not."""
     validator = import_module(f"stdnum.{module}")
     try:
         return bool(validator.is_valid(piece))
-    except Exception:  # noqa: BLE001 - what it raises for a text is for its authors to say
+    except Exception:  # noqa: BLE001 - which errors it raises for a text is not documented
         return False
 
 
-def _any(_: str) -> bool:
+def _always(_: str) -> bool:
     return True
 
 
@@ -61,12 +61,12 @@ class Number:
     Attributes:
         name: What it is called.
         pattern: How it is written.
-        chance: The share of other numbers of the same form that are valid all the same; 1 where
-            there is no check digit, so that the form is all there is to go by.
+        chance: The share of other numbers of the same form that are valid by chance; 1 if there is no
+            check digit, so that only the form can be tested.
         source: Where that share comes from.
-        validator: The module of python-stdnum that knows it; none where the pattern is all.
-        issued: Which of the numbers are given out, where the validator does not know.
-        formed: Whether a piece has the form, where the pattern does not tell.
+        validator: The module of python-stdnum that validates it; none if only the pattern can be tested.
+        issued_pattern: Which of the numbers are issued, if the validator does not know.
+        has_form: Whether a piece has the form, if the pattern is not enough to decide.
     """
 
     name: str
@@ -74,19 +74,19 @@ class Number:
     chance: float
     source: str
     validator: str = ""
-    issued: re.Pattern[str] | None = None
-    formed: Callable[[str], bool] = _any
+    issued_pattern: re.Pattern[str] | None = None
+    has_form: Callable[[str], bool] = _always
 
     def is_valid(self, piece: str) -> bool:
         """Return whether a piece that fits the pattern is such a number."""
-        if self.issued is not None:
+        if self.issued_pattern is not None:
             piece = re.sub(r"[ -]", "", piece)
-            if not self.issued.fullmatch(piece):
+            if not self.issued_pattern.fullmatch(piece):
                 return False
         return not self.validator or _is_validated(self.validator, piece)
 
 
-def _is_iban_but_for_digits(piece: str) -> bool:
+def _has_iban_form(piece: str) -> bool:
     """Return whether a piece would be an IBAN with the right check digits."""
     from stdnum import iban
 
@@ -101,13 +101,13 @@ def _is_iban_but_for_digits(piece: str) -> bool:
 _NO_DIGIT = "none of its digits is a check digit"
 CARDS = (
     Number(
-        name="card number", pattern=_CARD, chance=1 / 10, validator="luhn", issued=_ISSUED,
+        name="card number", pattern=_CARD, chance=1 / 10, validator="luhn", issued_pattern=_ISSUED_CARDS,
         source="ISO/IEC 7812-1, annex B: one check digit (Luhn)",
     ),
 )  # fmt: skip
 IBANS = (
     Number(
-        name="IBAN", pattern=_IBAN, chance=1 / 97, validator="iban", formed=_is_iban_but_for_digits,
+        name="IBAN", pattern=_IBAN, chance=1 / 97, validator="iban", has_form=_has_iban_form,
         source="ISO 13616, ISO 7064: remainder of a division by 97",
     ),
 )  # fmt: skip
@@ -157,10 +157,10 @@ NATIONAL = (
 
 _NATIONAL = "|".join(number.pattern for number in NATIONAL)
 ANY_SECRET = "|".join(_SECRETS)
-ANY_NUMBER = f"{_EDGE}(?:{_CARD}|{_IBAN}|{_NATIONAL})"
-"""Found wherever there could be a number of a card, a bank account or a person."""
+ANY_NUMBER = f"{_BEFORE}(?:{_CARD}|{_IBAN}|{_NATIONAL})"
+"""Matches every text that could have a number of a card, a bank account or a person."""
 UUID = re.compile(r"[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12}")
-_END = r"(?![0-9A-Za-z])"
+_AFTER = r"(?![0-9A-Za-z])"
 SHORTEST_CARD, LONGEST_CARD = 10**13, 10.0**19
 
 
@@ -174,8 +174,8 @@ class Detector:
     """Finds one kind of sensitive data in texts.
 
     Attributes:
-        pattern: Finds what might be it.
-        numbers: What it may be; without any, the pattern decides.
+        pattern: Finds the candidates.
+        numbers: The kinds of numbers that candidates can be; if there are none, the pattern decides.
     """
 
     pattern: re.Pattern[str]
@@ -186,37 +186,37 @@ class Detector:
         return text.map_batches(self._flags, return_dtype=pl.Boolean)
 
     def samples(self, text: pl.Expr) -> pl.Expr:
-        """Return the first such piece of each text with its middle hidden."""
+        """Return the first such piece of each text, with its middle masked."""
         return text.map_batches(self._masked, return_dtype=pl.String)
 
     def pieces(self, text: str) -> Iterator[re.Match[str]]:
-        """Yield where such data is in a text."""
+        """Yield the matches of such data in a text."""
         if not self.numbers:
-            yield from self.pattern.finditer(text[:LOOKED_AT])
+            yield from self.pattern.finditer(text[:MAX_CHARACTERS])
         end = 0
-        for found, number in self.candidates(text):
-            if found.start() >= end and number.is_valid(found[1]):
-                end = found.end()
-                yield found
+        for match, number in self.candidates(text):
+            if match.start() >= end and number.is_valid(match[1]):
+                end = match.end()
+                yield match
 
     def candidates(self, text: str) -> Iterator[tuple[re.Match[str], Number]]:
-        """Yield the pieces of a text that have the form of a number, with each such number."""
-        bare = UUID.sub(lambda found: "_" * len(found[0]), text[:LOOKED_AT])
-        for found in self.pattern.finditer(bare):
+        """Yield the pieces of a text that have the form of a number, with each kind of number."""
+        bare = UUID.sub(lambda match: "_" * len(match[0]), text[:MAX_CHARACTERS])
+        for match in self.pattern.finditer(bare):
             for number in self.numbers:
-                if re.fullmatch(number.pattern, found[1]) and number.formed(found[1]):
-                    yield found, number
+                if re.fullmatch(number.pattern, match[1]) and number.has_form(match[1]):
+                    yield match, number
 
     def _first(self, text: str | None) -> str | None:
-        return next((found[1] for found in self.pieces(text or "")), None)
+        return next((match[1] for match in self.pieces(text or "")), None)
 
     def _flags(self, texts: pl.Series) -> pl.Series:
-        known = {text: self._first(text) is not None for text in texts.unique()}
-        return pl.Series([known[text] for text in texts], dtype=pl.Boolean)
+        flags = {text: self._first(text) is not None for text in texts.unique()}
+        return pl.Series([flags[text] for text in texts], dtype=pl.Boolean)
 
     def _masked(self, texts: pl.Series) -> pl.Series:
-        found = [self._first(text) for text in texts]
-        return pl.Series([piece and mask(piece) for piece in found], dtype=pl.String)
+        pieces = [self._first(text) for text in texts]
+        return pl.Series([piece and mask(piece) for piece in pieces], dtype=pl.String)
 
 
 def mask(piece: str) -> str:
@@ -227,10 +227,10 @@ def mask(piece: str) -> str:
         '4111••••1111'
     """
     bare = re.sub(r"[ .-]", "", piece)
-    if len(bare) < 3 * KEPT:
+    if len(bare) < 3 * SHOWN:
         return f"{bare[:2]}{HIDDEN}"
-    end = bare[-KEPT:] if bare.isalnum() and len(bare) <= 8 * KEPT else ""
-    return f"{bare[:KEPT]}{HIDDEN}{end}"
+    end = bare[-SHOWN:] if bare.isalnum() and len(bare) <= 8 * SHOWN else ""
+    return f"{bare[:SHOWN]}{HIDDEN}{end}"
 
 
 def masked(text: str | None) -> str | None:
@@ -241,16 +241,16 @@ def masked(text: str | None) -> str | None:
         'card 4111••••1111, ok'
     """
     for detector in (CARD, IBAN, NATIONAL_NUMBER, SECRET):
-        for found in reversed(list(detector.pieces(text or ""))):
+        for match in reversed(list(detector.pieces(text or ""))):
             text = (
-                f"{text[: found.start(1)]}{mask(found[1])}{text[found.end(1) :]}" if text else text
+                f"{text[: match.start(1)]}{mask(match[1])}{text[match.end(1) :]}" if text else text
             )
     return text
 
 
 def _detector(*numbers: Number) -> Detector:
     forms = "|".join(number.pattern for number in numbers)
-    return Detector(pattern=re.compile(f"(?<![0-9A-Za-z.])({forms}){_END}"), numbers=numbers)
+    return Detector(pattern=re.compile(f"(?<![0-9A-Za-z.])({forms}){_AFTER}"), numbers=numbers)
 
 
 CARD = _detector(*CARDS)

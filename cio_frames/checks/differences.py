@@ -13,7 +13,7 @@ from cio_frames.checks.comparison import (
     chance_factor,
     months_of,
 )
-from cio_frames.checks.profile import FEW, FORMS, ColumnProfile, TableProfile
+from cio_frames.checks.profile import FORMS, MIN_VALUES, ColumnProfile, TableProfile
 
 MIN_ROOT_DIFFERENCE = 3.0
 """Minimum difference of the square roots of two numbers of rows: about four standard deviations of
@@ -115,7 +115,7 @@ def _by_column(
 
 def _empty(comparison: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:
     rows = comparison.now.rows
-    if rows < FEW:
+    if rows < MIN_VALUES:
         return
     figures = Figures(
         now=_empty_share(column, comparison.now),
@@ -133,9 +133,9 @@ def _empty_share(column: ColumnProfile, table: TableProfile) -> float:
 
 def _well_sampled(column: ColumnProfile, earlier: Earlier) -> Earlier:
     """Return the earlier columns with enough sampled rows, if the column itself has enough."""
-    if column.sampled < FEW:
+    if column.sampled < MIN_VALUES:
         return []
-    return [(table, before) for table, before in earlier if before.sampled >= FEW]
+    return [(table, before) for table, before in earlier if before.sampled >= MIN_VALUES]
 
 
 def _distinct(comparison: Comparison, column: ColumnProfile, earlier: Earlier) -> Iterator[str]:

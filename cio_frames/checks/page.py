@@ -65,12 +65,12 @@ def _sections() -> Iterator[str]:
 def _section(check: Check) -> Iterator[str]:
     texts = check.texts
     yield f"### {check.code}\n"
-    yield f"**{check.severity}** · {_words(texts.sentence)} {_words(texts.consequence)}\n"
+    yield f"**{check.severity}** · {_about_any_column(texts.sentence)} {_about_any_column(texts.consequence)}\n"
     if texts.event_consequence:
-        yield f"* For events: {_words(texts.event_consequence)}"
+        yield f"* For events: {_about_any_column(texts.event_consequence)}"
     if texts.example:
         yield f"* Example: {texts.example}"
-    yield f"* How to fix: {_words(texts.hint)}"
+    yield f"* How to fix: {_about_any_column(texts.hint)}"
     if check.repair:
         kind = "safe" if check.repair.safe else "changes the meaning if the guess is wrong"
         yield f"* Repair ({kind}): {texts.repair}."
@@ -83,15 +83,15 @@ def _section(check: Check) -> Iterator[str]:
 
 
 def _source(check: Check) -> str:
-    """Return where the rule comes from: the API's facts, else what exports do to data."""
+    """Return where the rule comes from: facts about the API, or else damage done by exports."""
     facts = [part for part in check.source.split("; ") if not part.startswith("reliability")]
     return "; ".join(facts) or "damage that exports and software do to data"
 
 
-def _words(text: str) -> str:
+def _about_any_column(text: str) -> str:
     """Return a sentence about any column."""
-    begun = text.replace("{column}", "The column", 1) if text.startswith("{column}") else text
-    return begun.replace("{column}", "column")
+    sentence = text.replace("{column}", "The column", 1) if text.startswith("{column}") else text
+    return sentence.replace("{column}", "column")
 
 
 def _events() -> Iterator[str]:
@@ -106,25 +106,25 @@ def _file_notes() -> Iterator[str]:
     yield "## How the table was read\n"
     yield "Notes from reading a table; rows with a rejected value are excluded.\n"
     yield "| Code | Severity | Meaning |\n| --- | --- | --- |"
-    for code, (severity, words) in NOTE_TEXTS.items():
-        yield f"| `{code}` | {severity} | {words} |"
-    for code, words in docs()["file_notes"].items():
-        yield f"| `{code}` | info or warn | {words} |"
+    for code, (severity, meaning) in NOTE_TEXTS.items():
+        yield f"| `{code}` | {severity} | {meaning} |"
+    for code, meaning in docs()["file_notes"].items():
+        yield f"| `{code}` | info or warn | {meaning} |"
 
 
 def _after_checks() -> Iterator[str]:
     yield "\n## After the checks\n"
     yield "| Code | Severity | Meaning |\n| --- | --- | --- |"
-    for code, words in docs()["after_checks"].items():
-        yield f"| `{code}` | {AFTER_SEVERITY[code]} | {words} |"
+    for code, meaning in docs()["after_checks"].items():
+        yield f"| `{code}` | {AFTER_SEVERITY[code]} | {meaning} |"
 
 
 def _record() -> Iterator[str]:
     yield "\n## In the record\n"
     yield "What a run decides of a row because of what earlier runs sent.\n"
     yield "| Code | What |\n| --- | --- |"
-    for code, words in docs()["record"].items():
-        yield f"| `{code}` | {words} |"
+    for code, meaning in docs()["record"].items():
+        yield f"| `{code}` | {meaning} |"
 
 
 if __name__ == "__main__":

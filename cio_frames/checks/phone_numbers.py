@@ -1,6 +1,6 @@
-"""Telephone numbers, by what the library phonenumbers knows of each country, a column at a time.
+"""Telephone numbers, parsed a column at a time with the patterns of the library phonenumbers.
 
-The library reads one number in 15 microseconds; its patterns read a column.
+The library itself parses one number at a time, in 15 microseconds.
 """
 
 import re
@@ -17,14 +17,14 @@ from cio_frames.errors import MappingError, MissingLibraryError
 if TYPE_CHECKING:
     from phonenumbers import PhoneMetadata
 
-DIALLED = r"^[\s(]*\+?[0-9\s().\-/\x{2010}-\x{2013}]+$"
+PHONE_NUMBER = r"^[\s(]*\+?[0-9\s().\-/\x{2010}-\x{2013}]+$"
 DATE = r"^\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\b"
 MOBILE = ("mobile", "voip", "personal_number")
 """Kinds of numbers that can receive text messages."""
 OTHER = (
     "fixed_line", "toll_free", "premium_rate", "shared_cost", "pager", "uan", "voicemail",
 )  # fmt: skip
-NUMBERS = pl.Schema({"place": pl.UInt32(), "number": pl.String(), "is_mobile": pl.Boolean()})
+NUMBERS = pl.Schema({"position": pl.UInt32(), "number": pl.String(), "is_mobile": pl.Boolean()})
 
 
 @cache
@@ -61,9 +61,9 @@ class Country:
         code: The country code.
         valid: The pattern of all its numbers.
         mobile: The pattern of those that can receive text messages.
-        prefix: The pattern of what is dialled before a number within the country.
-        prefix_groups: How many groups are in it.
-        rewritten: What takes the place of the prefix if its last group is there.
+        prefix: The pattern of the prefix that is dialled within the country.
+        prefix_groups: How many groups the pattern has.
+        replacement: What replaces the prefix if its last group matches.
     """
 
     code: int
@@ -71,25 +71,25 @@ class Country:
     mobile: str
     prefix: str
     prefix_groups: int
-    rewritten: str
+    replacement: str
 
 
 @cache
 def _country(code: int, region: str | None) -> Country:
-    """Return the numbers of a country code, as they are dialled in a region or in its main one."""
+    """Return the numbers of a country code, with the prefix of a region or else of its main region."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
     regions = COUNTRY_CODE_TO_REGION_CODE[code]
-    every = [_metadata(each, code) for each in regions]
-    own = every[regions.index(region) if region in regions else 0]
+    metadata = [_metadata(name, code) for name in regions]
+    own = metadata[regions.index(region) if region in regions else 0]
     prefix = own.national_prefix_for_parsing
     return Country(
         code=code,
-        valid=_pattern(every, MOBILE + OTHER),
-        mobile=_pattern(every, MOBILE),
+        valid=_pattern(metadata, MOBILE + OTHER),
+        mobile=_pattern(metadata, MOBILE),
         prefix=f"^(?:{prefix})" if prefix else "",
         prefix_groups=re.compile(prefix or "").groups,
-        rewritten=re.sub(r"\\(\d)", r"${\1}", own.national_prefix_transform_rule or ""),
+        replacement=re.sub(r"\\(\d)", r"${\1}", own.national_prefix_transform_rule or ""),
     )
 
 
@@ -97,13 +97,13 @@ def _metadata(region: str, code: int) -> "PhoneMetadata":
     from phonenumbers import REGION_CODE_FOR_NON_GEO_ENTITY, PhoneMetadata
 
     is_of_no_country = region == REGION_CODE_FOR_NON_GEO_ENTITY
-    found = (
+    metadata = (
         PhoneMetadata.metadata_for_nongeo_region(code)
         if is_of_no_country
         else PhoneMetadata.metadata_for_region(region)
     )
-    assert found is not None  # noqa: S101 - each region of the library's own list has some
-    return found
+    assert metadata is not None  # noqa: S101 - the library has metadata for all its regions
+    return metadata
 
 
 def _pattern(regions: list["PhoneMetadata"], kinds: tuple[str, ...]) -> str:
@@ -115,7 +115,7 @@ def _pattern(regions: list["PhoneMetadata"], kinds: tuple[str, ...]) -> str:
 def read_numbers(texts: pl.Series, *, region: str | None) -> pl.DataFrame:
     """Return number and is_mobile for each text: the number in E.164 form, null where it is not certain.
 
-    A number without a country code is one of the region; a text that can be read as two numbers is none.
+    A number without a country code belongs to the region. A text that can be read as two numbers is null.
 
     Examples:
         >>> read_numbers(pl.Series(["+49 (0)151 2345 6789", "0151 23456789"]), region=None).rows()
@@ -123,57 +123,56 @@ def read_numbers(texts: pl.Series, *, region: str | None) -> pl.DataFrame:
         >>> read_numbers(pl.Series(["030 901820"]), region="DE").rows()
         [('+4930901820', False)]
     """
-    said = texts.alias("said").to_frame().with_row_index("place")
-    text = pl.col("said")
-    dialled = said.filter(text.str.contains(DIALLED) & ~text.str.contains(DATE)).with_columns(
-        digits=text.str.replace_all(r"[^0-9+]", "")
-    )
-    candidates = pl.concat(_candidates(dialled, region=region))
-    read = [
-        _of_country(part, _country(code, region)) for (code,), part in candidates.group_by("code")
+    indexed = texts.alias("text").to_frame().with_row_index("position")
+    text = pl.col("text")
+    phone_texts = indexed.filter(text.str.contains(PHONE_NUMBER) & ~text.str.contains(DATE))
+    digits = phone_texts.with_columns(digits=text.str.replace_all(r"[^0-9+]", ""))
+    candidates = pl.concat(_candidates(digits, region=region))
+    valid = [
+        _valid_numbers(part, _country(code, region))
+        for (code,), part in candidates.group_by("code")
     ]
-    numbers = pl.concat([NUMBERS.to_frame(), *read]).unique(["place", "number"])
-    certain = numbers.filter(pl.len().over("place") == 1)
-    return said.join(certain, on="place", how="left", maintain_order="left").select(
-        "number", "is_mobile"
-    )
+    numbers = pl.concat([NUMBERS.to_frame(), *valid]).unique(["position", "number"])
+    certain = numbers.filter(pl.len().over("position") == 1)
+    with_numbers = indexed.join(certain, on="position", how="left", maintain_order="left")
+    return with_numbers.select("number", "is_mobile")
 
 
-def _candidates(dialled: pl.DataFrame, *, region: str | None) -> Iterator[pl.DataFrame]:
-    """Yield place, code and rest for each way in which digits can be read."""
+def _candidates(phone_texts: pl.DataFrame, *, region: str | None) -> Iterator[pl.DataFrame]:
+    """Yield position, code and rest for each way in which the digits can be read."""
     from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, PhoneMetadata
 
-    own = PhoneMetadata.metadata_for_region(region) if region else None
-    abroad = (own and own.international_prefix) or "00"
+    home = PhoneMetadata.metadata_for_region(region) if region else None
+    abroad = (home and home.international_prefix) or "00"
     codes = "|".join(map(str, COUNTRY_CODE_TO_REGION_CODE))
     digits = pl.col("digits")
     yield (
-        dialled.with_columns(digits.str.replace(rf"^(?:\+|(?:{abroad}))", "+"))
+        phone_texts.with_columns(digits.str.replace(rf"^(?:\+|(?:{abroad}))", "+"))
         .filter(digits.str.starts_with("+"))
-        .select("place", digits.str.extract_groups(rf"^\+(?<prefix>{codes})(?<rest>[0-9]+)$"))
+        .select("position", digits.str.extract_groups(rf"^\+(?<prefix>{codes})(?<rest>[0-9]+)$"))
         .unnest("digits")
-        .select("place", pl.col("prefix").cast(pl.Int64).alias("code"), "rest")
+        .select("position", pl.col("prefix").cast(pl.Int64).alias("code"), "rest")
         .drop_nulls()
     )
-    if own:
-        here = dialled.filter(~digits.str.starts_with("+"))
-        code = pl.lit(own.country_code, pl.Int64).alias("code")
+    if home:
+        local = phone_texts.filter(~digits.str.starts_with("+"))
+        code = pl.lit(home.country_code, pl.Int64).alias("code")
         rest = digits.alias("rest")
-        yield here.select("place", code, rest)
-        with_code = here.filter(digits.str.starts_with(f"{own.country_code}"))
-        yield with_code.select("place", code, rest.str.strip_prefix(f"{own.country_code}"))
+        yield local.select("position", code, rest)
+        with_code = local.filter(digits.str.starts_with(f"{home.country_code}"))
+        yield with_code.select("position", code, rest.str.strip_prefix(f"{home.country_code}"))
 
 
-def _of_country(candidates: pl.DataFrame, country: Country) -> pl.DataFrame:
+def _valid_numbers(candidates: pl.DataFrame, country: Country) -> pl.DataFrame:
     """Return the candidates that are numbers of a country, with the columns of `NUMBERS`."""
     rest = pl.col("rest")
     is_valid = candidates.select(rest.str.contains(country.valid)).to_series()
-    found = [candidates.filter(is_valid)]
+    valid = [candidates.filter(is_valid)]
     if country.prefix and not is_valid.all():
         bare = candidates.filter(~is_valid).with_columns(_without_prefix(rest, country))
-        found.append(bare.filter(rest.str.contains(country.valid)))
-    return pl.concat(found).select(
-        "place",
+        valid.append(bare.filter(rest.str.contains(country.valid)))
+    return pl.concat(valid).select(
+        "position",
         pl.format(f"+{country.code}{{}}", rest).alias("number"),
         rest.str.contains(country.mobile).alias("is_mobile"),
     )
@@ -181,9 +180,8 @@ def _of_country(candidates: pl.DataFrame, country: Country) -> pl.DataFrame:
 
 def _without_prefix(rest: pl.Expr, country: Country) -> pl.Expr:
     bare = rest.str.replace(country.prefix, "")
-    if not country.rewritten:
+    if not country.replacement:
         return bare
-    is_whole = rest.str.extract(country.prefix, country.prefix_groups).is_not_null()
-    return (
-        pl.when(is_whole).then(rest.str.replace(country.prefix, country.rewritten)).otherwise(bare)
-    )
+    has_last_group = rest.str.extract(country.prefix, country.prefix_groups).is_not_null()
+    replaced = rest.str.replace(country.prefix, country.replacement)
+    return pl.when(has_last_group).then(replaced).otherwise(bare)

@@ -1,4 +1,4 @@
-"""The telephone numbers that people are reached by: written as Customer.io wants them, and in use."""
+"""Checks of people's telephone numbers: whether they have the form Customer.io needs, and exist."""
 
 from functools import partial
 
@@ -14,9 +14,9 @@ from cio_frames.values.patterns import DOUBLE_QUOTE, SINGLE_QUOTE
 
 PHONE = ("traits", "phone")
 E164 = r"^\+[1-9]\d{6,14}$"
-GUARDED = rf"^=?T?\(?(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE})"
-"""Signs before a number of which value.guarded tells."""
-FOUND = pl.Schema({"row": pl.Int64(), "value": pl.String(), "problem": pl.String()})
+QUOTED = rf"^=?T?\(?(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE})"
+"""Characters before a number that value.guarded reports."""
+PROBLEM_SCHEMA = pl.Schema({"row": pl.Int64(), "value": pl.String(), "problem": pl.String()})
 
 
 def _is_phone(field: FieldMapping) -> bool:
@@ -27,39 +27,39 @@ def _phone(scope: Scope) -> FieldMapping | None:
     return next(filter(_is_phone, scope.mapping.fields), None)
 
 
-def _judged(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Return the numbers that have a problem, each with the code that tells it."""
+def _problems(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Return the numbers that have a problem, each with the code of its check."""
     field = _phone(scope)
     if field is None:
         return None
-    said = scope.text(field)
-    given = rows.select(row=pl.col(ROW).cast(pl.Int64), value=said)
-    asked = given.filter(~blank(pl.col("value")) & ~pl.col("value").str.contains(GUARDED))
-    problems = partial(_with_problems, region=scope.mapping.phone_region)
-    return asked.map_batches(problems, schema=FOUND)
+    text = scope.text(field)
+    texts = rows.select(row=pl.col(ROW).cast(pl.Int64), value=text)
+    tested = texts.filter(~blank(pl.col("value")) & ~pl.col("value").str.contains(QUOTED))
+    problems = partial(_add_problems, region=scope.mapping.phone_region)
+    return tested.map_batches(problems, schema=PROBLEM_SCHEMA)
 
 
-def _with_problems(given: pl.DataFrame, *, region: str | None) -> pl.DataFrame:
-    said = pl.col("value")
-    is_form = said.str.contains(E164)
+def _add_problems(texts: pl.DataFrame, *, region: str | None) -> pl.DataFrame:
+    text = pl.col("value")
+    is_e164 = text.str.contains(E164)
     if not can_read_numbers():
-        return given.filter(~is_form).with_columns(problem=pl.lit("trait.phone-form"))
-    read = given.hstack(read_numbers(given["value"], region=region))
+        return texts.filter(~is_e164).with_columns(problem=pl.lit("trait.phone-form"))
+    read = texts.hstack(read_numbers(texts["value"], region=region))
     number = pl.col("number")
     problem = (
-        pl.when(number.is_null() & is_form).then(pl.lit("trait.phone-unknown"))
+        pl.when(number.is_null() & is_e164).then(pl.lit("trait.phone-unknown"))
         .when(number.is_null()).then(pl.lit("trait.phone-form"))
-        .when(number != said).then(pl.lit("trait.phone-written"))
+        .when(number != text).then(pl.lit("trait.phone-written"))
         .when(~pl.col("is_mobile")).then(pl.lit("trait.phone-fixed"))
     )  # fmt: skip
     return read.select("row", "value", problem=problem).drop_nulls("problem")
 
 
-def _told(found: pl.DataFrame, _: pl.LazyFrame, scope: Scope, *, code: str) -> pl.DataFrame:
+def _findings(numbers: pl.DataFrame, _: pl.LazyFrame, scope: Scope, *, code: str) -> pl.DataFrame:
     field = _phone(scope)
     label = field.label if field else None
     return (
-        found.filter(pl.col("problem") == code)
+        numbers.filter(pl.col("problem") == code)
         .select(
             "row",
             pl.lit(label, pl.String).alias("column"),
@@ -71,16 +71,16 @@ def _told(found: pl.DataFrame, _: pl.LazyFrame, scope: Scope, *, code: str) -> p
 
 
 def _rewritten(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
-    """Return numbers in E.164 form, and everything else as it is."""
+    """Return numbers in E.164 form, and all other values unchanged."""
     if not (_is_phone(field) and can_read_numbers()):
         return None
-    said = as_text(field.expr, dtype=field.dtype)
-    numbers = said.map_batches(
+    text = as_text(field.expr, dtype=field.dtype)
+    numbers = text.map_batches(
         lambda texts: read_numbers(texts, region=mapping.phone_region)["number"],
         return_dtype=pl.String,
         is_elementwise=True,
     )
-    return pl.coalesce(numbers, said)
+    return pl.coalesce(numbers, text)
 
 
 def _phone_check(
@@ -89,7 +89,7 @@ def _phone_check(
     return Check(
         code,
         severity,
-        TableTest(_judged, partial(_told, code=code), by="row"),
+        TableTest(_problems, partial(_findings, code=code), by="row"),
         source=source,
         repair=repair,
     )

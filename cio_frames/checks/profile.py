@@ -1,7 +1,7 @@
-"""The profile of a table: what its columns are like, without a value of them.
+"""The profile of a table: statistics of its columns, without any of their values.
 
-All rows are counted; what takes longer is looked at in the first rows and in some of the others, chosen by
-their numbers alone, so that a profile does not depend on how a table is cut into chunks.
+All rows are counted. Slower statistics use the first rows and some of the others, chosen by their row
+numbers alone, so that a profile does not depend on how a table is divided into chunks.
 """
 
 import hashlib
@@ -19,18 +19,18 @@ from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import as_text
 from cio_frames.values.patterns import EMAIL_SHAPED
 
-FEW: Final = 30
-"""Values up to which a column is not described by a range: it could be that of one person."""
+MIN_VALUES: Final = 30
+"""Minimum values of a column whose range is recorded: a range of fewer may reveal those of one person."""
 
 FIRST_ROWS, FIRST_CELLS, EVERY = 10_000, 1_000_000, 100
-"""Rows from the start that are looked at closer, their cells in a wide table, and which of the others."""
+"""How many rows from the start are sampled, how many cells in a wide table, and every how many of the rest."""
 
 SKETCH = 512
-"""Different values up to which they are counted exactly. Of more, the smallest hashes tell how many
-there are within a tenth."""
+"""Maximum distinct values that are counted exactly. If there are more, their number is estimated from
+the smallest hashes, within a tenth."""
 
-MERGED = 16
-"""How many results of chunks are kept until they are made one."""
+MAX_PARTS = 16
+"""How many results of chunks are kept until they are merged."""
 
 FORMS: Final[Mapping[str, str]] = {
     "digits with leading zeros": r"^0[0-9]+$",
@@ -42,30 +42,30 @@ FORMS: Final[Mapping[str, str]] = {
     "identifiers with lower-case letters": r"\p{Ll}",
     "identifiers with upper-case letters": r"\p{Lu}",
 }
-"""Forms of identifiers whose shares a profile has; one identifier can have several."""
+"""Forms of identifiers whose shares a profile records; one identifier can have several forms."""
 
 _PREFIX = r"^(\pL+[-_:.]?)\d"
 _TIMES = (pl.Date, pl.Datetime)
-_UNITS = 2.0**64
-_EXACT = 1_000_000
+_HASHES = 2.0**64
+_LOGARITHM_UNITS = 1_000_000
 
 
 class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a column is like.
+    """Statistics of a column.
 
     Attributes:
-        field: The field it feeds.
-        column: Its name; "" where an expression feeds the field.
+        field: The field that the column fills.
+        column: Its name; "" if an expression fills the field.
         type: text, number, true or false, date, time, list, record or other.
         filled: Rows in which it is not empty.
-        sampled: Filled rows that were looked at closer.
-        distinct: About how many different values these have.
-        least: The smallest value, coarse: a number by its order of magnitude, a time by its month.
-        most: The largest value, in the same way.
+        sampled: How many of the filled rows were sampled.
+        distinct: The approximate number of distinct values among them.
+        least: The smallest value, coarsened: a number to its order of magnitude, a time to its month.
+        most: The largest value, coarsened likewise.
         magnitude: The mean of the decimal logarithms of its numbers.
         shortest: Bytes of the shortest text.
         longest: Bytes of the longest text.
-        length: Bytes of a text on average.
+        length: The average bytes of a text.
         forms: The share of identifiers that have each of `FORMS`.
         prefix: A hash of the letters that all identifiers begin with.
     """
@@ -87,15 +87,15 @@ class ColumnProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 class TableProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a table is like, and what was sent of it.
+    """Statistics of a table, and what identifies its import.
 
     Attributes:
         call: The name of the call.
         rows: How many rows were read.
         columns: Its columns, in the order of the fields.
-        namespace: What the message ids are made for.
-        constants: A hash of the constants that tell one import from another, such as the event.
-        table: A hash of the name of the file, without its digits.
+        namespace: The namespace of the message ids.
+        constants: A hash of the constants that distinguish imports, such as the event.
+        table: A hash of the file name without its digits.
         plan: Position of the plan in the run.
     """
 
@@ -110,12 +110,12 @@ class TableProfile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     def without_ranges(self) -> "TableProfile":
         """Return the profile without the ranges of values and lengths."""
         unknown = dict.fromkeys(_RANGES)
-        columns = tuple(msgspec.structs.replace(each, **unknown) for each in self.columns)
+        columns = tuple(msgspec.structs.replace(column, **unknown) for column in self.columns)
         return msgspec.structs.replace(self, columns=columns)
 
 
 FORMAT = 1
-"""Raised where an older version could not read the file; a new figure of a column does not raise it."""
+"""Incremented if older versions cannot read the file; a new statistic of columns does not require it."""
 
 
 class ProfileFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,20 +128,20 @@ class ProfileFile(msgspec.Struct, frozen=True, kw_only=True):
 
 def profile_file(tables: Iterable[TableProfile], *, run_id: str, has_ranges: bool = True) -> bytes:
     """Return the file, with the ranges of values or without."""
-    kept = tuple(each if has_ranges else each.without_ranges() for each in tables)
-    return msgspec.json.encode(ProfileFile(format=FORMAT, run_id=run_id, tables=kept))
+    profiles = tuple(table if has_ranges else table.without_ranges() for table in tables)
+    return msgspec.json.encode(ProfileFile(format=FORMAT, run_id=run_id, tables=profiles))
 
 
 _RANGES = ("least", "most", "magnitude", "shortest", "longest", "length")
 
 
 def field_key(field: FieldMapping) -> str:
-    """Return what a field is called in profiles: its argument, else its place in the message."""
+    """Return the name of a field in profiles: its argument, else its path in the message."""
     return field.argument or ".".join(field.path) or field.name
 
 
 def kind_of(dtype: pl.DataType) -> str:
-    """Return the kind of a type; types of numbers are one, as an empty cell makes one of another.
+    """Return the kind of a type; all numbers are one kind, as an empty cell can turn integers into floats.
 
     Examples:
         >>> kind_of(pl.Int8()), kind_of(pl.Float64()), kind_of(pl.Datetime("us"))
@@ -166,10 +166,10 @@ class Profiler:
     """Makes the profile of a table, chunk by chunk.
 
     Args:
-        mapping: Which columns are sent; constants and columns of keys are not looked at.
-        hidden: Columns that may hold sensitive data: nothing is said of their values.
-        namespace: What the message ids are made for.
-        table: What the table is called.
+        mapping: Which columns are sent; constants and columns of keys are not profiled.
+        hidden: Columns that may hold sensitive data: nothing about their values is recorded.
+        namespace: The namespace of the message ids.
+        table: The name of the table.
     """
 
     def __init__(
@@ -197,7 +197,7 @@ class Profiler:
             for field in self._fields
             if field.is_time or isinstance(field.dtype, _TIMES)
         }
-        texts, numbers = self._names("text"), self._names("number")
+        texts, numbers = self._names_of("text"), self._names_of("number")
         self._texts = [name for name in texts if name not in secret]
         self._ranged = {field.name for field in self._fields} - secret - ids
         self._numbers = [
@@ -205,43 +205,43 @@ class Profiler:
         ]
         self._mapping = mapping
         cells = FIRST_CELLS // max(1, len(self._fields))
-        self._first_rows = max(FEW, min(FIRST_ROWS, cells))
-        self._counted = [*self._filled(), *self._ends()]
-        self._looked_at = [*self._different(), *self._sizes(), *self._forms()]
+        self._first_rows = max(MIN_VALUES, min(FIRST_ROWS, cells))
+        self._counts = [*self._filled(), *self._ranges()]
+        self._sampled = [*self._distinct_hashes(), *self._sizes(), *self._forms()]
         self._parts: list[pl.DataFrame] = []
 
     def part(self, prepared: pl.DataFrame) -> pl.DataFrame:
-        """Return what a chunk adds, in one row; any thread may ask."""
+        """Return the statistics of a chunk, in one row; this can be called on any thread."""
         sample = prepared
         if prepared.height and prepared[ROW][-1] >= self._first_rows:
-            taken = (pl.col(ROW) < self._first_rows) | (pl.col(ROW) % EVERY == 0)
-            sample = prepared.filter(taken)
+            is_sampled = (pl.col(ROW) < self._first_rows) | (pl.col(ROW) % EVERY == 0)
+            sample = prepared.filter(is_sampled)
         rows = pl.DataFrame({_ROWS: [prepared.height]})
-        counts = prepared.select(self._counted)
-        return rows.hstack(counts).hstack(sample.select(self._looked_at))
+        counts = prepared.select(self._counts)
+        return rows.hstack(counts).hstack(sample.select(self._sampled))
 
     def add(self, part: pl.DataFrame) -> None:
-        """Add what the next chunk adds."""
+        """Add the statistics of the next chunk."""
         self._parts.append(part)
-        if len(self._parts) >= MERGED:
+        if len(self._parts) >= MAX_PARTS:
             self._parts = [_merged(self._parts)]
 
     def profile(self) -> TableProfile:
-        """Return the profile, once every chunk was added."""
-        found = _merged(self._parts).row(0, named=True) if self._parts else {}
-        rows = found.get(_ROWS, 0)
+        """Return the profile of all chunks that were added."""
+        totals = _merged(self._parts).row(0, named=True) if self._parts else {}
+        rows = totals.get(_ROWS, 0)
         return TableProfile(
             **self._about,
             rows=rows,
-            columns=tuple(self._column(field, found) for field in self._fields),
+            columns=tuple(self._column(field, totals) for field in self._fields),
             constants=_constants(self._mapping),
         )
 
-    def _names(self, *kinds: str) -> list[str]:
+    def _names_of(self, *kinds: str) -> list[str]:
         return [field.name for field in self._fields if kind_of(field.dtype) in kinds]
 
     def _filled(self) -> list[pl.Expr]:
-        """Return how many cells of each column are filled; an empty text or NaN is none."""
+        """Return how many cells of each column are filled, not counting empty texts and NaN."""
         texts = [field.name for field in self._fields if field.dtype == pl.String]
         floats = [field.name for field in self._fields if field.dtype.is_float()]
         others = [field.name for field in self._fields if field.name not in {*texts, *floats}]
@@ -250,7 +250,7 @@ class Profiler:
         )  # fmt: skip
         return [_named(count, "filled") for count in counts]
 
-    def _ends(self) -> list[pl.Expr]:
+    def _ranges(self) -> list[pl.Expr]:
         """Return the least and the greatest number or month of each column."""
         numbers = pl.col(self._numbers).cast(pl.Float64)
         months = [
@@ -261,21 +261,23 @@ class Profiler:
         ]
         return [_named(numbers.min(), "least"), _named(numbers.max(), "most"), *months]
 
-    def _different(self) -> list[pl.Expr]:
-        """Return what tells the different values: the smallest hashes of each column."""
-        others = self._names("number", "true or false", "date", "time")
-        found = []
-        for values in (pl.col(self._names("text")).cast(pl.String), pl.col(others)):
+    def _distinct_hashes(self) -> list[pl.Expr]:
+        """Return the smallest hashes of each column, from which distinct values are counted."""
+        others = self._names_of("number", "true or false", "date", "time")
+        exprs = []
+        for values in (pl.col(self._names_of("text")).cast(pl.String), pl.col(others)):
             hashes = values.drop_nulls().hash().unique().bottom_k(SKETCH).implode()
-            found += [_named(values.count(), "sampled"), _named(hashes, "hashes")]
-        return found
+            exprs += [_named(values.count(), "sampled"), _named(hashes, "hashes")]
+        return exprs
 
     def _sizes(self) -> list[pl.Expr]:
-        """Return how long texts are, and how large numbers."""
+        """Return the lengths of texts and the magnitudes of numbers."""
         sizes = pl.col(self._texts).cast(pl.String).str.len_bytes().cast(pl.Int64)
         logarithms = pl.col(self._numbers).cast(pl.Float64).abs().log10()
         finite = logarithms.filter(logarithms.is_finite())
-        exact = (finite * _EXACT).round().cast(pl.Int64)  # their sum does not depend on the order
+        exact = (
+            (finite * _LOGARITHM_UNITS).round().cast(pl.Int64)
+        )  # their sum does not depend on the order
         return [
             _named(sizes.min(), "shortest"),
             _named(sizes.max(), "longest"),
@@ -285,40 +287,40 @@ class Profiler:
         ]
 
     def _forms(self) -> list[pl.Expr]:
-        """Return how many identifiers have each form, and the letters that they begin with."""
-        found = []
+        """Return how many identifiers have each form, and the letters they begin with."""
+        exprs = []
         for field in filter(is_id, self._fields):
             if not (is_text(field) or field.dtype.is_integer()):
                 continue
             text = as_text(pl.col(field.name), dtype=field.dtype, timezone=self._mapping.timezone)
-            found += [
+            exprs += [
                 text.str.contains(pattern).sum().alias(f"form:{form} {field.name}")
                 for form, pattern in FORMS.items()
             ]
             prefix = pl.when(text.is_not_null()).then(text.str.extract(_PREFIX).fill_null(""))
-            found += [
+            exprs += [
                 prefix.min().alias(f"prefix-least {field.name}"),
                 prefix.max().alias(f"prefix-most {field.name}"),
             ]
-        return found
+        return exprs
 
-    def _column(self, field: FieldMapping, found: Mapping[str, Any]) -> ColumnProfile:
-        """Return the profile of a column, from what all chunks come to."""
-        of: dict[str, Any] = {word: found.get(f"{word} {field.name}") for word in _WORDS}
-        filled, sampled = of["filled"] or 0, of["sampled"] or 0
+    def _column(self, field: FieldMapping, totals: Mapping[str, Any]) -> ColumnProfile:
+        """Return the profile of a column, from the totals of all chunks."""
+        own: dict[str, Any] = {word: totals.get(f"{word} {field.name}") for word in _WORDS}
+        filled, sampled = own["filled"] or 0, own["sampled"] or 0
         values: dict[str, Any] = {}
-        if filled >= FEW:
+        if filled >= MIN_VALUES:
             coarse = month if field.name in self._times else _magnitude
-            values = {word: coarse(of[word]) for word in ("least", "most")}
-            if (of["logged"] or 0) >= FEW:
-                values["magnitude"] = round(of["logarithms"] / of["logged"] / _EXACT, 1)
-        if sampled and of["length"] is not None:
-            values |= {word: of[word] for word in ("shortest", "longest")}
-            values["length"] = round(of["length"] / sampled, 1)
+            values = {word: coarse(own[word]) for word in ("least", "most")}
+            if (own["logged"] or 0) >= MIN_VALUES:
+                values["magnitude"] = round(own["logarithms"] / own["logged"] / _LOGARITHM_UNITS, 1)
+        if sampled and own["length"] is not None:
+            values |= {word: own[word] for word in ("shortest", "longest")}
+            values["length"] = round(own["length"] / sampled, 1)
         return ColumnProfile(
             field=field_key(field), column=field.column or "", type=kind_of(field.dtype),
-            filled=filled, sampled=sampled, distinct=_distinct(of["hashes"] or ()),
-            forms=_shares(field, found, sampled=sampled), prefix=_shared_prefix(of, sampled=sampled),
+            filled=filled, sampled=sampled, distinct=_distinct(own["hashes"] or ()),
+            forms=_shares(field, totals, sampled=sampled), prefix=_shared_prefix(own, sampled=sampled),
             **values,
         )  # fmt: skip
 
@@ -356,52 +358,53 @@ def _magnitude(number: float | None) -> float | None:
 
 
 def _merged(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return the results of several chunks as that of one."""
-    whole = pl.concat(parts, how="vertical_relaxed")
+    """Return the results of several chunks as one result."""
+    rows = pl.concat(parts, how="vertical_relaxed")
     if len(parts) == 1:
-        return whole
-    of: dict[str, list[str]] = {}
-    for name in whole.columns:
-        of.setdefault(name.partition(" ")[0].partition(":")[0], []).append(name)
-    sums = [name for word in (_ROWS, *_SUMMED) for name in of.get(word, ())]
+        return rows
+    columns_by_word: dict[str, list[str]] = {}
+    for name in rows.columns:
+        columns_by_word.setdefault(name.partition(" ")[0].partition(":")[0], []).append(name)
+    sums = [name for word in (_ROWS, *_SUMMED) for name in columns_by_word.get(word, ())]
     least, most = (
-        [name for word in words for name in of.get(word, ())] for words in (_LEAST, _MOST)
+        [name for word in words for name in columns_by_word.get(word, ())]
+        for words in (_LEAST, _MOST)
     )
-    hashes = of.get("hashes", [])
+    hashes = columns_by_word.get("hashes", [])
     smallest = pl.col(hashes).explode(empty_as_null=False).unique().bottom_k(SKETCH).implode()
-    merged = whole.select(pl.col(sums).sum(), pl.col(least).min(), pl.col(most).max(), smallest)
-    return merged.select(whole.columns)
+    merged = rows.select(pl.col(sums).sum(), pl.col(least).min(), pl.col(most).max(), smallest)
+    return merged.select(rows.columns)
 
 
 def _distinct(hashes: Sequence[int]) -> int:
-    """Return how many different values have hashes of which these are the smallest."""
+    """Return the number of distinct values, from their smallest hashes."""
     if len(hashes) < SKETCH:
         return len(hashes)
-    return round((SKETCH - 1) * _UNITS / max(hashes))
+    return round((SKETCH - 1) * _HASHES / max(hashes))
 
 
-def _shares(field: FieldMapping, found: Mapping[str, Any], *, sampled: int) -> dict[str, float]:
-    counts = {form: found.get(f"form:{form} {field.name}") for form in FORMS}
+def _shares(field: FieldMapping, totals: Mapping[str, Any], *, sampled: int) -> dict[str, float]:
+    counts = {form: totals.get(f"form:{form} {field.name}") for form in FORMS}
     return {form: round(count / sampled, 4) for form, count in counts.items() if count and sampled}
 
 
-def _shared_prefix(of: Mapping[str, Any], *, sampled: int) -> str:
-    """Return a hash of the letters that all identifiers begin with; "" if they do not."""
-    least, most = of["prefix-least"], of["prefix-most"]
-    return _digest(least) if least and least == most and sampled >= FEW else ""
+def _shared_prefix(totals: Mapping[str, Any], *, sampled: int) -> str:
+    """Return a hash of the letters that all identifiers begin with; "" if they begin differently."""
+    least, most = totals["prefix-least"], totals["prefix-most"]
+    return _digest(least) if least and least == most and sampled >= MIN_VALUES else ""
 
 
 def _constants(mapping: MessageMapping) -> str:
-    """Return a hash of the constants that say what is sent; whom it is about is not among them."""
-    named = {
+    """Return a hash of the constants that identify what is sent; identifiers of people are not among them."""
+    constants = {
         field.argument: str(pl.select(field.expr).item())
         for field in mapping.fields
-        if field.argument in _TELLING and field.how == "constant"
+        if field.argument in _IDENTIFYING_ARGUMENTS and field.how == "constant"
     }
-    return _digest(repr(sorted(named.items()))) if named else ""
+    return _digest(repr(sorted(constants.items()))) if constants else ""
 
 
-_TELLING = ("event", "name", "form_id", "object_type_id")
+_IDENTIFYING_ARGUMENTS = ("event", "name", "form_id", "object_type_id")
 
 
 def _digest(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Sensitive data: refused until it is left out, hashed or allowed."""
+"""Checks of sensitive data, which refuse a plan until the data is left out, hashed or allowed."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ IDENTITY = (
 )  # fmt: skip
 
 
-def _named(names: tuple[str, ...]) -> ColumnTest:
+def _by_column_name(names: tuple[str, ...]) -> ColumnTest:
     def fails(field: FieldMapping, _: Scope) -> str | None:
         if not is_body(field) or field.how in ("hashed", "constant"):
             return None
@@ -45,16 +45,16 @@ def _named(names: tuple[str, ...]) -> ColumnTest:
 def _names(field: FieldMapping) -> Iterator[str]:
     yield field.label
     yield field.path[-1] if field.path else ""
-    yield from _fields(field.dtype)
+    yield from _names_inside(field.dtype)
 
 
-def _fields(dtype: pl.DataType) -> Iterator[str]:
+def _names_inside(dtype: pl.DataType) -> Iterator[str]:
     if isinstance(dtype, pl.List | pl.Array):
-        yield from _fields(instance_of(dtype.inner))
+        yield from _names_inside(instance_of(dtype.inner))
     if isinstance(dtype, pl.Struct):
         for part in dtype.fields:
             yield part.name
-            yield from _fields(instance_of(part.dtype))
+            yield from _names_inside(instance_of(part.dtype))
 
 
 SENSITIVE_CHECKS = (
@@ -69,7 +69,7 @@ SENSITIVE_CHECKS = (
         by_text(SECRET.finds, fields=is_readable, prefilter=ANY_SECRET, value=SECRET.samples),
         source="DOC attributes (do not send passwords or tokens)",
     ),
-    Check("sensitive.secret-column", "refuse", _named(SECRETS), source="DOC attributes; reliability 3.8"),
-    Check("sensitive.identity-column", "refuse", _named(IDENTITY), source="SEED-INT; reliability 3.10"),
-    Check("sensitive.health-column", "refuse", _named(HEALTH), source="SEED-INT (do not send health information)"),
+    Check("sensitive.secret-column", "refuse", _by_column_name(SECRETS), source="DOC attributes; reliability 3.8"),
+    Check("sensitive.identity-column", "refuse", _by_column_name(IDENTITY), source="SEED-INT; reliability 3.10"),
+    Check("sensitive.health-column", "refuse", _by_column_name(HEALTH), source="SEED-INT (do not send health information)"),
 )  # fmt: skip

@@ -10,17 +10,17 @@ from cio_frames.spec import EVENT_CALLS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckTexts:
-    """What is shown of a check.
+    """The texts that reports show about a check.
 
     Attributes:
         sentence: What is wrong, about `{column}`.
         consequence: What would happen if the row were sent.
-        event_consequence: The same for an event, where the consequence speaks of people.
+        event_consequence: The consequence for an event, if `consequence` is about people.
         hint: What to do next; it may name `{column}`.
-        summary: What all findings amount to: `{values}` different values in `{rows}`, or `{merged}`.
+        summary: The total of all findings: `{values}` different values in `{rows}`, or `{merged}`.
         repair: What the repair does, if there is one.
         no_repair_because: Why there is no repair, if there is none.
-        example: What a finding says, where that is more than the sentence.
+        example: An example of a finding, if it has more than the sentence.
     """
 
     sentence: str
@@ -39,7 +39,7 @@ class CheckTexts:
 
 @cache
 def read_texts() -> dict[str, Any]:
-    """Read texts.toml. It is read when a text is first shown: to parse it takes several milliseconds."""
+    """Read texts.toml, when a text is first shown, because parsing takes several milliseconds."""
     import tomllib
 
     path = Path(__file__).with_name("texts.toml")

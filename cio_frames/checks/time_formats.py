@@ -1,4 +1,4 @@
-"""Times in other formats than ISO 8601, recognised by their look and by the whole column."""
+"""Times in other formats than ISO 8601, recognised by their form and by the whole column."""
 
 from functools import partial
 
@@ -38,9 +38,9 @@ HOURS, MINUTES, NOON = 24, 60, 12
 
 
 def is_other_format(field: FieldMapping) -> pl.Expr:
-    """Return an expression: true where a check of this module finds a time."""
+    """Return an expression: true where a check of this module recognises a time."""
     if is_text(field):
-        values = _unread(field)
+        values = _not_iso(field)
         return _is_slashed(values) | _is_serial(values) | _is_compact(values) | _is_epoch(values)
     if is_number(field):
         return _is_serial_number(pl.col(field.name)) | _is_compact_number(pl.col(field.name))
@@ -51,13 +51,13 @@ def _text(values: pl.Expr) -> pl.Expr:
     return values.cast(pl.String).str.strip_chars()
 
 
-def _unread(field: FieldMapping) -> pl.Expr:
+def _not_iso(field: FieldMapping) -> pl.Expr:
     """Return the texts of a field that cannot be read as a point in time."""
     return _text(pl.when(pl.col(field.utc_column).is_null()).then(pl.col(field.name)))
 
 
-def _moment(*, day: int, month: int) -> pl.Expr:
-    """Return the moment of a date whose parts are in a given order, null where there is none."""
+def _from_parts(*, day: int, month: int) -> pl.Expr:
+    """Return the datetime of the parts of a date in a given order, null if it does not exist."""
     year, months, days = (pl.field(f"{group}").str.zfill(2) for group in (3, month, day))
     hour, minute, second = (pl.field(f"{group}").cast(pl.Int64).fill_null(0) for group in (4, 5, 6))
     date = pl.format("{}-{}-{}", year, months, days).str.to_date("%Y-%m-%d", strict=False)
@@ -74,17 +74,17 @@ def _moment(*, day: int, month: int) -> pl.Expr:
     return pl.when(clock).then(moment)
 
 
-DAY_FIRST, MONTH_FIRST = _moment(day=1, month=2), _moment(day=2, month=1)
+DAY_FIRST, MONTH_FIRST = _from_parts(day=1, month=2), _from_parts(day=2, month=1)
 
 
-def _slashed(values: pl.Expr, of_parts: pl.Expr) -> pl.Expr:
-    """Return an expression over the parts of each date, which are extracted once."""
+def _over_parts(values: pl.Expr, result: pl.Expr) -> pl.Expr:
+    """Return the result of an expression over the parts of each date, which are extracted once."""
     parts = values.str.extract_groups(SLASHED)
-    return parts.struct.with_fields(of_parts.alias("result")).struct.field("result")
+    return parts.struct.with_fields(result.alias("result")).struct.field("result")
 
 
 def _is_slashed(values: pl.Expr) -> pl.Expr:
-    return _slashed(values, DAY_FIRST.is_not_null() | MONTH_FIRST.is_not_null())
+    return _over_parts(values, DAY_FIRST.is_not_null() | MONTH_FIRST.is_not_null())
 
 
 def _is_serial(values: pl.Expr) -> pl.Expr:
@@ -114,18 +114,18 @@ def _is_epoch(values: pl.Expr) -> pl.Expr:
     return values.str.contains(EPOCH) & (number.abs() >= EPOCH_UNITS[-1].least)
 
 
-def _in_format(of_text: ExprFunction, of_number: ExprFunction | None = None) -> RowTest:
+def _format_test(of_text: ExprFunction, of_number: ExprFunction | None = None) -> RowTest:
     def fails(field: FieldMapping, _: Scope) -> pl.Expr | None:
         if not field.is_time:
             return None
         if is_text(field):
-            return of_text(_unread(field))
+            return of_text(_not_iso(field))
         return of_number(pl.col(field.name)) if is_number(field) and of_number else None
 
     return by_value(fails)
 
 
-def _written(moments: pl.Expr) -> pl.Expr:
+def _as_iso(moments: pl.Expr) -> pl.Expr:
     return moments.dt.strftime("%Y-%m-%dT%H:%M:%S%.3f")
 
 
@@ -134,19 +134,19 @@ def _from_serial(days: pl.Expr) -> pl.Expr:
     return ms.cast(pl.Datetime("ms"))
 
 
-def _epoch_written(values: pl.Expr) -> pl.Expr:
+def _from_epoch(values: pl.Expr) -> pl.Expr:
     seconds = values.cast(pl.Float64, strict=False)
     whole = values.cast(pl.Int64, strict=False)
     moment = instant(whole, dtype=pl.Int64())
     return iso(pl.coalesce(moment, instant(seconds, dtype=pl.Float64())))
 
 
-def _rewritten(
+def _repair(
     matches: ExprFunction,
-    written: ExprFunction,
+    rewrite: ExprFunction,
     *,
     matches_number: ExprFunction | None = None,
-    moment: ExprFunction | None = None,
+    from_number: ExprFunction | None = None,
 ) -> Repair:
     def change(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
         if not field.is_time:
@@ -154,18 +154,18 @@ def _rewritten(
         if is_text(field):
             values = _text(field.expr)
             text = field.expr.cast(pl.String)
-            return pl.when(matches(values)).then(written(values)).otherwise(text)
-        if matches_number is None or moment is None or not field.dtype.is_numeric():
+            return pl.when(matches(values)).then(rewrite(values)).otherwise(text)
+        if matches_number is None or from_number is None or not field.dtype.is_numeric():
             return None
         number = field.expr
-        ms = moment(number).dt.epoch("ms").cast(pl.Float64)
+        ms = from_number(number).dt.epoch("ms").cast(pl.Float64)
         return pl.when(matches_number(number)).then(ms).otherwise(number.cast(pl.Float64))
 
     return Repair(change, safe=False)
 
 
-def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Count the dates that can only be read with the day first, with the month first, or both."""
+def _count_orders(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Count the dates that can be read only with the day first, only with the month first, or both ways."""
     queries = []
     for field in scope.mapping.fields:
         if field.is_time and is_text(field):
@@ -176,7 +176,7 @@ def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
             both = pl.struct(day=DAY_FIRST.is_not_null(), month=MONTH_FIRST.is_not_null())
             day, month = pl.col("day"), pl.col("month")
             queries.append(
-                slashed.select(_slashed(pl.col("value"), both).alias("read"))
+                slashed.select(_over_parts(pl.col("value"), both).alias("read"))
                 .unnest("read")
                 .select(
                     pl.lit(field.name).alias("field"),
@@ -188,18 +188,18 @@ def _votes(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
-def _verdict(day: int, month: int) -> str:
+def _order(day: int, month: int) -> str:
     return "day" if day and not month else "month" if month and not day else "open"
 
 
-def _voted(
-    aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, verdict: str
+def _by_order(
+    aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, order: str
 ) -> pl.DataFrame:
     fields = {field.name: field for field in scope.mapping.fields}
     results = [FAILURE_SCHEMA.to_frame()]
-    counted = aggregated.group_by("field", maintain_order=True).agg(pl.all().sum())
-    for name, day, month, either in counted.rows():
-        if day + month + either and _verdict(day, month) == verdict:
+    counts = aggregated.group_by("field", maintain_order=True).agg(pl.all().sum())
+    for name, day, month, either in counts.rows():
+        if day + month + either and _order(day, month) == order:
             evidence = (
                 f"{day:,} of the dates can only be read day first, {month:,} only month first, "
                 f"and {either:,} either way."
@@ -212,7 +212,7 @@ def _voted(
     return pl.concat(results)
 
 
-def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+def _count_units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the numbers of each column by their unit."""
     queries = []
     for field in scope.mapping.fields:
@@ -228,15 +228,17 @@ def _units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
-def _counted_units(aggregated: pl.DataFrame) -> pl.DataFrame:
+def _summed_units(aggregated: pl.DataFrame) -> pl.DataFrame:
     return aggregated.group_by("column", "unit", maintain_order=True).agg(
         pl.col("rows").sum(), pl.col("value").first()
     )
 
 
-def _mixed_units(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+def _mixed_unit_findings(
+    aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope
+) -> pl.DataFrame:
     counted = (
-        _counted_units(aggregated).drop_nulls("unit").sort("rows", "unit", descending=[True, False])
+        _summed_units(aggregated).drop_nulls("unit").sort("rows", "unit", descending=[True, False])
     )
     return column_findings(
         (
@@ -251,38 +253,38 @@ def _mixed_units(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -
 
 TIME_FORMAT_CHECKS = (
     Check(
-        "time.day-first", "reject", TableTest(_votes, partial(_voted, verdict="day"), summed("field")),
+        "time.day-first", "reject", TableTest(_count_orders, partial(_by_order, order="day"), summed("field")),
         source="reliability 3.5 (89); reference 1.6",
-        repair=_rewritten(_is_slashed, lambda v: _written(_slashed(v, DAY_FIRST))),
+        repair=_repair(_is_slashed, lambda v: _as_iso(_over_parts(v, DAY_FIRST))),
     ),
     Check(
-        "time.month-first", "reject", TableTest(_votes, partial(_voted, verdict="month"), summed("field")),
+        "time.month-first", "reject", TableTest(_count_orders, partial(_by_order, order="month"), summed("field")),
         source="reliability 3.5 (89); reference 1.6",
-        repair=_rewritten(_is_slashed, lambda v: _written(_slashed(v, MONTH_FIRST))),
+        repair=_repair(_is_slashed, lambda v: _as_iso(_over_parts(v, MONTH_FIRST))),
     ),
     Check(
-        "time.day-or-month", "reject", TableTest(_votes, partial(_voted, verdict="open"), summed("field")),
+        "time.day-or-month", "reject", TableTest(_count_orders, partial(_by_order, order="open"), summed("field")),
         source="reliability 3.5 (89)",
     ),
     Check(
-        "time.excel-serial", "reject", _in_format(_is_serial, _is_serial_number),
+        "time.excel-serial", "reject", _format_test(_is_serial, _is_serial_number),
         source="reliability 3.5 (87)",
-        repair=_rewritten(
-            _is_serial, lambda v: _written(_from_serial(v)), matches_number=_is_serial_number, moment=_from_serial
+        repair=_repair(
+            _is_serial, lambda v: _as_iso(_from_serial(v)), matches_number=_is_serial_number, from_number=_from_serial
         ),
     ),
     Check(
-        "time.compact", "reject", _in_format(_is_compact, _is_compact_number),
+        "time.compact", "reject", _format_test(_is_compact, _is_compact_number),
         source="reliability 3.5 (88)",
-        repair=_rewritten(
+        repair=_repair(
             _is_compact, lambda v: v.str.to_date("%Y%m%d", strict=False).dt.strftime("%Y-%m-%d"),
-            matches_number=_is_compact_number, moment=lambda v: _compact_day(v).cast(pl.Datetime("ms")),
+            matches_number=_is_compact_number, from_number=lambda v: _compact_day(v).cast(pl.Datetime("ms")),
         ),
     ),
     Check(
-        "time.epoch-text", "reject", _in_format(_is_epoch),
+        "time.epoch-text", "reject", _format_test(_is_epoch),
         source="reference 1.6; reliability 3.5 (82-85)",
-        repair=_rewritten(_is_epoch, _epoch_written),
+        repair=_repair(_is_epoch, _from_epoch),
     ),
-    Check("time.epoch-mixed", "refuse", TableTest(_units, _mixed_units, _counted_units), source="reliability 3.5 (82-85)"),
+    Check("time.epoch-mixed", "refuse", TableTest(_count_units, _mixed_unit_findings, _summed_units), source="reliability 3.5 (82-85)"),
 )  # fmt: skip

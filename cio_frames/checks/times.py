@@ -1,4 +1,4 @@
-"""Times that would move an event to another moment, or make an old one look new."""
+"""Checks of times: events recorded at the wrong time, or old events taken for new ones."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -33,11 +33,11 @@ from cio_frames.values import (
 )
 
 SAMPLE, SAMPLED = 200, 50_000
-"""How many of so many rows are looked at for times."""
-TRIGGERING = timedelta(hours=72)
-TOLERATED = timedelta(days=1)
-FRESH = timedelta(hours=1)
-"""How old the time of a change may be that happens now: clocks differ, and an export takes time."""
+"""How many rows out of how many are sampled for times."""
+TRIGGERS_FOR = timedelta(hours=72)
+CLOCK_TOLERANCE = timedelta(days=1)
+CURRENT_FOR = timedelta(hours=1)
+"""Maximum age of the time of a current change: clocks differ, and an export takes time."""
 MISREAD_UNTIL = datetime(1970, 3, 1, tzinfo=UTC)
 OFFSET = r"\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)? ?([Zz]|[+-]\d{2}:?\d{2})$"
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
@@ -56,8 +56,8 @@ def _unreadable(field: FieldMapping, _: Scope) -> pl.Expr | None:
     if not field.is_time_field:
         return None
     unread = pl.when(pl.col(field.utc_column).is_null()).then(pl.col(field.name))
-    is_known = pl.col(field.ambiguous_column) | is_other_format(field)
-    return unread.is_not_null() & ~_empty(field, unread) & ~is_known
+    has_own_check = pl.col(field.ambiguous_column) | is_other_format(field)
+    return unread.is_not_null() & ~_is_empty(field, unread) & ~has_own_check
 
 
 def _clock_change(field: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -75,7 +75,7 @@ def _clock_change(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     return anywhere(pl.col(field.name), dtype=field.dtype, test=skipped)
 
 
-def _empty(field: FieldMapping, values: pl.Expr) -> pl.Expr:
+def _is_empty(field: FieldMapping, values: pl.Expr) -> pl.Expr:
     return blank(values.cast(pl.String)) if is_text(field) else pl.lit(value=False)
 
 
@@ -83,29 +83,29 @@ def _missing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _is_event_time(field, scope):
         return None
     values = pl.col(field.name)
-    return values.is_null() | _empty(field, values)
+    return values.is_null() | _is_empty(field, values)
 
 
 def _future(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return pl.col(field.utc_column) > scope.now + TOLERATED if field.is_time_field else None
+    return pl.col(field.utc_column) > scope.now + CLOCK_TOLERANCE if field.is_time_field else None
 
 
 def _early(field: FieldMapping, _: Scope) -> pl.Expr | None:
     return pl.col(field.utc_column) < EARLIEST if field.is_time_field else None
 
 
-def _recent(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _can_trigger(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _is_event_time(field, scope):
         return None
     return pl.col(field.utc_column).is_between(
-        scope.now - TRIGGERING, scope.now + TOLERATED
+        scope.now - TRIGGERS_FOR, scope.now + CLOCK_TOLERANCE
     ) & ~is_semantic_event(scope)
 
 
 def _stale(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if field.argument != "timestamp" or scope.mapping.call.name not in STATE_CALLS:
         return None
-    return pl.col(field.utc_column) < scope.now - FRESH
+    return pl.col(field.utc_column) < scope.now - CURRENT_FOR
 
 
 def _naive_column(field: FieldMapping, scope: Scope) -> str | None:
@@ -144,7 +144,7 @@ def _misread(field: FieldMapping, _: Scope) -> pl.Expr | None:
     return pl.col(field.utc_column).is_between(EARLIEST, MISREAD_UNTIL, closed="left")
 
 
-def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+def _count_offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the offsets in columns of text."""
     queries = [
         rows.select(pl.col(field.name).cast(pl.String).str.extract(OFFSET).alias("offset"))
@@ -157,7 +157,7 @@ def _offsets(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     return pl.concat(queries) if queries else None
 
 
-def _several(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+def _several_offsets(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     counted = aggregated.group_by("column", "offset").agg(pl.col("rows").sum())
     ordered = counted.sort("rows", "offset", descending=[True, False])
     return column_findings(
@@ -170,15 +170,14 @@ def _several(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl
     )
 
 
-def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+def _person_times(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Return the time of each row, with its person."""
     field = scope.mapping.find("timestamp")
-    people = [
-        found for name in PEOPLE if (found := scope.mapping.find(name)) and has_text(found.dtype)
-    ]
+    identifiers = filter(None, map(scope.mapping.find, PEOPLE))
+    people = [identifier for identifier in identifiers if has_text(identifier.dtype)]
     if field is None or not people or scope.mapping.call.name not in (*EVENT_CALLS, "identify"):
         return None
-    person = pl.coalesce(scope.text(part) for part in people).hash()
+    person = pl.coalesce(scope.text(identifier) for identifier in people).hash()
     return rows.select(
         pl.col(ROW).cast(pl.get_index_type()).alias("row"),
         person.alias("person"),
@@ -187,36 +186,38 @@ def _order(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     ).drop_nulls()
 
 
-def _reduced(aggregated: pl.DataFrame) -> pl.DataFrame:
-    """Return the latest time of each person, and a row without one: how many were late, and the first.
+def _latest_and_late(aggregated: pl.DataFrame) -> pl.DataFrame:
+    """Return the latest time of each person, and a row without a person for the late rows.
 
-    A row is late if an earlier row of its person has a later time.
+    A row is late if an earlier row of its person has a later time. That row has the number of late
+    rows, and the first of them.
     """
     ordered = aggregated.filter(pl.col("late") == 0)
     if not ordered["row"].is_sorted():
         ordered = ordered.sort("row")
-    told = aggregated.filter(pl.col("late") > 0)
+    late_rows = aggregated.filter(pl.col("late") > 0)
     if not ordered["at"].is_sorted():
         late = ordered.filter(pl.col("at") < pl.col("at").cum_max().shift().over("person"))
-        told = pl.concat([told, late.head(1).with_columns(late=pl.lit(late.height, pl.UInt64))])
+        first = late.head(1).with_columns(late=pl.lit(late.height, pl.UInt64))
+        late_rows = pl.concat([late_rows, first])
     latest = ordered.group_by("person").agg(
         pl.col("row").last(), pl.col("at").max(), late=pl.lit(0, pl.UInt64)
     )
-    counted = told.select(
+    counted = late_rows.select(
         pl.col("row").min(), person=None, at=None, late=pl.col("late").sum()
     ).filter(pl.col("late") > 0)
     parts = (latest.sort("row"), counted)
     return pl.concat(part.select(aggregated.columns).cast(aggregated.schema) for part in parts)
 
 
-def _late(aggregated: pl.DataFrame) -> pl.DataFrame:
-    """Return how many rows were late, and the first, in one row; none if there was none."""
-    return _reduced(aggregated).filter(pl.col("late") > 0)
+def _late_rows(aggregated: pl.DataFrame) -> pl.DataFrame:
+    """Return how many rows are late, and the first of them, in one row; no row if none is late."""
+    return _latest_and_late(aggregated).filter(pl.col("late") > 0)
 
 
 def _unordered(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     field = scope.mapping.find("timestamp")
-    late = _late(aggregated)
+    late = _late_rows(aggregated)
     if field is None or late.is_empty():
         return column_findings([])
     first, count = late.select("row", "late").row(0)
@@ -224,27 +225,26 @@ def _unordered(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> p
     return column_findings([(field.label, evidence)])
 
 
-def _recorded(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
-    """Count the rows of calls without a time, and those that are recorded as events."""
+def _count_recorded(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+    """Count the rows of calls without a time, and how many of them are recorded as events."""
     if scope.mapping.call.name not in EVENT_CALLS or scope.mapping.find("timestamp"):
         return None
-    recorded = rows.select(
-        ROW, recorded=~is_semantic_event(scope)
-    )  # of each row, also where it is a constant
+    # the row numbers repeat a constant expression for each row
+    recorded = rows.select(ROW, recorded=~is_semantic_event(scope))
     return recorded.select(pl.len().alias("rows"), pl.col("recorded").sum())
 
 
-def _now(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
+def _sent_as_now(aggregated: pl.DataFrame, _rows: pl.LazyFrame, _scope: Scope) -> pl.DataFrame:
     rows, recorded = aggregated["rows"].sum(), aggregated["recorded"].sum()
     extent = "every row" if recorded >= rows else many(int(recorded), "row")
-    found = [(None, None, extent, None)] if recorded else []
-    return pl.DataFrame(found, schema=FAILURE_SCHEMA, orient="row")
+    findings = [(None, None, extent, None)] if recorded else []
+    return pl.DataFrame(findings, schema=FAILURE_SCHEMA, orient="row")
 
 
-def _candidates(scope: Scope) -> dict[str, tuple[FieldMapping, int]]:
-    """Return the columns sent as data that may be the time of the call, and how likely.
+def _time_candidates(scope: Scope) -> dict[str, tuple[FieldMapping, int]]:
+    """Return the columns sent as data that may be the time of the call, with a rank of how likely.
 
-    A call that sets attributes is better without one: `time.stale` says why.
+    A call that sets attributes should have no time; see `time.stale`.
     """
     if scope.mapping.find("timestamp") or scope.mapping.call.name in STATE_CALLS:
         return {}
@@ -256,34 +256,34 @@ def _candidates(scope: Scope) -> dict[str, tuple[FieldMapping, int]]:
     return {name: (field, rank) for name, (field, rank) in ranked.items() if rank is not None}
 
 
-def _times_among_data(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
+def _count_times(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     """Count the times in a sample of each column that may be the time of the call."""
-    held = {}
+    tests = {}
     recorded = ~is_semantic_event(scope)
-    for name, (field, rank) in _candidates(scope).items():
+    for name, (field, rank) in _time_candidates(scope).items():
         test = is_time(pl.col(name), dtype=field.dtype, counts=rank < UNNAMED)
         if test is not None:
-            held[name] = test
-    if not held:
+            tests[name] = test
+    if not tests:
         return None
     counts = [
         pl.struct(
             filled=(pl.col(name).is_not_null() & recorded).sum(), times=(test & recorded).sum()
         ).alias(name)
-        for name, test in held.items()
+        for name, test in tests.items()
     ]
     return rows.filter(pl.col(ROW) % SAMPLED < SAMPLE).select(counts)
 
 
-def _unmapped(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
+def _unmapped_time(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     likely = []
-    for name, (field, rank) in _candidates(scope).items():
-        counted = aggregated[name].struct.unnest().sum() if name in aggregated.columns else None
-        if counted is not None and (filled := counted.item(0, "filled")):
-            share = counted.item(0, "times") / filled
+    for name, (field, rank) in _time_candidates(scope).items():
+        counts = aggregated[name].struct.unnest().sum() if name in aggregated.columns else None
+        if counts is not None and (filled := counts.item(0, "filled")):
+            share = counts.item(0, "times") / filled
             likely += [(rank, field.label)] if share >= ALMOST_ALL else []
-    found = sorted(likely, key=lambda pair: pair[0])[:1]
-    return column_findings((label, "Its values are times.") for _, label in found)
+    first = sorted(likely, key=lambda pair: pair[0])[:1]
+    return column_findings((label, "Its values are times.") for _, label in first)
 
 
 TIME_CHECKS = (
@@ -293,7 +293,7 @@ TIME_CHECKS = (
     Check("time.out-of-range", "reject", by_value(_out_of_range), source="RFC 3339 5.6: a year has four digits"),
     Check("time.future", "reject", by_value(_future), source="reference 3.8; reliability 3.5"),
     Check("time.early", "reject", by_value(_early), source="reference 1.6; reliability 3.5"),
-    Check("time.recent", "warn", by_value(_recent), source="reference 3.6, 3.8 (DOC importing-old-data)"),
+    Check("time.recent", "warn", by_value(_can_trigger), source="reference 3.6, 3.8 (DOC importing-old-data)"),
     Check(
         "time.stale", "warn", by_value(_stale),
         source="reference 3.7 (ordering); TRACK identify (_timestamp)",
@@ -303,14 +303,14 @@ TIME_CHECKS = (
     Check("time.date-only", "warn", by_value(_date), source="reliability 3.5"),
     Check("time.epoch", "warn", by_value(_epoch), source="reference 1.6; reliability 3.5"),
     Check("time.misread-unit", "warn", by_value(_misread), source="reliability 3.5 (86)"),
-    Check("time.offsets", "info", TableTest(_offsets, _several, summed("column", "offset")), source="reliability 3.5 (78, 93)"),
+    Check("time.offsets", "info", TableTest(_count_offsets, _several_offsets, summed("column", "offset")), source="reliability 3.5 (78, 93)"),
     Check(
-        "time.unsorted", "info", TableTest(_order, _unordered, _reduced, by="person", condense=_late),
+        "time.unsorted", "info", TableTest(_person_times, _unordered, _latest_and_late, by="person", condense=_late_rows),
         source="reference 3.7; reliability 3.5 (101)",
     ),
     Check(
-        "time.now", "warn", TableTest(_recorded, _now, summed()),
+        "time.now", "warn", TableTest(_count_recorded, _sent_as_now, summed()),
         source="SPEC-AUG timestamp; reference 1.6, 3.6, 3.8",
     ),
-    Check("time.unmapped", "warn", TableTest(_times_among_data, _unmapped, summed()), source="reference 3.8"),
+    Check("time.unmapped", "warn", TableTest(_count_times, _unmapped_time, summed()), source="reference 3.8"),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Values of traits and properties: what JSON cannot carry, what programs put into texts."""
+"""Checks of traits and properties: values that JSON does not have, and artefacts in texts."""
 
 from collections.abc import Callable, Iterable
 
@@ -34,8 +34,8 @@ from cio_frames.values import anywhere, exact_as_double, has_text
 from cio_frames.values.patterns import PADDED, SINGLE_QUOTE, UNFILLED, UNUSUAL
 
 
-def _anywhere(test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]) -> RowTest:
-    """Return a test of each value of the data, also inside lists and structs."""
+def _nested_values(test: Callable[[pl.Expr, pl.DataType], pl.Expr | None]) -> RowTest:
+    """Return a test of each value of the data, including those inside lists and structs."""
     return by_value(
         lambda field, _: (
             anywhere(pl.col(field.name), dtype=field.dtype, test=test) if is_body(field) else None
@@ -52,8 +52,8 @@ def _nan(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
 
 
 def _large(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
-    counted = dtype.is_integer() or isinstance(dtype, pl.Decimal)
-    return ~exact_as_double(values, dtype=dtype) if counted else None
+    is_exact_type = dtype.is_integer() or isinstance(dtype, pl.Decimal)
+    return ~exact_as_double(values, dtype=dtype) if is_exact_type else None
 
 
 def _unsupported(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
@@ -88,16 +88,16 @@ def _too_large(scope: Scope) -> pl.Expr:
 VALUE_CHECKS = (
     Check("field.not-text", "refuse", by_column(_field_not_text), source="SPEC-AUG: event and name are strings"),
     Check("form.not-text", "reject", by_value(_form_not_text), source="TRACK forms; reference C28"),
-    Check("number.infinite", "reject", _anywhere(_infinite), source="RFC 8259; reliability 3.4"),
-    Check("number.nan", "info", _anywhere(_nan), source="RFC 8259; reliability 3.1"),
-    Check("number.large", "warn", _anywhere(_large), source="IEEE 754; reliability 3.4"),
-    Check("type.unsupported", "reject", _anywhere(_unsupported), source="reliability 3.7"),
+    Check("number.infinite", "reject", _nested_values(_infinite), source="RFC 8259; reliability 3.4"),
+    Check("number.nan", "info", _nested_values(_nan), source="RFC 8259; reliability 3.1"),
+    Check("number.large", "warn", _nested_values(_large), source="IEEE 754; reliability 3.4"),
+    Check("type.unsupported", "reject", _nested_values(_unsupported), source="reliability 3.7"),
     Check("value.too-long", "warn", by_value(_too_long), source="TRACK customer limits; reference 6, C33"),
     Check("message.too-large", "reject", MessageTest(_too_large), source="SPEC-AUG limits; reference C4, C6"),
 )  # fmt: skip
 
 
-_MISREAD = (
+_OFTEN_MISREAD = (
     "äöüßÄÖÜéèêëáàâãåæçñóòôõøúùûíîïÉÈÊÀÁÂÃÇÑØÅÆÓÔŠšŽž\u2019\u2018\u201c\u2013\u2014\u2026€£°·\u00a0"
 )
 CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x{80}-\x{9f}\x{2028}\x{2029}]"
@@ -107,32 +107,32 @@ MARKUP = r"(?i)<(?:[a-z!/?][^>@]*>|script|img|svg)|\]\((?:javascript|data):|\{\{
 FORMULA = r"^[\s\x00]*(?:[=@\x{FF1D}\x{FF20}]\S|[+\-\x{FF0B}\x{FF0D}](?:[A-Za-z(]|[^A-Za-z\s][^A-Za-z]*[A-Za-z(]))"
 _WORDS = r"[\p{L}\d.,:;'\x{2019}?%&\-]*"
 _PROSE = rf"[+\-]*{_WORDS}\s(?:\s|{_WORDS})*"
-NO_FORMULA = (
+HARMLESS = (
     r"^\s*(?:[+\-](?:[\d\s().,/\-]+(?:(?i:x|ext\.?)\s*\d+)?|[\d.,]+\s*[\p{L}°%/]+)"
     rf"|{_PROSE}|@[\w.\-]+)\s*$"
 )
-"""A telephone number, a number with its unit, words after a sign, or the name of an account: spreadsheets
-show them and run nothing."""
+"""A telephone number, a number with its unit, words after a sign, or the name of an account, none of
+which spreadsheets run."""
 JSON = r"^\s*(?:\{\s*(?:\"|\})|\[\s*(?:[\[{\"\]]|-?[0-9]|true|false|null))"
 
 
 def _is_read_by_people(field: FieldMapping) -> bool:
-    """Return whether a field holds the user's data that people read."""
-    named = is_body(field) or field.argument in ("event", "name")
-    return named and field.how not in ("hashed", "constant")
+    """Return whether a field holds data of the user that people read."""
+    is_data = is_body(field) or field.argument in ("event", "name")
+    return is_data and field.how not in ("hashed", "constant")
 
 
-def _is_open_text(field: FieldMapping) -> bool:
-    """Return whether a field holds such data as plain text, which can be repaired."""
+def _is_plain_data(field: FieldMapping) -> bool:
+    """Return whether a field holds such data as text that is not JSON."""
     return _is_read_by_people(field) and is_plain_text(field)
 
 
-def _is_data_text(field: FieldMapping) -> bool:
-    return is_body(field) and _is_open_text(field) and field.path not in EMAIL_PATHS
+def _is_body_text(field: FieldMapping) -> bool:
+    return is_body(field) and _is_plain_data(field) and field.path not in EMAIL_PATHS
 
 
-def _misread(character: str, encoding: str) -> str | None:
-    """Return what a character becomes when its UTF-8 is read in another encoding."""
+def _as_misread(character: str, encoding: str) -> str | None:
+    """Return the text that the UTF-8 bytes of a character are in another encoding."""
     try:
         return character.encode().decode(encoding)
     except UnicodeDecodeError:
@@ -141,10 +141,10 @@ def _misread(character: str, encoding: str) -> str | None:
 
 MOJIBAKE = {
     wrong: right
-    for encoding in ("mac_roman", "cp1252")  # Windows last: what both could mean is its
-    for right in _MISREAD
-    for wrong in [_misread(right, encoding)]
-    if wrong is not None and wrong != "√π"  # which is a root
+    for encoding in ("mac_roman", "cp1252")  # Windows last, so it wins if both are possible
+    for right in _OFTEN_MISREAD
+    for wrong in [_as_misread(right, encoding)]
+    if wrong is not None and wrong != "√π"  # a square root
 }
 
 
@@ -153,7 +153,7 @@ def _any_text(fails: ExprFunction) -> RowTest:
 
 
 def _mojibake(scope: Scope) -> Iterable[Predicate]:
-    """Test texts for mojibake, unless it is repaired: the repair may leave some that is meant."""
+    """Test texts for mojibake, unless it is repaired: what the repair leaves may be intended."""
     test = _any_text(lambda text: text.str.contains_any(list(MOJIBAKE)))
     return () if "text.mojibake" in scope.mapping.repairs else test.predicates(scope)
 
@@ -167,19 +167,19 @@ def _is_json(text: pl.Expr) -> pl.Expr:
 
 
 def _is_formula(text: pl.Expr) -> pl.Expr:
-    harmless = text.str.contains(NO_FORMULA) | text.str.contains(GUARDED)
+    harmless = text.str.contains(HARMLESS) | text.str.contains(QUOTED)
     return text.str.contains(FORMULA) & ~harmless
 
 
-GUARDED = rf"^=T?\(?\"[^\"]*\"\)?$|^{SINGLE_QUOTE}[+\-=(]?\d[\d\s().\-]*$"
-GUARD = rf"^(?:=T?\(?\"|{SINGLE_QUOTE})|\"\)?$"
+QUOTED = rf"^=T?\(?\"[^\"]*\"\)?$|^{SINGLE_QUOTE}[+\-=(]?\d[\d\s().\-]*$"
+QUOTE_MARKS = rf"^(?:=T?\(?\"|{SINGLE_QUOTE})|\"\)?$"
 
 
-def _unguarded(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+def _unquoted(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     if not _is_repairable(field):
         return None
-    bare = field.expr.str.replace_all(GUARD, "")
-    return pl.when(field.expr.str.contains(GUARDED)).then(bare).otherwise(field.expr)
+    bare = field.expr.str.replace_all(QUOTE_MARKS, "")
+    return pl.when(field.expr.str.contains(QUOTED)).then(bare).otherwise(field.expr)
 
 
 def _padded(text: pl.Expr) -> pl.Expr:
@@ -187,39 +187,39 @@ def _padded(text: pl.Expr) -> pl.Expr:
 
 
 def _placeholder(field: FieldMapping, _: Scope) -> pl.Expr | None:
-    return is_placeholder(field, pl.col(field.name)) if _is_data_text(field) else None
+    return is_placeholder(field, pl.col(field.name)) if _is_body_text(field) else None
 
 
-def _acts(field: FieldMapping) -> bool:
-    """Return whether Customer.io acts on a trait of people, beside those with checks of their own."""
+def _is_acting_trait(field: FieldMapping) -> bool:
+    """Return whether Customer.io acts on a trait of people."""
     row = RESERVED_TRAITS.get(field.path[1]) if len(field.path) > 1 else None
     return field.path[:1] == ("traits",) and row is not None and row.of == "person" and row.settable
 
 
-def _empty(field: FieldMapping, _: Scope) -> pl.Expr | None:
-    is_told = _is_data_text(field) and not _acts(field)
-    return pl.col(field.name) == "" if is_told else None
+def _empty_text(field: FieldMapping, _: Scope) -> pl.Expr | None:
+    is_tested = _is_body_text(field) and not _is_acting_trait(field)
+    return pl.col(field.name) == "" if is_tested else None
 
 
-def _emptied(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    is_told = _is_data_text(field) and _acts(field) and field.path != UNSUBSCRIBED
-    return scope.text(field) == "" if is_told else None
+def _empties_trait(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+    is_tested = _is_body_text(field) and _is_acting_trait(field) and field.path != UNSUBSCRIBED
+    return scope.text(field) == "" if is_tested else None
 
 
 def _without_empty(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return pl.when(field.expr != "").then(field.expr) if _is_repairable(field) else None
 
 
-def _left_alone(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
-    return _without_empty(field, mapping) if _acts(field) else None
+def _without_empty_trait(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
+    return _without_empty(field, mapping) if _is_acting_trait(field) else None
 
 
-def _changed(change: ExprFunction) -> Change:
-    return lambda field, _: change(field.expr) if _is_open_text(field) else None
+def _change_text(change: ExprFunction) -> Change:
+    return lambda field, _: change(field.expr) if _is_plain_data(field) else None
 
 
 def _without(pattern: str) -> Repair:
-    return Repair(_changed(lambda text: text.str.replace_all(pattern, "")), safe=False)
+    return Repair(_change_text(lambda text: text.str.replace_all(pattern, "")), safe=False)
 
 
 def _from_mojibake(text: pl.Expr) -> pl.Expr:
@@ -227,7 +227,7 @@ def _from_mojibake(text: pl.Expr) -> pl.Expr:
 
 
 def _is_repairable(field: FieldMapping) -> bool:
-    return _is_open_text(field) and field.role != "field"
+    return _is_plain_data(field) and field.role != "field"
 
 
 def _stripped(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
@@ -253,23 +253,23 @@ TEXT_CHECKS = (
     Check(
         "text.mojibake", "warn", RowTest(unit="text", predicates=_mojibake),
         source="reliability 3.6 (112)",
-        repair=Repair(_changed(_from_mojibake), safe=False),
+        repair=Repair(_change_text(_from_mojibake), safe=False),
     ),
     Check("text.lost-character", "warn", _any_text(contains("\ufffd")), source="reliability 3.9 (154)"),
     Check("text.entity", "info", _any_text(contains(ENTITY)), source="reliability 3.6 (113)"),
     Check("text.markup", "info", _any_text(_is_markup), source="reliability 3.10 (171)"),
     Check("text.formula", "info", _any_text(_is_formula), source="CWE-1236; reliability 3.10 (172)"),
     Check(
-        "text.json", "info", by_text(_is_json, fields=_is_open_text, prefilter=UNUSUAL),
+        "text.json", "info", by_text(_is_json, fields=_is_plain_data, prefilter=UNUSUAL),
         source="reliability 3.7 (134)",
     ),
     Check(
-        "value.guarded", "warn", by_text(contains(GUARDED), fields=_is_data_text, prefilter=GUARDED),
+        "value.guarded", "warn", by_text(contains(QUOTED), fields=_is_body_text, prefilter=QUOTED),
         source="RFC 4180; what shops put before digits to keep them text in spreadsheets",
-        repair=Repair(_unguarded, safe=False),
+        repair=Repair(_unquoted, safe=False),
     ),
     Check(
-        "value.padded", "info", by_text(_padded, fields=_is_data_text, prefilter=UNUSUAL),
+        "value.padded", "info", by_text(_padded, fields=_is_body_text, prefilter=UNUSUAL),
         source="reference 6",
         repair=Repair(_stripped, safe=False),
     ),
@@ -278,12 +278,12 @@ TEXT_CHECKS = (
         source="reliability 3.2", repair=Repair(_without_placeholders, safe=False),
     ),
     Check(
-        "value.empty", "info", by_value(_empty),
+        "value.empty", "info", by_value(_empty_text),
         source="reference 6 (null and empty texts); reliability 3.2 (17)",
         repair=Repair(_without_empty, safe=False),
     ),
     Check(
-        "trait.emptied", "warn", by_value(_emptied),
-        source="reference 6 (null and empty texts; reserved attributes)", repair=Repair(_left_alone, safe=False),
+        "trait.emptied", "warn", by_value(_empties_trait),
+        source="reference 6 (null and empty texts; reserved attributes)", repair=Repair(_without_empty_trait, safe=False),
     ),
 )  # fmt: skip

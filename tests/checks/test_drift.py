@@ -466,8 +466,8 @@ def test_the_profile_does_not_depend_on_the_chunks(frame, sizes, first):
     """Chunks of any sizes add up to the profile of the whole, also where not all rows are looked at."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(profile_module, "FIRST_ROWS", first)
-        patch.setattr(profile_module, "FEW", 3)
-        patch.setattr(profile_module, "MERGED", 2)
+        patch.setattr(profile_module, "MIN_VALUES", 3)
+        patch.setattr(profile_module, "MAX_PARTS", 2)
         patch.setattr(profile_module, "SKETCH", 8)
         whole = in_chunks(frame, [max(1, frame.height)])
 

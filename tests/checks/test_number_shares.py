@@ -239,7 +239,7 @@ def test_no_validator_raises(number: Number, data: st.DataObject):
     piece = data.draw(PIECES[number.name])
 
     assert number.is_valid(piece) in (True, False)
-    assert number.formed(piece) in (True, False)
+    assert number.has_form(piece) in (True, False)
 
 
 @given(text=st.from_regex(r"[0-9]{13,19}X?", fullmatch=True) | st.text(max_size=40))
