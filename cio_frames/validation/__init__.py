@@ -1,4 +1,4 @@
-"""Apply the checks: which rows can be sent, which cannot, and everything found on the way."""
+"""Apply the checks: which rows can be sent, which cannot, and all findings."""
 
 from cio_frames.validation.compiled import (
     CompiledCheck,

@@ -17,7 +17,7 @@ class CompiledCheck:
     Attributes:
         check: The check, or the note of a reader as one.
         predicate: Which rows fail.
-        allowed: What the user said to allow the column, as the end of the message.
+        allowed: The user's reason for allowing the column, as the end of the message.
     """
 
     check: Check
@@ -53,7 +53,7 @@ class CompiledCheck:
 def compile_checks(
     checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ()
 ) -> list[CompiledCheck]:
-    """Return the tests of rows that concern a mapping, and those of the values rejected on reading."""
+    """Return the tests of rows that apply to a mapping, and those of values rejected on reading."""
     compiled = [
         compile_check(check, predicate, scope=scope)
         for check in checks
@@ -70,19 +70,19 @@ def compile_check(check: Check, predicate: Predicate, *, scope: Scope) -> Compil
 
 
 def allowance(check: Check, *, column: str | None, scope: Scope) -> str:
-    """Return what the user said to allow a sensitive column; "" without."""
+    """Return the user's reason for allowing a sensitive column; "" if there is none."""
     reason = scope.sensitive.get(column or "")
     is_allowed = reason is not None and check.code.startswith("sensitive.")
     return f" Allowed: {reason}" if is_allowed else ""
 
 
 def text_about(text: str, column: str | None) -> str:
-    """Return a text about a column."""
+    """Return a text with the name of a column."""
     return text.replace("{column}", column or "the column")
 
 
 def sentence_about(text: str, column: str | None) -> str:
-    """Return a sentence about a column, whose name stands in quotes.
+    """Return a sentence with the name of a column in quotes.
 
     Examples:
         >>> sentence_about("{column} is empty.", "name"), sentence_about("{column} is empty.", None)
@@ -93,15 +93,15 @@ def sentence_about(text: str, column: str | None) -> str:
     return text_about(text, column and f'"{column}"')
 
 
-def any_open(prefilters: Sequence[Prefilter]) -> pl.Expr:
-    """Return an expression: true where a prefilter of a column holds; patterns are searched at once."""
+def passes_prefilters(prefilters: Sequence[Prefilter]) -> pl.Expr:
+    """Return an expression: true where any prefilter of a column holds; patterns are searched together."""
     values, dtype = pl.col(prefilters[0].column), prefilters[0].dtype
     conditions = [prefilter.condition for prefilter in prefilters]
-    pattern = "|".join(f"(?:{one})" for one in conditions if isinstance(one, str))
+    pattern = "|".join(f"(?:{condition})" for condition in conditions if isinstance(condition, str))
     tests = [condition(values) for condition in conditions if not isinstance(condition, str)]
     if pattern:
-        found = anywhere(values, dtype=dtype, test=lambda *part: _contains(pattern, *part))
-        tests += [] if found is None else [found]
+        has_pattern = anywhere(values, dtype=dtype, test=lambda *part: _contains(pattern, *part))
+        tests += [] if has_pattern is None else [has_pattern]
     return pl.any_horizontal(tests).fill_null(value=False)
 
 
@@ -111,7 +111,7 @@ def _contains(pattern: str, values: pl.Expr, dtype: pl.DataType) -> pl.Expr | No
 
 
 def reader_check(note: Note) -> CompiledCheck:
-    """Return a note of the reader about values that cannot be sent, as a test of rows."""
+    """Return a test of rows for a reader's note about values that cannot be sent."""
     texts = CheckTexts(
         sentence=note.message, consequence="", hint="Change the value, or leave the column out."
     )

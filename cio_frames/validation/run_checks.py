@@ -23,13 +23,13 @@ from cio_frames.mapping import MessageMapping
 from cio_frames.validation.compiled import (
     CompiledCheck,
     allowance,
-    any_open,
     compile_check,
+    passes_prefilters,
     sentence_about,
     text_about,
 )
 from cio_frames.validation.findings import BLOCKING, FINDING_SCHEMA
-from cio_frames.values import as_text, few_texts
+from cio_frames.values import as_text, few_texts, many
 
 SHOWN_CHARACTERS = 200
 LARGEST = 3
@@ -42,7 +42,7 @@ class Checked:
     Attributes:
         rows: Row numbers of the whole chunk.
         valid: The prepared rows that can be sent.
-        findings: What was found, with the columns of `FINDING_SCHEMA`.
+        findings: The findings, with the columns of `FINDING_SCHEMA`.
     """
 
     rows: pl.Series
@@ -57,11 +57,11 @@ def check(
     table_findings: pl.DataFrame | None = None,
     raw: pl.DataFrame | None = None,
 ) -> Checked:
-    """Return which of the prepared rows can be sent, and what was found.
+    """Return which of the prepared rows can be sent, and the findings.
 
     Args:
         prepared: Rows with one column per field.
-        tests: What `compile_checks` made of the checks.
+        tests: The checks, from `compile_checks`.
         table_findings: Findings about rows from the tests of the whole table.
         raw: The same rows with the user's own columns, for the rules on them.
     """
@@ -85,10 +85,10 @@ def check_messages(
     """Return the findings about encoded messages, with the columns of `FINDING_SCHEMA`.
 
     Args:
-        messages: What encoding gave.
+        messages: The encoded messages.
         checks: The checks that apply.
-        scope: The mapping and what else they may know.
-        prepared: The rows the messages were made from, to name their largest columns.
+        scope: The mapping and what else the checks may read.
+        prepared: The rows of the messages, to name their largest columns.
     """
     findings = [FINDING_SCHEMA.to_frame()]
     for item in checks:
@@ -99,55 +99,64 @@ def check_messages(
             if failed.height:
                 if prepared is not None:
                     failed = failed.join(prepared, on=ROW, how="left", maintain_order="left")
-                shown = Predicate(fails=pl.lit(value=True), value=_sizes(failed, scope))
-                findings.append(_findings(failed, test=compile_check(item, shown, scope=scope)))
+                predicate = Predicate(fails=pl.lit(value=True), value=_sizes(failed, scope))
+                findings.append(_findings(failed, test=compile_check(item, predicate, scope=scope)))
     return pl.concat(findings)
 
 
 def _row_findings(
     prepared: pl.DataFrame, tests: Sequence[CompiledCheck], *, raw: pl.DataFrame | None
 ) -> Iterator[pl.DataFrame]:
-    few = _few(prepared)
+    distinct_texts = _distinct_texts(prepared)
     groups: dict[str, list[CompiledCheck]] = {}
     prefilters: dict[str, Prefilter] = {}
-    for test in _open(tests, few=few):
+    for test in _tests_that_can_fail(tests, distinct_texts=distinct_texts):
         prefilter = test.predicate.prefilter
         key = prefilter.name if prefilter else _INPUT if test.predicate.on_input else ""
         groups.setdefault(key, []).append(test)
         if prefilter:
             prefilters[key] = prefilter
-    frames = {"": prepared, _INPUT: raw, **dict(_prefiltered(prepared, prefilters, few=few))}
+    frames = {
+        "": prepared,
+        _INPUT: raw,
+        **dict(_prefiltered_rows(prepared, prefilters, distinct_texts=distinct_texts)),
+    }
     for key, group in groups.items():
         frame = frames.get(key)
         if frame is not None and frame.height:
             with errors_as(_rule_failed, any_error=True) if key == _INPUT else nullcontext():
-                findings = list(_failed(frame, group))
+                findings = list(_findings_of_group(frame, group))
             yield from findings
 
 
-def _few(prepared: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Return the different values of the columns that have few."""
-    found = ((column.name, few_texts(column)) for column in prepared.iter_columns())
-    return {name: values.to_frame() for name, values in found if values is not None}
+def _distinct_texts(prepared: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """Return the distinct values of the columns that have few."""
+    texts = ((column.name, few_texts(column)) for column in prepared.iter_columns())
+    return {name: values.to_frame() for name, values in texts if values is not None}
 
 
-def _open(
-    tests: Sequence[CompiledCheck], *, few: Mapping[str, pl.DataFrame]
+def _tests_that_can_fail(
+    tests: Sequence[CompiledCheck], *, distinct_texts: Mapping[str, pl.DataFrame]
 ) -> list[CompiledCheck]:
-    """Return the tests without those of one column of which no different value fails."""
-    of_column: dict[str, list[CompiledCheck]] = {}
+    """Return the tests, except those of a single column if none of its distinct values fails."""
+    by_column: dict[str, list[CompiledCheck]] = {}
     for test in tests:
         predicate = test.predicate
         names = set(predicate.fails.meta.root_names())
         if len(names) == 1 and not (predicate.prefilter or predicate.on_input):
-            of_column.setdefault(names.pop(), []).append(test)
-    passed: set[int] = set()
-    for name, values in few.items():
-        own = of_column.get(name, [])
-        fails = [test.predicate.fails.any().alias(f"{place}") for place, test in enumerate(own)]
-        hits = values.select(fails).row(0) if own else ()
-        passed |= {id(test) for test, is_hit in zip(own, hits, strict=True) if not is_hit}
-    return [test for test in tests if id(test) not in passed]
+            by_column.setdefault(names.pop(), []).append(test)
+    cannot_fail: set[int] = set()
+    for name, values in distinct_texts.items():
+        tests_of_column = by_column.get(name, [])
+        fails = [
+            test.predicate.fails.any().alias(f"{number}")
+            for number, test in enumerate(tests_of_column)
+        ]
+        hits = values.select(fails).row(0) if tests_of_column else ()
+        cannot_fail |= {
+            id(test) for test, is_hit in zip(tests_of_column, hits, strict=True) if not is_hit
+        }
+    return [test for test in tests if id(test) not in cannot_fail]
 
 
 _INPUT = "\0input"
@@ -161,31 +170,43 @@ def _rule_failed(kind: str) -> MappingError:
     )
 
 
-def _prefiltered(
-    prepared: pl.DataFrame, prefilters: Mapping[str, Prefilter], *, few: Mapping[str, pl.DataFrame]
+def _prefiltered_rows(
+    prepared: pl.DataFrame,
+    prefilters: Mapping[str, Prefilter],
+    *,
+    distinct_texts: Mapping[str, pl.DataFrame],
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the rows that each prefilter lets through."""
+    """Yield the rows that pass each prefilter."""
     columns: dict[str, list[Prefilter]] = {}
     for prefilter in prefilters.values():
         columns.setdefault(prefilter.column, []).append(prefilter)
     columns = {
-        name: own
-        for name, own in columns.items()
-        if name not in few or few[name].select(any_open(own).any()).item()
+        name: column_prefilters
+        for name, column_prefilters in columns.items()
+        if name not in distinct_texts
+        or distinct_texts[name].select(passes_prefilters(column_prefilters).any()).item()
     }
     if not columns:
         return
-    flags = prepared.select(any_open(own).alias(name) for name, own in columns.items())
-    for name, is_open in zip(columns, flags.select(pl.all().any()).row(0), strict=True):
-        if is_open:
-            positions, open_rows = flags[name].arg_true(), prepared.select(name).filter(flags[name])
+    flags = prepared.select(
+        passes_prefilters(column_prefilters).alias(name)
+        for name, column_prefilters in columns.items()
+    )
+    for name, has_passed_rows in zip(columns, flags.select(pl.all().any()).row(0), strict=True):
+        if has_passed_rows:
+            positions, passed_rows = (
+                flags[name].arg_true(),
+                prepared.select(name).filter(flags[name]),
+            )
             for prefilter in columns[name]:
-                passed = open_rows.select(any_open([prefilter])).to_series()
-                if passed.any():
-                    yield prefilter.name, prepared[positions.filter(passed)]
+                passes = passed_rows.select(passes_prefilters([prefilter])).to_series()
+                if passes.any():
+                    yield prefilter.name, prepared[positions.filter(passes)]
 
 
-def _failed(frame: pl.DataFrame, tests: Sequence[CompiledCheck]) -> Iterator[pl.DataFrame]:
+def _findings_of_group(
+    frame: pl.DataFrame, tests: Sequence[CompiledCheck]
+) -> Iterator[pl.DataFrame]:
     flags = frame.select(
         pl.col(ROW),
         *(
@@ -199,18 +220,18 @@ def _failed(frame: pl.DataFrame, tests: Sequence[CompiledCheck]) -> Iterator[pl.
 
 
 def _findings(failed: pl.DataFrame, *, test: CompiledCheck) -> pl.DataFrame:
-    shown = failed.select(test.predicate.value.alias("value")).to_series()
-    if shown.dtype != pl.String:
-        text = as_text(pl.col("value"), dtype=shown.dtype)
-        shown = shown.to_frame().select(text.alias("value")).to_series()
-    if len(shown) != failed.height:  # a constant
-        shown = shown.extend_constant(shown[0], failed.height - len(shown))
+    values = failed.select(test.predicate.value.alias("value")).to_series()
+    if values.dtype != pl.String:
+        text = as_text(pl.col("value"), dtype=values.dtype)
+        values = values.to_frame().select(text.alias("value")).to_series()
+    if len(values) != failed.height:  # a constant
+        values = values.extend_constant(values[0], failed.height - len(values))
     return failed.select(
         pl.col(ROW).alias("row"),
         pl.lit(test.code).alias("code"),
         pl.lit(test.severity).alias("severity"),
         pl.lit(test.column, pl.String).alias("column"),
-        shown.str.head(SHOWN_CHARACTERS),
+        values.str.head(SHOWN_CHARACTERS),
         pl.lit(test.message).alias("message"),
         pl.lit(test.hint).alias("hint"),
     ).cast(FINDING_SCHEMA)
@@ -219,11 +240,11 @@ def _findings(failed: pl.DataFrame, *, test: CompiledCheck) -> pl.DataFrame:
 def _sizes(rows: pl.DataFrame, scope: Scope) -> pl.Expr:
     """Return each message's size, and its largest columns of text."""
     size = pl.format("{} bytes", pl.col("bytes"))
-    long = _longest(rows, scope.mapping)
+    long = _longest_texts(rows, scope.mapping)
     return pl.concat_str(size, long, separator=": ", ignore_nulls=True)
 
 
-def _longest(rows: pl.DataFrame, mapping: MessageMapping) -> pl.Expr:
+def _longest_texts(rows: pl.DataFrame, mapping: MessageMapping) -> pl.Expr:
     fields = [
         field for field in mapping.fields if field.dtype == pl.String and field.name in rows.columns
     ]
@@ -248,7 +269,7 @@ CHUNK_ROWS = 50_000
 def check_call(
     checks: Sequence[Check], *, scope: Scope, notes: Sequence[Note] = ()
 ) -> pl.DataFrame:
-    """Return the findings that need no rows: of columns, of the call, and of the reader."""
+    """Return the findings that need no rows: about columns, the call, and reading the table."""
     rows = [
         _column_finding(check, field.label if field else None, evidence, scope=scope)
         for check in checks
@@ -260,7 +281,7 @@ def check_call(
 
 
 def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.DataFrame:
-    """Return the findings that only a look at the whole table can make."""
+    """Return the findings of the tests of the whole table."""
     aggregates = TableAggregates(table, checks=checks, scope=scope)
     if aggregates:
         with closing(table.chunks(CHUNK_ROWS)) as chunks:
@@ -269,8 +290,8 @@ def check_table(table: Table, *, checks: Sequence[Check], scope: Scope) -> pl.Da
     return aggregates.findings()
 
 
-LONG = 500_000
-"""Rows from which on results of chunks are reduced; then whenever they are twice as long again."""
+MIN_REDUCED = 500_000
+"""Minimum rows of results of chunks that are reduced; later they are reduced when they double again."""
 
 
 class TableAggregates:
@@ -279,49 +300,49 @@ class TableAggregates:
     def __init__(self, table: Table, *, checks: Sequence[Check], scope: Scope) -> None:
         self._table = table
         self._scope = scope
-        self._asked = [(item, item.test) for item in checks if isinstance(item.test, TableTest)]
-        self._aggregates = dict.fromkeys(test.aggregate for _, test in self._asked)
+        self._tests = [(item, item.test) for item in checks if isinstance(item.test, TableTest)]
+        self._aggregates = dict.fromkeys(test.aggregate for _, test in self._tests)
         self._reductions = {
-            test.aggregate: test.reduce for _, test in self._asked if test.reduce is not None
+            test.aggregate: test.reduce for _, test in self._tests if test.reduce is not None
         }
         self._parts: dict[Aggregate, list[pl.DataFrame]] = {}
-        self._longest: dict[Aggregate, int] = {}
+        self._reduce_above: dict[Aggregate, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._aggregates)
 
     def aggregated(self, prepared: pl.DataFrame) -> dict[Aggregate, pl.DataFrame]:
-        """Return what is aggregated from rows that have one column per field, on any thread."""
+        """Return the aggregates of prepared rows; this can be called on any thread."""
         return aggregate_rows(prepared, self._aggregates, scope=self._scope)
 
     def can_block(self, aggregated: Mapping[Aggregate, pl.DataFrame]) -> bool:
-        """Return whether the whole table may keep rows from being sent that this was aggregated from."""
-        blocking = (test for item, test in self._asked if item.severity in BLOCKING)
+        """Return whether a test of the whole table may exclude rows of the chunk with these aggregates."""
+        blocking = (test for item, test in self._tests if item.severity in BLOCKING)
         return any(
             test.aggregate in aggregated and test.can_fail(aggregated[test.aggregate])
             for test in blocking
         )
 
     def add(self, aggregated: Mapping[Aggregate, pl.DataFrame]) -> None:
-        """Put what was aggregated from the next rows to the rest."""
+        """Add the aggregates of the next rows."""
         for aggregate, part in aggregated.items():
             parts = self._parts.setdefault(aggregate, [])
             parts.append(part)
-            longest = self._longest.get(aggregate, LONG)
-            if aggregate in self._reductions and sum(map(len, parts)) > longest:
+            reduce_above = self._reduce_above.get(aggregate, MIN_REDUCED)
+            if aggregate in self._reductions and sum(map(len, parts)) > reduce_above:
                 reduced = self._reductions[aggregate](pl.concat(parts))
                 self._parts[aggregate] = [reduced]
-                self._longest[aggregate] = max(LONG, 2 * len(reduced))
+                self._reduce_above[aggregate] = max(MIN_REDUCED, 2 * len(reduced))
 
     def findings(self) -> pl.DataFrame:
-        """Return what was found, with the columns of `FINDING_SCHEMA`."""
-        found = self._found()
-        if self._table.order.differs:  # what was found now is of other rows than what was before
+        """Return the findings, with the columns of `FINDING_SCHEMA`."""
+        findings = self._current_findings()
+        if self._table.order.differs:  # the rows were read in another order than before
             self._table.load_in_order()
-            found = self._found()
-        return pl.concat([FINDING_SCHEMA.to_frame(), *found])
+            findings = self._current_findings()
+        return pl.concat([FINDING_SCHEMA.to_frame(), *findings])
 
-    def _found(self) -> list[pl.DataFrame]:
+    def _current_findings(self) -> list[pl.DataFrame]:
         aggregated = {aggregate: pl.concat(parts) for aggregate, parts in self._parts.items()}
         rows = self._scope.mapping.prepare(self._table.numbered())
         return [
@@ -330,7 +351,7 @@ class TableAggregates:
                 test.finish(aggregated[test.aggregate], rows, self._scope),
                 scope=self._scope,
             )
-            for item, test in self._asked
+            for item, test in self._tests
             if test.aggregate in aggregated and test.can_fail(aggregated[test.aggregate])
         ]
 
@@ -338,23 +359,23 @@ class TableAggregates:
 def aggregate_rows(
     prepared: pl.DataFrame, aggregates: Iterable[Aggregate], *, scope: Scope
 ) -> dict[Aggregate, pl.DataFrame]:
-    """Return what is aggregated from rows that have one column per field, of those it concerns."""
+    """Return the results of the aggregates that apply to prepared rows."""
     rows = prepared.lazy()
     queries = {
         aggregate: query
         for aggregate in aggregates
         if (query := aggregate(rows, scope)) is not None
     }
-    found = pl.collect_all(list(queries.values())) if queries else []
-    return dict(zip(queries, found, strict=True))
+    results = pl.collect_all(list(queries.values())) if queries else []
+    return dict(zip(queries, results, strict=True))
 
 
-def as_findings(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
-    """Return what a test of the whole table found, with the columns of `FINDING_SCHEMA`."""
-    if not found.height:
+def as_findings(check: Check, failures: pl.DataFrame, *, scope: Scope) -> pl.DataFrame:
+    """Return the failures of a test of the whole table as findings, with the columns of `FINDING_SCHEMA`."""
+    if not failures.height:
         return FINDING_SCHEMA.to_frame()
-    evidence = pl.col("evidence") if "evidence" in found.columns else pl.lit(None, pl.String)
-    names = found["column"].unique().to_list()
+    evidence = pl.col("evidence") if "evidence" in failures.columns else pl.lit(None, pl.String)
+    names = failures["column"].unique().to_list()
     sentences = {name: sentence_about(check.texts.sentence, name) for name in names}
     hints = {name: text_about(check.texts.hint, name) for name in names}
     allowed = {name: allowance(check, column=name, scope=scope) for name in names}
@@ -362,7 +383,7 @@ def as_findings(check: Check, found: pl.DataFrame, *, scope: Scope) -> pl.DataFr
     sentence = pl.col("column").replace_strict(sentences, return_dtype=pl.String)
     allowance_of = pl.col("column").replace_strict(allowed, return_dtype=pl.String)
     return (
-        found.sort("row")
+        failures.sort("row")
         .select(
             pl.col("row").cast(pl.Int64),
             pl.lit(check.code).alias("code"),
@@ -383,16 +404,12 @@ def _column_finding(
 ) -> tuple[object, ...]:
     allowed = allowance(check, column=column, scope=scope)
     severity = "info" if allowed else check.severity
-    sentence, hint = (
-        sentence_about(check.texts.sentence, column) + allowed,
-        text_about(check.texts.hint, column),
-    )
+    sentence = sentence_about(check.texts.sentence, column) + allowed
+    hint = text_about(check.texts.hint, column)
     return (None, check.code, severity, column, evidence, sentence, hint)
 
 
 def _note_finding(note: Note) -> tuple[object, ...]:
-    counted = (
-        note.code in NOTE_TEXTS
-    )  # a note of a file says itself what it counts, rows or columns
-    evidence = f"{note.count:,} value{'' if note.count == 1 else 's'}" if counted else ""
+    has_count = note.code in NOTE_TEXTS  # notes about files name what they count in the message
+    evidence = many(note.count, "value") if has_count else ""
     return (None, note.code, note.severity, note.column, evidence, note.message, "")
