@@ -336,7 +336,7 @@ def chance_difference(share: float, other: float, *, rows: int, others: int) -> 
     """Return by how much two shares, of `rows` and `others` rows, may differ by chance.
 
     Examples:
-        >>> round(chance(0.5, 0.5, rows=30, others=30), 2)
+        >>> round(chance_difference(0.5, 0.5, rows=30, others=30), 2)
         0.39
     """
     both = (share * rows + other * others) / (rows + others)

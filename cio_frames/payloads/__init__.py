@@ -1,4 +1,4 @@
-"""Rows as bytes: messages, their ids, and the requests they travel in."""
+"""Rows as bytes: messages, their ids, and the requests that carry them."""
 
 from cio_frames.payloads.batches import (
     LANES,

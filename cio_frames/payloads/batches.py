@@ -1,8 +1,8 @@
-"""Requests cut out of messages: as full as the limits allow, and in an order that can be kept.
+"""Batches of messages: as large as the limits allow, and in an order that can be kept.
 
-Rows are sorted by lane and cut at lane borders, so that a batch covers an interval of lanes.
-Two batches may be under way together when their intervals do not touch; that keeps the order
-of every person without giving each lane a request of its own.
+Rows are sorted by lane and cut at lane borders, so that a batch covers an interval of lanes. Two
+batches may be in flight together if their intervals do not overlap; that keeps the order of every
+person without a separate request for each lane.
 """
 
 from collections.abc import Iterator
@@ -88,7 +88,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A slice of a plan's rows: what becomes of each is decided before anything is sent."""
+    """A slice of a plan's rows, with the decision for each row before anything is sent."""
 
     plan: int  # position of the plan in its back-fill, from 0
     number: int  # number of the segment in the run, from 0
@@ -100,11 +100,11 @@ class Segment:
 def cut(
     sizes: "npt.NDArray[np.int64]", *, lanes: "npt.NDArray[np.int32]", limit_bytes: int
 ) -> list[tuple[int, int]]:
-    """Cut messages that are sorted by lane into batches of at most so many bytes, envelope and all.
+    """Cut messages that are sorted by lane into batches of limited size, including the envelope.
 
     Returns:
         Half-open intervals that cover all messages in order. Each body is within the limit
-        unless a single message is over it. A lane is divided only where it fills a batch alone.
+        unless a single message exceeds it. A lane is divided only if it is larger than a batch.
 
     Examples:
         >>> import numpy as np
@@ -134,7 +134,7 @@ def _intervals(
 
 
 def count_batches(sizes: pl.Series, *, lanes: pl.Series, limit_bytes: int) -> int:
-    """Return how many requests `batches` makes of messages that may share them."""
+    """Return how many requests `batches` makes of messages that can be batched."""
     order = _sending_order(lanes)
     return len(cut(sizes.to_numpy()[order], lanes=lanes.to_numpy()[order], limit_bytes=limit_bytes))
 
@@ -167,7 +167,7 @@ def batches(
     numbers[order] = np.repeat(
         np.arange(len(slices), dtype=np.int32), [stop - start for start, stop in slices]
     )
-    found = tuple(
+    requests = tuple(
         Batch(
             plan=plan,
             segment=segment,
@@ -182,4 +182,4 @@ def batches(
         )
         for number, (start, stop) in enumerate(slices)
     )
-    return found, pl.Series("batch", numbers)
+    return requests, pl.Series("batch", numbers)

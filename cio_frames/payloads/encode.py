@@ -1,7 +1,7 @@
-"""Rows as messages: exactly the bytes that go over the wire, and the id of each.
+"""Rows as messages: exactly the bytes that are sent, and the id of each message.
 
-Keys are sorted, so the message id has its place in the middle of the message: what comes before
-and after it is written first, the id is made from both, and the three are joined.
+Keys are sorted, so the message id is in the middle of the message: the parts before and after it are
+written first, the id is derived from both, and the three are concatenated.
 """
 
 from collections.abc import Iterator
@@ -44,19 +44,19 @@ MESSAGE_SCHEMA = pl.Schema(
     }
 )
 """The columns of an encoded chunk. Rows with the same `component` are about one person; an id that
-`is_given` cannot be replaced. `content` are the first bits of the digest of what the message says,
-`subjects` is what `mapping.subjects` gives."""
+`is_given` cannot be replaced. `content` is the start of the digest of the message without its id;
+`subjects` comes from `mapping.subjects`."""
 
 HASH_CHARACTERS = 32
 NOBODY = 0
-"""The number of rows without an identifier: they keep their order among themselves."""
+"""The order key of all rows without an identifier, which keep their order among themselves."""
 _LABEL = '"messageId":'
-_OF_TEXTS = (pl.String, pl.Categorical, pl.Enum)
-_MOST_AROUND = len('{"messageId":"",}') + ID_CHARACTERS
-_MOST_OF_CHARACTER = len(r"\u0000")
-"""The most bytes that a byte of a text is written as."""
-_MOST_OF_NUMBER = 400
-"""The most bytes of a number or time; a large float is written with all its digits."""
+_TEXT_TYPES = (pl.String, pl.Categorical, pl.Enum)
+_MAX_ENVELOPE_BYTES = len('{"messageId":"",}') + ID_CHARACTERS
+_MAX_ESCAPED_BYTES = len(r"\u0000")
+"""Maximum bytes that one byte of a text is written as."""
+_MAX_NUMBER_BYTES = 400
+"""Maximum bytes of a number or time; a large float is written with all its digits."""
 _NOT_WRITTEN = ("messageId", "formId")
 
 
@@ -69,10 +69,10 @@ def encode(
 ) -> pl.DataFrame:
     """Return one message per row: a frame of `MESSAGE_SCHEMA`, in the order of the rows.
 
-    `components` has `key` and `component`, as `numbered` gives them, of people whose order is kept
-    together. People it does not name stand for themselves.
+    `components` has `key` and `component`, as numbered by `numbered`, of people who share one order.
+    People who are missing there have an order of their own.
     """
-    before, after = (members(part, frame=prepared) for part in _parts(mapping))
+    before, after = (members(part, frame=prepared) for part in _around_id(mapping))
     parts = prepared.select(
         pl.col(ROW).alias("row"),
         person_text(mapping).alias("person"),
@@ -86,13 +86,13 @@ def encode(
         before.alias("before"),
         after.alias("after"),
     )
-    return _finished(parts, mapping=mapping, namespace=namespace, components=components)
+    return _messages(parts, mapping=mapping, namespace=namespace, components=components)
 
 
 def sizes(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame:
-    """Return row and bytes of each message that `encode` would write, without ids or whole texts."""
+    """Return row and bytes of each message that `encode` would write, without writing it."""
     envelope = mapping.call.api.envelope
-    before, after = (size(part, frame=prepared) for part in _parts(mapping))
+    before, after = (size(part, frame=prepared) for part in _around_id(mapping))
     total = 2 + before + after  # with the braces
     if envelope:
         given, derived = _given_id(mapping), 2 + ID_CHARACTERS
@@ -103,20 +103,24 @@ def sizes(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame:
 
 
 def max_message_bytes(prepared: pl.DataFrame, mapping: MessageMapping) -> int | None:
-    """Return how many bytes no message of these rows is over; None where only writing them tells."""
-    names, texts, most = 0, [], _MOST_AROUND
+    """Return an upper bound of the bytes of each message of these rows; None if it cannot be computed."""
+    key_bytes, texts, fixed = 0, [], _MAX_ENVELOPE_BYTES
     for path, leaf in _leaves(tree(mapping)):
-        names += sum(_MOST_OF_CHARACTER * len(key.encode()) + len('"":{},') for key in path)
-        if leaf.dtype in _OF_TEXTS:
+        key_bytes += sum(_MAX_ESCAPED_BYTES * len(key.encode()) + len('"":{},') for key in path)
+        if leaf.dtype in _TEXT_TYPES:
             texts.append(leaf.values.cast(pl.String).str.len_bytes().max())
         elif leaf.dtype.is_numeric() or leaf.dtype.is_temporal() or leaf.dtype == pl.Boolean:
-            most += _MOST_OF_NUMBER
+            fixed += _MAX_NUMBER_BYTES
         else:
             return None
     longest = prepared.select(pl.lit(0), *(text.alias(f"{n}") for n, text in enumerate(texts))).row(
         0
     )
-    return most + names + sum(_MOST_OF_CHARACTER * (length or 0) + len('""') for length in longest)
+    return (
+        fixed
+        + key_bytes
+        + sum(_MAX_ESCAPED_BYTES * (length or 0) + len('""') for length in longest)
+    )
 
 
 def _leaves(branch: Branch, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Leaf]]:
@@ -128,8 +132,8 @@ def _leaves(branch: Branch, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[
 
 
 def contents(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.Series:
-    """Return what each message says: its JSON without an id. Derived ids differ where these do."""
-    before, after = (members(part, frame=prepared) for part in _parts(mapping))
+    """Return the JSON of each message without its id. Derived ids differ if and only if these do."""
+    before, after = (members(part, frame=prepared) for part in _around_id(mapping))
     written = prepared.select(ROW, before.alias("before"), after.alias("after"))  # maybe constants
     comma = pl.when((pl.col("before") != "") & (pl.col("after") != "")).then(pl.lit(","))
     parts = ("before", comma.otherwise(pl.lit("")), "after")
@@ -137,19 +141,21 @@ def contents(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.Series:
 
 
 def tree(mapping: MessageMapping) -> Branch:
-    """Return the message as a tree of what fills it, without its id."""
+    """Return the message as a tree of columns, without its id."""
     root: dict[str, Any] = {}
     for field in mapping.fields:
         if field.path and field.path[0] not in _NOT_WRITTEN:
-            _plant(root, field, timezone=mapping.timezone, texts_only=mapping.call.api.texts_only)
+            _add_leaf(
+                root, field, timezone=mapping.timezone, texts_only=mapping.call.api.texts_only
+            )
     if mapping.call.api.envelope:
         root["type"] = Leaf(values=pl.lit(mapping.call.name), dtype=pl.String())
-    grown = expand(_branch(root))
-    assert isinstance(grown, Branch)  # noqa: S101 - a branch stays one
-    return grown
+    expanded = expand(_branch(root))
+    assert isinstance(expanded, Branch)  # noqa: S101 - a branch stays one
+    return expanded
 
 
-def _plant(
+def _add_leaf(
     root: dict[str, Any], field: FieldMapping, *, timezone: str | None, texts_only: bool
 ) -> None:
     *parents, last = field.path
@@ -169,66 +175,66 @@ def _plant(
     )
 
 
-def _branch(members_: MappingType[str, Any]) -> Branch:
+def _branch(members_by_key: MappingType[str, Any]) -> Branch:
     nodes: dict[str, Node] = {
         key: _branch(member) if isinstance(member, dict) else member
-        for key, member in members_.items()
+        for key, member in members_by_key.items()
     }
     return Branch(members=nodes)
 
 
-def _parts(mapping: MessageMapping) -> tuple[Branch, Branch]:
-    """Return what is written before and after the message id; all is after it where there is none."""
-    whole, envelope = tree(mapping).members, mapping.call.api.envelope
-    before = {key: node for key, node in whole.items() if envelope and key < "messageId"}
-    after = {key: node for key, node in whole.items() if key not in before}
+def _around_id(mapping: MessageMapping) -> tuple[Branch, Branch]:
+    """Return the parts before and after the message id; without an id, everything is in the second."""
+    root, envelope = tree(mapping).members, mapping.call.api.envelope
+    before = {key: node for key, node in root.items() if envelope and key < "messageId"}
+    after = {key: node for key, node in root.items() if key not in before}
     return Branch(members=before), Branch(members=after)
 
 
-def _finished(
+def _messages(
     parts: pl.DataFrame,
     *,
     mapping: MessageMapping,
     namespace: str,
     components: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    names = {"namespace": namespace, "call": mapping.call.name}
-    whole = digest(pl.col("form"), pl.col("before"), pl.col("after"), **names)
-    hashed = parts.with_columns(whole.alias("digest"))
+    domain = {"namespace": namespace, "call": mapping.call.name}
+    digest_of_message = digest(pl.col("form"), pl.col("before"), pl.col("after"), **domain)
+    hashed = parts.with_columns(digest_of_message.alias("digest"))
     source = hashed["digest"]
     if parts["natural"].null_count() < parts.height:
-        natural = hashed.select(pl.coalesce(digest(pl.col("natural"), **names), "digest"))
-        source = natural.to_series()
+        by_key = hashed.select(pl.coalesce(digest(pl.col("natural"), **domain), "digest"))
+        source = by_key.to_series()
     derived = ulids(source, times_ms=hashed["time"]).alias("derived")
-    ready = hashed.with_columns(derived, *_together(hashed, components, mapping=mapping))
+    ready = hashed.with_columns(derived, *_lane_and_component(hashed, components, mapping=mapping))
     return ready.select(
         "row",
         "person",
         "lane",
         "component",
-        _path(ready, mapping=mapping),
+        _path_of(ready, mapping=mapping),
         pl.coalesce("given", "derived").alias("message_id"),
-        _content(ready).alias("payload_hash"),
+        _payload_hash(ready).alias("payload_hash"),
         pl.col("digest").str.head(16).str.to_integer(base=16, dtype=pl.UInt64).alias("content"),
         "subjects",
         pl.col("given").is_not_null().alias("is_given"),
-        _message(ready, envelope=mapping.call.api.envelope).alias("message"),
+        _message_text(ready, envelope=mapping.call.api.envelope).alias("message"),
     ).select(*MESSAGE_SCHEMA.names()[:-2], _SIZE, "message")
 
 
 _SIZE = pl.col("message").str.len_bytes().cast(pl.Int64).alias("bytes")
 
 
-def _content(parts: pl.DataFrame) -> pl.Expr:
-    """Return the hash of each message; none where its id is made of that hash."""
-    named = [name for name in ("given", "natural") if parts[name].null_count() < parts.height]
-    if not named:
+def _payload_hash(parts: pl.DataFrame) -> pl.Expr:
+    """Return the hash of each message, null where its id is derived from that hash."""
+    own_ids = [name for name in ("given", "natural") if parts[name].null_count() < parts.height]
+    if not own_ids:
         return pl.lit(None, pl.String)
     content = pl.col("digest").str.head(HASH_CHARACTERS)
-    return pl.when(pl.any_horizontal(pl.col(name).is_not_null() for name in named)).then(content)
+    return pl.when(pl.any_horizontal(pl.col(name).is_not_null() for name in own_ids)).then(content)
 
 
-def _message(parts: pl.DataFrame, *, envelope: bool) -> pl.Expr:
+def _message_text(parts: pl.DataFrame, *, envelope: bool) -> pl.Expr:
     if not envelope:
         return pl.concat_str(pl.lit("{"), "after", pl.lit("}"))
     quoted = pl.concat_str(pl.lit('"'), "derived", pl.lit('"'))
@@ -241,35 +247,35 @@ def _message(parts: pl.DataFrame, *, envelope: bool) -> pl.Expr:
     )
 
 
-def _together(
+def _lane_and_component(
     parts: pl.DataFrame, components: pl.DataFrame | None, *, mapping: MessageMapping
 ) -> tuple[pl.Series, pl.Series]:
-    """Return the lane of each row, and the person it is about as a number."""
+    """Return the lane of each row, and the component of its person."""
     keys = parts.select(order_key(pl.col("key"))).to_series()
     person = keys
     if mapping.call.name == "group":
         person = parts.select(order_key(pl.col("who"))).to_series()
-    return lanes(keys, components), _component(person, components).alias("component")
+    return lanes(keys, components), _component_of(person, components).alias("component")
 
 
 def order_key(identifier: pl.Expr) -> pl.Expr:
-    """Return the number of whose order a row keeps; those without an identifier share one."""
+    """Return the order key of a row: the number of its person; rows without an identifier share one."""
     return numbered(identifier).fill_null(NOBODY)
 
 
 def lanes(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
-    """Return the lane of each row, from whose order it keeps as `order_key` numbers them."""
-    return (_component(keys, components) % LANES).cast(pl.Int32).alias("lane")
+    """Return the lane of each row, from its order key."""
+    return (_component_of(keys, components) % LANES).cast(pl.Int32).alias("lane")
 
 
-def _component(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
+def _component_of(keys: pl.Series, components: pl.DataFrame | None) -> pl.Series:
     if components is None:
         return keys
-    found = keys.to_frame("key").join(components, on="key", how="left", maintain_order="left")
-    return found.select(pl.coalesce("component", "key")).to_series()
+    joined = keys.to_frame("key").join(components, on="key", how="left", maintain_order="left")
+    return joined.select(pl.coalesce("component", "key")).to_series()
 
 
-def _path(parts: pl.DataFrame, *, mapping: MessageMapping) -> pl.Expr:
+def _path_of(parts: pl.DataFrame, *, mapping: MessageMapping) -> pl.Expr:
     if mapping.call.api.batch_path is not None:
         return pl.lit(mapping.call.api.batch_path).alias("path")
     forms = parts["form"].unique().to_list()
@@ -298,7 +304,7 @@ def _time_ms(mapping: MessageMapping) -> pl.Expr:
 
 
 def _key_text(mapping: MessageMapping, *, frame: pl.DataFrame) -> pl.Expr:
-    """Return the key as text; none where a part of it is empty, since rows would share an id."""
+    """Return the key as text, null where a part of it is empty, since rows would share an id."""
     fields = [field for field in mapping.fields if field.role == "key"]
     if not fields:
         return pl.lit(None, pl.String)

@@ -1,7 +1,7 @@
-"""Message ids: the same row gives the same id, whoever sends it and however often.
+"""Message ids: the same row always gets the same id, however often it is sent.
 
-An id has the shape of a ULID, because the destination only recognises repeats of ULIDs
-(reference 3.7). Its first 48 bits are the event's time, where the row has one; everything else
+An id has the form of a ULID, because the destination only recognises repeats of ULIDs
+(reference 3.7). Its first 48 bits are the event's time, if the row has one; everything else
 comes from a hash, so nothing depends on the clock or on chance.
 """
 
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     Words = npt.NDArray[np.uint64]
 
 ID_ALGORITHM = "v1"
-"""Changes when the same row would get another id; part of what is hashed."""
+"""The version of the algorithm, part of what is hashed; it changes if a row would get another id."""
 
 RUN_ALGORITHM = f"{ID_ALGORITHM}-run"
-"""How ids are made where messages that set a state go out under ids that are their run's own."""
+"""The algorithm of the ids that are specific to a run, used for messages that set a state."""
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIR_BITS, _TEXT_PAIRS, _WORD_BITS = 10, 13, 64
 ID_CHARACTERS = 2 * _TEXT_PAIRS
 _CONTENT_CHARACTERS = 16
 _RUN_CHARACTERS = 10
-"""How many characters of an id a run makes its own: 50 bits tell two runs apart."""
+"""How many characters of an id are specific to the run: 50 bits distinguish two runs."""
 _DIGEST_AT = 10
 """Where in an id the 80 bits of its digest begin."""
 _SEPARATOR = "\x1f"
 
 
 def digest(*texts: pl.Expr, namespace: str, call: str) -> pl.Expr:
-    """Return the SHA-256 of texts put together, in hexadecimal, within a namespace and a call."""
+    """Return the SHA-256 of concatenated texts, in hexadecimal, for a namespace and a call."""
     prefix = _SEPARATOR.join((ID_ALGORITHM, namespace, call, ""))
     return sha256(pl.concat_str(pl.lit(prefix), *texts))
 
 
 def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
-    """Return ULID-shaped ids; a time that is null or negative is not usable.
+    """Return ids in the form of ULIDs; times that are null, negative or too large are not used.
 
     Returns:
-        Texts of 26 characters. The time part is the time modulo 2^48, or 48 bits of the digest;
-        the other 80 bits are the digest's first.
+        Texts of 26 characters. The first 48 bits are the time, or else bits of the digest; the
+        other 80 bits are the first of the digest.
 
     Examples:
         >>> import polars as pl
@@ -66,7 +66,7 @@ def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
 
 
 def content(message_id: str) -> str:
-    """Return the first 16 digits of the digest that a derived id was made of.
+    """Return the first 16 digits of the digest that an id was derived from.
 
     Examples:
         >>> import polars as pl
@@ -81,83 +81,99 @@ def content(message_id: str) -> str:
 
 
 def with_new_ids(messages: pl.DataFrame, *, seeds: pl.Series) -> pl.DataFrame:
-    """Return messages under other ids, which are made of the old ones and of seeds.
+    """Return messages with new ids, derived from the old ones and from seeds.
 
-    The time in an id stays. What the new id does not tell, the hash of what the message says, is told.
+    The time in an id stays. The hash of the message, which the new id does not contain, is added.
     """
-    made = sha256(pl.concat_str(pl.lit(ID_ALGORITHM), "message_id", seeds, separator=_SEPARATOR))
+    new_digest = sha256(
+        pl.concat_str(pl.lit(ID_ALGORITHM), "message_id", seeds, separator=_SEPARATOR)
+    )
     no_times = pl.Series([None], dtype=pl.Int64).new_from_index(0, messages.height)
-    fresh = ulids(messages.select(made).to_series(), times_ms=no_times)
-    ids = messages["message_id"].str.head(_DIGEST_AT) + fresh.str.slice(_DIGEST_AT)
-    said = pl.Series([f"{number:016x}" for number in messages["content"]], dtype=pl.String)
+    new_ids = ulids(messages.select(new_digest).to_series(), times_ms=no_times)
+    ids = messages["message_id"].str.head(_DIGEST_AT) + new_ids.str.slice(_DIGEST_AT)
+    hashes = pl.Series([f"{number:016x}" for number in messages["content"]], dtype=pl.String)
     return messages.with_columns(
-        _under(ids),
+        _message_with_ids(ids),
         ids.alias("message_id"),
-        pl.coalesce("payload_hash", said).alias("payload_hash"),
+        pl.coalesce("payload_hash", hashes).alias("payload_hash"),
     )
 
 
-def _under(ids: pl.Series) -> pl.Expr:
-    """Return the texts of messages with other ids in them."""
+def _message_with_ids(ids: pl.Series) -> pl.Expr:
+    """Return the texts of messages, with other ids in place of their own."""
     parts = pl.col("message").str.splitn(pl.concat_str(pl.lit('"'), "message_id", pl.lit('"')), 2)
     first, rest = (parts.struct.field(f"field_{place}") for place in (0, 1))
     return pl.concat_str(first, pl.lit('"'), ids, pl.lit('"'), rest).alias("message")
 
 
 def run_ids(ids: pl.Series, *, seed: str) -> pl.Series:
-    """Return derived ids as a run sends them, which no other run does; of those, the derived ones.
+    """Return ids that are specific to a run for derived ids, or the derived ids for those of the run.
 
     The time in an id stays. Different ids stay different.
 
     Examples:
         >>> import polars as pl
-        >>> sent = of_run(pl.Series(["0" * 26]), seed="20261121T093000000Z-k3f9q2")
-        >>> sent.to_list(), of_run(sent, seed="20261121T093000000Z-k3f9q2").to_list()
+        >>> sent = run_ids(pl.Series(["0" * 26]), seed="20261121T093000000Z-k3f9q2")
+        >>> sent.to_list(), run_ids(sent, seed="20261121T093000000Z-k3f9q2").to_list()
         (['0000000000000000YDN7B2837D'], ['00000000000000000000000000'])
     """
     import numpy as np
 
-    told = np.frombuffer(ids.str.join("").item().encode(), np.uint8).reshape(len(ids), -1).copy()
-    for place, others in enumerate(_exchanged(seed), start=-_RUN_CHARACTERS):
-        told[:, place] = others[told[:, place]]
-    return _texts(told).alias(ids.name)
+    characters = (
+        np.frombuffer(ids.str.join("").item().encode(), np.uint8).reshape(len(ids), -1).copy()
+    )
+    for position, substitutes in enumerate(_substitutions(seed), start=-_RUN_CHARACTERS):
+        characters[:, position] = substitutes[characters[:, position]]
+    return _texts(characters).alias(ids.name)
 
 
 @lru_cache(maxsize=16)
-def _exchanged(seed: str) -> "npt.NDArray[np.uint8]":
-    """Return for each of the last characters of an id which one takes the place of which."""
+def _substitutions(seed: str) -> "npt.NDArray[np.uint8]":
+    """Return the substitute of each character, for each of the last positions of an id."""
     import numpy as np
 
     alphabet = np.frombuffer(_CROCKFORD.encode(), np.uint8)
-    own = np.frombuffer(sha256_of(seed.encode()).digest(), np.uint8)[:_RUN_CHARACTERS, None]
-    others = np.zeros((_RUN_CHARACTERS, 1 << 8), np.uint8)
-    others[:, alphabet] = alphabet[(np.arange(len(alphabet)) ^ own) % len(alphabet)]
-    return others
+    bits = np.frombuffer(sha256_of(seed.encode()).digest(), np.uint8)[:_RUN_CHARACTERS, None]
+    substitutes = np.zeros((_RUN_CHARACTERS, 1 << 8), np.uint8)
+    substitutes[:, alphabet] = alphabet[(np.arange(len(alphabet)) ^ bits) % len(alphabet)]
+    return substitutes
 
 
 def with_run_ids(messages: pl.DataFrame, *, seeds: pl.DataFrame) -> pl.DataFrame:
-    """Return messages, those that have a line in `seeds` (row and seed) with other ids in their text.
+    """Return messages with the ids of a run in their texts, for the rows in `seeds` (row and seed).
 
-    `message_id` stays the derived one, by which the message is known again whatever run sent it.
+    `message_id` stays the derived id, by which the message is recognised in every run.
     """
-    names = seeds["seed"].unique().to_list()
-    if len(names) == 1 and names[0] is not None and seeds.height == messages.height:
-        return messages.with_columns(_under(run_ids(messages["message_id"], seed=names[0])))
-    both = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index("place")
+    distinct_seeds = seeds["seed"].unique().to_list()
+    if (
+        len(distinct_seeds) == 1
+        and distinct_seeds[0] is not None
+        and seeds.height == messages.height
+    ):
+        return messages.with_columns(
+            _message_with_ids(run_ids(messages["message_id"], seed=distinct_seeds[0]))
+        )
+    with_seeds = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index(
+        "place"
+    )
     parts = [
-        part if seed is None else part.with_columns(_under(run_ids(part["message_id"], seed=seed)))
-        for (seed,), part in both.group_by("seed", maintain_order=True)
+        part
+        if seed is None
+        else part.with_columns(_message_with_ids(run_ids(part["message_id"], seed=seed)))
+        for (seed,), part in with_seeds.group_by("seed", maintain_order=True)
     ]
     return pl.concat(parts).sort("place").drop("seed", "place") if parts else messages
 
 
 def with_new_ids_in_rows(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
-    """Return messages, those that have a line in `seeds` (row and seed) under other ids."""
-    both = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index("place")
+    """Return messages with new ids, for the rows in `seeds` (row and seed)."""
+    with_seeds = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index(
+        "place"
+    )
     is_kept = pl.col("seed").is_null()
-    others = both.filter(~is_kept)
-    fresh = with_new_ids(others.drop("seed"), seeds=others["seed"])
-    return pl.concat([both.filter(is_kept).drop("seed"), fresh]).sort("place").drop("place")
+    replaced = with_seeds.filter(~is_kept)
+    renewed = with_new_ids(replaced.drop("seed"), seeds=replaced["seed"])
+    return pl.concat([with_seeds.filter(is_kept).drop("seed"), renewed]).sort("place").drop("place")
 
 
 def _words(digests: pl.Series) -> "tuple[Words, Words]":

@@ -1,14 +1,15 @@
-"""Columns as JSON text, written by whole columns: no Python object is made per row.
+"""Columns as JSON text, written column by column: no Python object is made per row.
 
-The engine's own JSON writer is fast but writes nulls, so columns that hold none are written
-together and every other column is a fragment of its own, left out where it is null. Which way a
-column takes depends on its content only; the bytes are the same either way. Keys are sorted.
+The JSON writer of polars is fast but writes nulls, so columns without nulls are written together and
+every other column is a fragment of its own, left out where it is null. The bytes are the same either
+way. Keys are sorted.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 
 import polars as pl
 
@@ -40,49 +41,53 @@ class Branch:
     """An object to write."""
 
     members: Mapping[str, "Leaf | Branch"]  # key to what is written under it
-    present: pl.Expr | None = None  # where the object is written; without it, where any member is
-    clear: bool = False  # whether null is written where the object is not
+    present: pl.Expr | None = None  # where the object is written; if None, where any member is
+    clear: bool = False  # whether null is written where the object is not present
 
 
 Node = Leaf | Branch
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Piece:
+class _Member:
     key: str
-    value: pl.Expr
-    plain: bool
-    always: bool
+    value: pl.Expr  # the column, or its JSON text
+    is_native: bool  # whether the JSON writer of polars can write the column
+    is_always_written: bool  # whether no row leaves the member out
 
 
 _TEXTS = pl.List(pl.String)
-_MOMENT_BYTES = len('"2024-01-02T03:04:05.678Z"')
+_TIME_BYTES = len('"2024-01-02T03:04:05.678Z"')
 _FOUR_DIGITS = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
-"""Between these each written moment has as many bytes."""
+"""Between these, each written time has the same number of bytes."""
 _ESCAPED = bytes(range(0x20)) + b'"\\\x7f'
-"""What may be written in other bytes; the rest of a text is written as it is."""
+"""Bytes that may be escaped; all others are written unchanged."""
 
 
 def members(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
-    """Return the members of an object without its braces, `""` where there is none."""
+    """Return the JSON text of an object's members without the braces, `""` where it has none."""
     leaves = list(_leaves(branch))
     flags = frame.select(
-        *(_absent(leaf).any().alias(f"{number}") for number, leaf in enumerate(leaves))
+        *(_is_absent(leaf).any().alias(f"{number}") for number, leaf in enumerate(leaves))
     ).row(0) if leaves else ()  # fmt: skip
-    full = {id(leaf) for leaf, absent in zip(leaves, flags, strict=True) if not absent}
-    return _members(branch, full=full)
+    always_present = {id(leaf) for leaf, absent in zip(leaves, flags, strict=True) if not absent}
+    return _joined(_members_of(branch, always_present=always_present))
 
 
 def size(branch: Branch, *, frame: pl.DataFrame) -> pl.Expr:
-    """Return how many bytes `members` takes, writing only what tells no length by itself."""
-    told = {id(leaf): flag for leaf in _leaves(branch) if (flag := _told(leaf)) is not None}
-    flags = frame.select(flag.alias(f"{place}") for place, flag in told.items())
-    quick = {place for place in told if flags[f"{place}"].item()}
-    return _members_size(branch, quick=quick)
+    """Return how many bytes `members` takes, writing only values whose length cannot be computed."""
+    conditions = {
+        id(leaf): condition
+        for leaf in _leaves(branch)
+        if (condition := _has_direct_length(leaf)) is not None
+    }
+    flags = frame.select(condition.alias(f"{leaf}") for leaf, condition in conditions.items())
+    direct = {leaf for leaf in conditions if flags[f"{leaf}"].item()}
+    return _members_size(branch, direct=direct)
 
 
-def _told(leaf: Leaf) -> pl.Expr | None:
-    """Return whether the written length of a whole column follows from its values, if it can."""
+def _has_direct_length(leaf: Leaf) -> pl.Expr | None:
+    """Return an expression: whether the length of a column's JSON can be computed from its values."""
     values, dtype = leaf.values, leaf.dtype
     if leaf.json or (leaf.text and dtype != pl.String):
         return None
@@ -102,55 +107,56 @@ def _has_no_escapes(joined: pl.Series) -> pl.Series:
     return pl.Series([len(text.translate(None, _ESCAPED)) == len(text)])
 
 
-def _members_size(branch: Branch, *, quick: set[int]) -> pl.Expr:
-    around = len(":,")
+def _members_size(branch: Branch, *, direct: set[int]) -> pl.Expr:
+    punctuation = len(":,")
     sizes = [
-        _size(member, quick=quick) + (around + len(json.dumps(key, ensure_ascii=False).encode()))
+        _size(member, direct=direct)
+        + (punctuation + len(json.dumps(key, ensure_ascii=False).encode()))
         for key, member in branch.members.items()
     ]
     return (pl.sum_horizontal(sizes) - 1).clip(0) if sizes else pl.lit(0, pl.Int64)
 
 
-def _size(node: Node, *, quick: set[int]) -> pl.Expr:
+def _size(node: Node, *, direct: set[int]) -> pl.Expr:
     """Return how many bytes the value of a member takes; null where the member is left out."""
     if isinstance(node, Branch):
-        inside = _members_size(node, quick=quick)
-        size: pl.Expr = pl.when(inside > 0 if node.present is None else node.present).then(
-            inside + 2
+        members_bytes = _members_size(node, direct=direct)
+        size: pl.Expr = pl.when(members_bytes > 0 if node.present is None else node.present).then(
+            members_bytes + 2
         )
-    elif id(node) in quick:
-        size = _quick_size(node)
+    elif id(node) in direct:
+        size = _direct_size(node)
     elif node.dtype in _SMALL_INTEGERS and not node.text:
         size = node.values.cast(pl.String).str.len_bytes().cast(pl.Int64)
     else:
-        value, is_plain = _value(node)
-        text = pl.when(value.is_not_null()).then(json_text(value)) if is_plain else value
+        value, is_native = _value(node)
+        text = pl.when(value.is_not_null()).then(json_text(value)) if is_native else value
         size = text.str.len_bytes().cast(pl.Int64)
     return size.fill_null(len("null")) if node.clear else size
 
 
-def _quick_size(leaf: Leaf) -> pl.Expr:
+def _direct_size(leaf: Leaf) -> pl.Expr:
     if leaf.dtype == pl.String:
         return leaf.values.str.len_bytes().cast(pl.Int64) + 2
     if leaf.dtype == _TEXTS:
-        each = pl.element().str.len_bytes().cast(pl.Int64) + len('"",')
-        items = leaf.values.list.eval(each.fill_null(len("null,")))
+        item_bytes = pl.element().str.len_bytes().cast(pl.Int64) + len('"",')
+        items = leaf.values.list.eval(item_bytes.fill_null(len("null,")))
         return (items.list.sum() - 1).clip(0) + 2
     is_written = instant(leaf.values, dtype=leaf.dtype, timezone=leaf.timezone).is_not_null()
-    return pl.when(is_written).then(pl.lit(_MOMENT_BYTES, pl.Int64))
+    return pl.when(is_written).then(pl.lit(_TIME_BYTES, pl.Int64))
 
 
 def expand(node: Node) -> Node:
-    """Return the node with every struct column as the object it is written as."""
+    """Return the node with a branch in place of each struct column."""
     if isinstance(node, Branch):
-        grown = {key: expand(member) for key, member in node.members.items()}
-        return replace(node, members=grown)
+        expanded = {key: expand(member) for key, member in node.members.items()}
+        return replace(node, members=expanded)
     if not isinstance(node.dtype, pl.Struct) or node.json or node.text:
         return node
-    return _fields(node, node.dtype)
+    return _as_branch(node, node.dtype)
 
 
-def _fields(leaf: Leaf, dtype: pl.Struct) -> Branch:
+def _as_branch(leaf: Leaf, dtype: pl.Struct) -> Branch:
     fields = {
         field.name: expand(
             Leaf(
@@ -172,73 +178,68 @@ def _leaves(node: Node) -> Iterator[Leaf]:
         yield from _leaves(member)
 
 
-def _absent(leaf: Leaf) -> pl.Expr:
-    return pl.lit(value=False) if leaf.clear else _writable(leaf).is_null()
+def _is_absent(leaf: Leaf) -> pl.Expr:
+    return pl.lit(value=False) if leaf.clear else _null_where_absent(leaf).is_null()
 
 
-def _members(branch: Branch, *, full: set[int]) -> pl.Expr:
-    return _joined(_pieces(branch, full=full))
+def _members_of(branch: Branch, *, always_present: set[int]) -> list[_Member]:
+    return [
+        _member(key, branch.members[key], always_present=always_present)
+        for key in sorted(branch.members)
+    ]
 
 
-def _pieces(branch: Branch, *, full: set[int]) -> list[_Piece]:
-    return [_piece(key, branch.members[key], full=full) for key in sorted(branch.members)]
-
-
-def _joined(pieces: Sequence[_Piece]) -> pl.Expr:
-    if not pieces:
+def _joined(parts: Sequence[_Member]) -> pl.Expr:
+    if not parts:
         return pl.lit("")
-    return pl.concat_str(list(_fragments(pieces)), separator=",", ignore_nulls=True)
+    return pl.concat_str(list(_fragments(parts)), separator=",", ignore_nulls=True)
 
 
-def _fragments(pieces: Sequence[_Piece]) -> Iterator[pl.Expr]:
-    together: list[_Piece] = []
-    for piece in pieces:
-        if piece.plain and piece.always:
-            together.append(piece)
-            continue
-        if together:
-            yield _written_together(together)
-            together = []
-        yield _written_alone(piece)
-    if together:
-        yield _written_together(together)
+def _fragments(parts: Sequence[_Member]) -> Iterator[pl.Expr]:
+    """Yield the JSON text of the members; adjacent members are written together if possible."""
+    groups = groupby(parts, key=lambda member: member.is_native and member.is_always_written)
+    for is_together, group in groups:
+        if is_together:
+            yield _encoded_together(list(group))
+        else:
+            yield from map(_encoded_alone, group)
 
 
-def _written_together(pieces: Sequence[_Piece]) -> pl.Expr:
-    struct = pl.struct(piece.value.alias(piece.key) for piece in pieces)
+def _encoded_together(parts: Sequence[_Member]) -> pl.Expr:
+    struct = pl.struct(member.value.alias(member.key) for member in parts)
     return struct.struct.json_encode().str.slice(1).str.head(-1)  # the braces, without a copy
 
 
-def _written_alone(piece: _Piece) -> pl.Expr:
-    if piece.plain:
-        return pl.when(piece.value.is_not_null()).then(_written_together([piece]))
-    return pl.concat_str(pl.lit(f"{json.dumps(piece.key, ensure_ascii=False)}:"), piece.value)
+def _encoded_alone(member: _Member) -> pl.Expr:
+    if member.is_native:
+        return pl.when(member.value.is_not_null()).then(_encoded_together([member]))
+    return pl.concat_str(pl.lit(f"{json.dumps(member.key, ensure_ascii=False)}:"), member.value)
 
 
-def _piece(key: str, node: Node, *, full: set[int]) -> _Piece:
+def _member(key: str, node: Node, *, always_present: set[int]) -> _Member:
     if isinstance(node, Branch):
-        pieces = _pieces(node, full=full)
-        if pieces and all(piece.plain and piece.always for piece in pieces):
-            together = pl.struct(piece.value.alias(piece.key) for piece in pieces)
-            return _Piece(key=key, value=together, plain=True, always=True)
-        inside = _joined(pieces)
-        value: pl.Expr = pl.concat_str(pl.lit("{"), inside, pl.lit("}"))
+        parts = _members_of(node, always_present=always_present)
+        if parts and all(member.is_native and member.is_always_written for member in parts):
+            struct = pl.struct(member.value.alias(member.key) for member in parts)
+            return _Member(key=key, value=struct, is_native=True, is_always_written=True)
+        text = _joined(parts)
+        value: pl.Expr = pl.concat_str(pl.lit("{"), text, pl.lit("}"))
         if node.present is not None:
             value = pl.when(node.present).then(value)
-        elif not any(piece.always for piece in pieces):
-            value = pl.when(inside != "").then(value)
+        elif not any(member.is_always_written for member in parts):
+            value = pl.when(text != "").then(value)
         if node.clear:
             value = value.fill_null("null")
-        return _Piece(key=key, value=value, plain=False, always=False)
-    value, plain = _value(node)
-    if node.clear and not plain:
+        return _Member(key=key, value=value, is_native=False, is_always_written=False)
+    value, is_native = _value(node)
+    if node.clear and not is_native:
         value = value.fill_null("null")
-    always = node.clear or id(node) in full
-    return _Piece(key=key, value=value, plain=plain, always=always)
+    is_always_written = node.clear or id(node) in always_present
+    return _Member(key=key, value=value, is_native=is_native, is_always_written=is_always_written)
 
 
 def _value(leaf: Leaf) -> tuple[pl.Expr, bool]:
-    """Return how a value is written: as a column the writer takes, or as JSON text."""
+    """Return a value and whether the JSON writer of polars can write it; if not, it is JSON text."""
     if leaf.json:
         return leaf.values, False
     if leaf.text:
@@ -248,21 +249,21 @@ def _value(leaf: Leaf) -> tuple[pl.Expr, bool]:
 
 def _typed(values: pl.Expr, dtype: pl.DataType, *, timezone: str | None) -> tuple[pl.Expr, bool]:
     if dtype.is_float():
-        # 3.0 is written as 3: a table read again, with a gap in its whole numbers, is the same
+        # 3.0 is written as 3, as an empty cell in a column of integers turns it into floats
         return as_text(values, dtype=dtype), False
     if dtype.is_integer() or isinstance(dtype, pl.Decimal):
-        return _digits(values, dtype)
+        return _number(values, dtype)
     if isinstance(dtype, pl.Datetime):
         return iso(instant(values, dtype=dtype, timezone=timezone)), True
     if isinstance(dtype, pl.List | pl.Array):
         return _list(values, dtype, timezone=timezone)
     if isinstance(dtype, pl.Struct):
-        return _object(values, dtype, timezone=timezone), False
+        return _object_text(values, dtype, timezone=timezone), False
     return as_text(values, dtype=dtype) if dtype != pl.Boolean else values, True
 
 
-def _writable(leaf: Leaf) -> pl.Expr:
-    """Return something that is null exactly where the written value is."""
+def _null_where_absent(leaf: Leaf) -> pl.Expr:
+    """Return an expression that is null exactly where the written value is null."""
     if leaf.dtype.is_float():
         return pl.when(leaf.values.is_finite()).then(leaf.values)
     if isinstance(leaf.dtype, pl.Datetime):
@@ -270,8 +271,8 @@ def _writable(leaf: Leaf) -> pl.Expr:
     return leaf.values
 
 
-def _digits(values: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, bool]:
-    """Return numbers, as texts where a reader would lose digits of them."""
+def _number(values: pl.Expr, dtype: pl.DataType) -> tuple[pl.Expr, bool]:
+    """Return numbers, as texts if a reader would lose digits of them."""
     if dtype in _SMALL_INTEGERS:
         return values, True
     text = values.cast(pl.String) if dtype.is_integer() else decimal_text(values)
@@ -284,18 +285,20 @@ def _list(
 ) -> tuple[pl.Expr, bool]:
     items = values.arr.to_list() if isinstance(dtype, pl.Array) else values
     inner = instance_of(dtype.inner)
-    item, plain = _typed(pl.element(), inner, timezone=timezone)
-    if plain:
-        return (items if inner in _AS_THEY_ARE else items.list.eval(item)), True
-    written = items.list.eval(item.fill_null("null")).list.join(",")
-    return pl.concat_str(pl.lit("["), written, pl.lit("]")), False
+    item, is_native = _typed(pl.element(), inner, timezone=timezone)
+    if is_native:
+        return (items if inner in _NATIVE_ITEMS else items.list.eval(item)), True
+    texts = items.list.eval(item.fill_null("null")).list.join(",")
+    return pl.concat_str(pl.lit("["), texts, pl.lit("]")), False
 
 
-def _object(values: pl.Expr, dtype: pl.Struct, *, timezone: str | None) -> pl.Expr:
-    branch = _fields(Leaf(values=values, dtype=dtype, timezone=timezone), dtype)
-    text = pl.concat_str(pl.lit("{"), _members(branch, full=set()), pl.lit("}"))
+def _object_text(values: pl.Expr, dtype: pl.Struct, *, timezone: str | None) -> pl.Expr:
+    branch = _as_branch(Leaf(values=values, dtype=dtype, timezone=timezone), dtype)
+    text = pl.concat_str(
+        pl.lit("{"), _joined(_members_of(branch, always_present=set())), pl.lit("}")
+    )
     return pl.when(values.is_not_null()).then(text)
 
 
 _SMALL_INTEGERS = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
-_AS_THEY_ARE = (pl.String, pl.Boolean, *_SMALL_INTEGERS)
+_NATIVE_ITEMS = (pl.String, pl.Boolean, *_SMALL_INTEGERS)
