@@ -1,4 +1,4 @@
-"""What Customer.io says, as rows: calls, fields, limits, regions and names, each with its source."""
+"""The rules of Customer.io as rows: calls, fields, limits, regions and names, each with its source."""
 
 from cio_frames.spec.apis import APIS, BATCH_PATH, KEYED_APIS, SENDABLE_APIS, Api
 from cio_frames.spec.app_api import ACTIVITY_TYPES, OPERATIONS, Operation, PersonIdType

@@ -1,4 +1,4 @@
-"""The APIs: how each is authorised, what it wraps messages in, and what it promises."""
+"""The APIs: their credentials, the envelope of their messages, and their guarantees."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ class Api:
 
     Attributes:
         name: Its name, as in records of runs.
-        keys: The credentials that are its user name and its password, the first of which names the
-            workspace; none where the package asks nothing of it.
-        auth: How they travel: as user name and password, or the first of them as a token.
-        reads: Whether the package reads from it what a workspace holds, and sends nothing to it.
-        envelope: Whether a message says its type and its id.
-        batch_path: Where many messages go in one request; None where each goes alone.
-        deduplicates: Whether messages of one id count once, so that one can be sent again.
+        keys: The credentials used as user name and password, the first of which identifies the
+            workspace; none if the package sends no requests to it.
+        auth: How the credentials are sent: as user name and password, or the first as a token.
+        reads: Whether the package only reads the contents of a workspace from it.
+        envelope: Whether a message contains its type and its id.
+        batch_path: The path that takes many messages in one request; None if there is none.
+        deduplicates: Whether a message with an id that was sent before is ignored.
         texts_only: Whether every value is sent as text.
         gzip: Whether bodies may be compressed.
-        success: The statuses of a success: the one that is documented first, then those that are
-            known as well. All of them come with `{}` or with nothing.
-        rate_limit: The limit of `LIMITS` that no chosen rate may pass.
+        success: The statuses of a success: the documented one first, then others that occur. The
+            body is `{}` or empty.
+        rate_limit: The limit of `LIMITS` that no chosen rate may exceed.
         source: Tags of the API facts this row rests on.
     """
 
@@ -74,6 +74,6 @@ APIS: Mapping[str, Api] = MappingProxyType(
     {row.name: row for row in (PIPELINES, FORMS, FORM_ACTION, APP)}
 )
 KEYED_APIS: tuple[Api, ...] = tuple(row for row in APIS.values() if row.keys)
-"""Those that the package asks anything of."""
+"""The APIs that the package sends requests to."""
 SENDABLE_APIS: tuple[Api, ...] = tuple(row for row in KEYED_APIS if not row.reads)
-"""Those that the package sends to."""
+"""The APIs that the package sends messages to."""

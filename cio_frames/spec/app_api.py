@@ -1,19 +1,19 @@
-"""The requests of the App API that read what a workspace holds.
+"""The requests of the App API that read the contents of a workspace.
 
 The tag `APP` is the official App API, OpenAPI 3.1: the pages of its operations at
 docs.customer.io/integrations/api/app, read in November 2026, and the same description as published
 in September 2026 by api-evangelist/customer-io (`openapi/customer-io-exports-api-openapi.yml`,
 `...-customers-...` and `...-activities-...`).
 
-What it leaves open: which columns the file of an export has besides those that were asked for, and
-how an empty cell, an object or a quote is written in it; which filter covers everybody; how long an
-export takes; whether its link can be used without the key; what a page says after which there is no
-other. Whoever relies on one of these says what is assumed.
+What it leaves open: which columns an export file has besides the requested ones, and how it writes
+empty cells, objects and quotes; which filter matches all people; how long an export takes; whether
+its link can be used without the key; what the last page contains. Code that relies on any of these
+documents its assumption.
 
-Where it disagrees with itself: the text of `exportPeopleData` has an export downloaded at its own
-path, but `downloadExport` gives the link. A cio_id has the prefix `cio_` in `listActivities`, and none
-in any example. A filter has one property, but samples have several. `timestamps`, the times at which
-attributes were set, are given and called deprecated. Attributes are stored as texts, whatever was sent.
+Where it contradicts itself: the text of `exportPeopleData` has an export downloaded at its own path,
+but `downloadExport` returns the link. A cio_id has the prefix `cio_` in `listActivities`, but in no
+example. A filter has one property, but samples have several. `timestamps`, the times at which
+attributes were set, are returned but called deprecated. Attributes are stored as texts, whatever was sent.
 """
 
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ from types import MappingProxyType
 from typing import Literal
 
 PersonIdType = Literal["id", "email", "cio_id"]
-"""What a person can be asked for by. A phone number can be one as well, in workspaces that say so."""
+"""The identifiers for requesting a person. A phone number is one too, in workspaces configured that way."""
 
 ACTIVITY_TYPES: Mapping[str, str] = MappingProxyType(
     {"track": "event", "page": "page", "screen": "screen"}
 )
-"""What `type` of activity the events of each call are (APP, `getPersonActivities`). How a form submission
-is listed is not documented."""
+"""The `type` of activity of each call's events (APP, `getPersonActivities`). How a form submission is
+listed is not documented."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class Operation:
     Attributes:
         name: Its name in the official description, its `operationId`.
         method: Its method.
-        path: Its path, with the parameters in it in braces.
-        most: The limit of `LIMITS` on what one request asks for; None where there is none.
+        path: Its path, with parameters in braces.
+        most: The limit of `LIMITS` on what one request returns; None if there is none.
         source: Tags of the API facts this row rests on.
     """
 

@@ -1,4 +1,4 @@
-"""The calls: where each is posted, what its body is called, and all its fields."""
+"""The calls: the path of each, the name of its body, and all its fields."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,10 +48,10 @@ class Call:
         name: Its name, as in `df.cio.<name>`.
         api: The API it is posted to.
         path: The path on that API's host.
-        body: The key that holds the frame's other columns, if the call has one.
+        body: The key for the frame's other columns, if the call has one.
         fields: All its fields, no two with the same path.
-        sets_state: Whether it says how a person or an object is: a repeat of it is harmless, one that
-            does not arrive is not (reference 3.7). Some events do so, too: see SEMANTIC_EVENTS.
+        sets_state: Whether it sets the state of a person or an object: repeating it is harmless, losing
+            it is not (reference 3.7). Some events set a state too: see SEMANTIC_EVENTS.
         source: Tags of the API facts this row rests on.
     """
 
@@ -65,7 +65,7 @@ class Call:
 
     @property
     def batched(self) -> bool:
-        """Whether many of it travel in one request."""
+        """Whether one request takes many messages of the call."""
         return self.api.batch_path is not None
 
 

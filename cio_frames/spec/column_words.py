@@ -1,7 +1,7 @@
-"""The words of column names that tell whom or what a column names, as rows.
+"""Words in column names that show whether a column identifies a person or a thing.
 
-Words are lower case, without accents and with umlauts as in `words_of`; compounds that are usual in
-German stand beside the parts they are made of.
+Words are in lower case and without accents, as `words_of` returns them; common German compounds are
+listed in addition to their parts.
 """
 
 import re
@@ -12,18 +12,13 @@ from types import MappingProxyType
 from typing import Literal
 
 WordMeaning = Literal["person", "user", "staff", "visitor", "thing", "id", "email", "neutral"]
-"""What a word says: a customer of any kind, a user, somebody on our own side, a browser or device, what
-is no person, that an identifier follows or stands before, that addresses do, or nothing."""
+"""What a word means: a customer of any kind, a user, a member of the staff, a browser or device, something
+that is not a person, an identifier, an e-mail address, or nothing in particular."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnWords:
-    """Words that say the same of a column.
-
-    Attributes:
-        names: What they say.
-        words: The words.
-    """
+    """Words with the same meaning."""
 
     meaning: WordMeaning
     words: frozenset[str]
@@ -64,10 +59,10 @@ _ROWS = (
          "addr adresse direccion electronico electronique eletronico indirizzo adres do dos da di della van het work my your"),
 )  # fmt: skip
 
-_SAYS: Mapping[str, WordMeaning] = MappingProxyType(
+_MEANINGS: Mapping[str, WordMeaning] = MappingProxyType(
     {word: row.meaning for row in reversed(_ROWS) for word in row.words}
 )
-_ENDINGS = sorted(
+_ID_ENDINGS = sorted(
     next(row.words for row in _ROWS if row.meaning == "id") - {"n", "ref"}, key=len, reverse=True
 )
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\dA-Z_]+|\d+")
@@ -82,30 +77,32 @@ def words_of(name: str) -> tuple[str, ...]:
         >>> words_of("Kundennr."), words_of("Order #"), words_of("E-Mail-Adresse")
         (('kunden', 'nr'), ('order', 'number'), ('email', 'adresse'))
     """
-    bare = "".join(
-        sign for sign in unicodedata.normalize("NFKD", name) if not unicodedata.combining(sign)
+    unaccented = "".join(
+        character
+        for character in unicodedata.normalize("NFKD", name)
+        if not unicodedata.combining(character)
     )
-    plain = re.sub(r"(?i)\be[-_ ]?mail", "email", re.sub(r"IDs\b", "Ids", bare)).replace(
+    spelled = re.sub(r"(?i)\be[-_ ]?mail", "email", re.sub(r"IDs\b", "Ids", unaccented)).replace(
         "#", " number "
     )
-    parts = [word.casefold() for word in _WORD.findall(plain)]
-    return tuple(part for word in parts for part in _parted(word))
+    parts = [word.casefold() for word in _WORD.findall(spelled)]
+    return tuple(part for word in parts for part in _split_compound(word))
 
 
-def _parted(word: str) -> tuple[str, ...]:
-    """Return a compound such as userid as its parts, if it is one of a person or thing and an id."""
-    if word in _SAYS:
+def _split_compound(word: str) -> tuple[str, ...]:
+    """Return the parts of a compound of a person or thing and an ID, such as userid, or the word itself."""
+    if word in _MEANINGS:
         return (word,)
-    ends = (end for end in _ENDINGS if word.endswith(end) and word[: -len(end)] in _SAYS)
+    ends = (end for end in _ID_ENDINGS if word.endswith(end) and word[: -len(end)] in _MEANINGS)
     end = next(ends, "")
     return (word[: -len(end)], end) if end else (word,)
 
 
 def word_meaning(word: str) -> WordMeaning | None:
-    """Return what a word of a column name says, None if it is unknown.
+    """Return the meaning of a word of a column name, None if it is unknown.
 
     Examples:
         >>> word_meaning("kunden"), word_meaning("owner"), word_meaning("colour")
         ('person', 'staff', None)
     """
-    return _SAYS.get(word)
+    return _MEANINGS.get(word)

@@ -10,7 +10,7 @@ _SDKS = "NODE; GO; NODE-CDP"
 def _row(
     place: str, kind: FieldType, source: str, words: str = "", *, enum: str = "", note: str = ""
 ) -> Field:
-    """Return the row of `context.<place>`, which the column of that full name proposes."""
+    """Return the row of `context.<place>`, which a column with that full name suggests."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])|[._]", " ", f"context.{place}").lower()
     words = "" if place.endswith("*") else ", ".join(filter(None, (name, words)))
     return field(f"context.{place}", kind, source, enum=enum, words=words, note=note)

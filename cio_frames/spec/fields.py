@@ -15,17 +15,17 @@ class Field:
     """One field of a message.
 
     Attributes:
-        argument: The verb argument that fills this very place, at most one field of a call for each
-            argument; `None` where the call itself, the server, or the object around it fills it.
-        path: The place in the message; a last `"*"` stands for any further key.
-        type: What the value is.
+        argument: The verb argument that fills this field, at most one field of a call for each
+            argument; `None` if the call itself, the server, or the object around it fills it.
+        path: The path in the message; a last `"*"` means any other key.
+        type: The type of the value.
         required: `"always"`, `"never"`, or `"one-of:<group>"`: at least one field of that group.
         enum: The only values accepted, where the API names them.
-        read_only: The server sets it, it is never sent.
-        synonyms: Column names that propose this field, the likeliest first, each in camelCase,
-            snake_case, plain words and run together. Compare them by `folded`.
+        read_only: Whether only the server sets it, so it is never sent.
+        synonyms: Column names that suggest this field, the likeliest first, each in camelCase,
+            snake_case, as separate words and as one word. Compare them by `folded`.
         source: Tags of the API facts this row rests on.
-        note: What a reader must know and the other columns cannot say.
+        note: What else a reader must know.
     """
 
     argument: str | None
@@ -40,13 +40,13 @@ class Field:
 
     @property
     def column_argument(self) -> str | None:
-        """The argument of the verb that names the one column that feeds it, if there is one."""
+        """The argument of the verb that names the column for this field, if there is one."""
         return None if self.type == "object" or self.path[-1] == "*" else self.argument
 
 
-@lru_cache(maxsize=8_192)  # the words of the fields are asked for by every plan
+@lru_cache(maxsize=8_192)  # every plan needs the words of all fields
 def folded(name: str) -> str:
-    """Return a column name without case, spaces and punctuation, to compare it by.
+    """Return a column name without case, spaces and punctuation, for comparisons.
 
     Examples:
         >>> folded("User ID") == folded("user_id") == folded("userId")
@@ -81,7 +81,7 @@ _TRANSPORT = frozenset({
 
 
 def is_time_name(name: str) -> bool:
-    """Return whether a column is named like one of times.
+    """Return whether the name of a column suggests that it holds times.
 
     Examples:
         >>> [is_time_name(name) for name in ("ordered_at", "InvoiceDate", "Paid at", "time_ms")]
@@ -96,7 +96,7 @@ def is_time_name(name: str) -> bool:
 
 
 def is_other_time(name: str) -> bool:
-    """Return whether a column is named like a time that is not when an event happened.
+    """Return whether the name of a column suggests a time other than that of an event.
 
     Examples:
         >>> [is_other_time(name) for name in ("birthday", "Expires at", "ordered_at")]
@@ -106,7 +106,7 @@ def is_other_time(name: str) -> bool:
 
 
 def is_transport_time(name: str) -> bool:
-    """Return whether a column is named like the time when a message was carried, not made.
+    """Return whether the name of a column suggests the time when a message was transferred.
 
     Examples:
         >>> [is_transport_time(name) for name in ("received_at", "etl_tstamp", "ordered_at")]
@@ -142,7 +142,7 @@ def field(
     words: str = "",
     note: str = "",
 ) -> Field:
-    """Return a row from compact cells: a dotted path, values apart by spaces, words by commas."""
+    """Return a row from compact texts: a dotted path, values separated by spaces, words by commas."""
     return Field(
         argument=argument,
         path=tuple(place.split(".")),
@@ -167,7 +167,7 @@ ANONYMOUS_WORDS = (
     "user pseudo id, browser id, domain userid"
 )
 DEVICE_WORDS = "device id"
-"""What names a visitor in exports of events; in those of people it is one device of theirs."""
+"""Identifies a visitor in exports of events; in exports of people it is one of a person's devices."""
 EMAIL_WORDS = (
     "email, email address, mail, user email, customer email, contact email, member email, "
     "primary email, email addr, email id"

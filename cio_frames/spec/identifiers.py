@@ -1,4 +1,4 @@
-"""Where the messages of each call name people and objects, by the role of each place."""
+"""The paths that identify people and objects in the messages of each call, with their roles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from types import MappingProxyType
 from typing import Literal
 
 IdentifierRole = Literal["person", "id", "email", "anonymous", "previous", "object", "object_type"]
-"""What a place names: a person by any identifier, by one of a kind, or an object and its type."""
+"""What a path identifies: a person by any identifier or by one kind of it, or an object or its type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identifier:
-    """One place of a message that names a person or an object.
+    """A path of a message that identifies a person or an object.
 
     Attributes:
-        role: What it names.
-        path: The place in the message.
-        addressed: Whether the message is about whom it names; of several, the first that is filled.
+        role: What it identifies.
+        path: The path in the message.
+        addressed: Whether the message is about this person; of several, the first that is filled.
         source: Tags of the API facts this row rests on.
     """
 
@@ -70,7 +70,7 @@ IDENTIFIERS: Mapping[str, tuple[Identifier, ...]] = MappingProxyType({
     "identify": _IDENTIFY, "track": _TRACK, "page": _PERSON, "screen": _PERSON,
     "group": _GROUP, "alias": _ALIAS, "form": _FORM,
 })  # fmt: skip
-"""The places of each call, those that come first counting before others of the same role."""
+"""The paths of each call; of several with the same role, the first takes precedence."""
 
 LINKING_CALLS = frozenset({"identify", "alias", "form"})
-"""Calls that make all people they name one; the others only name some."""
+"""Calls that merge all people they identify into one."""

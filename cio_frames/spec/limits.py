@@ -11,11 +11,11 @@ class Limit:
 
     Attributes:
         name: Its name, which ends in its unit.
-        value: The value that is kept to.
+        value: The value that is used.
         unit: What is counted.
         source: Tags of the API facts this row rests on.
         dated: The date of that source, or `undated`.
-        note: The contradiction between sources, and why this value was chosen.
+        note: Contradictions between sources, and why this value was chosen.
     """
 
     name: str

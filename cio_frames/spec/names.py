@@ -1,4 +1,4 @@
-"""Names that mean something to Customer.io: events that act, and keys that are reserved."""
+"""Names with a meaning for Customer.io: semantic events and reserved keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ class SemanticEvent:
     """An event name that acts on the workspace instead of being tracked.
 
     Attributes:
-        name: The exact name; matching is by case.
+        name: The exact name; case matters.
         effect: What happens, in a sentence.
-        destructive: Whether it takes something away.
-        requires: Paths it needs beside `event`; without them nothing happens.
-        fields: The fields that have a meaning with this event only.
-        changes: What of the workspace it puts into a state, so that a repeat is harmless.
+        destructive: Whether it removes something.
+        requires: Paths it needs besides `event`; without them nothing happens.
+        fields: The fields that have a meaning only with this event.
+        changes: Which state it sets, so that a repeat is harmless.
         source: Tags of the API facts this row rests on.
-        note: Where the sources are at odds.
+        note: Contradictions between sources.
     """
 
     name: str
@@ -35,15 +35,15 @@ class SemanticEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReservedName:
-    """A key that Customer.io reads in its own way.
+    """A key with a special meaning for Customer.io.
 
     Attributes:
-        name: The exact name; matching is by case.
-        of: What the key would belong to.
-        settable: Whether sending it has the effect its name promises.
+        name: The exact name; case matters.
+        of: What the key belongs to.
+        settable: Whether sending it has the effect that its name suggests.
         effect: What happens to it, in a sentence.
         source: Tags of the API facts this row rests on.
-        synonyms: Column names that mean it beside its own.
+        synonyms: Other column names with the same meaning.
     """
 
     name: str
@@ -144,11 +144,11 @@ _FORM_KEYS = (
 # fmt: on
 
 FLAT_PREFIXES = ("cio_subscription_preferences.",)
-"""How trait names begin whose dots are part of the name: such a trait changes one topic or channel
-and leaves the others (SPEC-AUG)."""
+"""Prefixes of trait names whose dots are part of the name: such a trait changes one topic or channel
+and keeps the others (SPEC-AUG)."""
 
 RESERVED_PREFIXES = ("cio_", "_")
-"""How names begin that Customer.io keeps for itself, as far as its reserved ones show."""
+"""Prefixes of names that Customer.io reserves, judging by the documented reserved names."""
 
 SEMANTIC_EVENTS: Mapping[str, SemanticEvent] = MappingProxyType({row.name: row for row in _EVENTS})
 OTHER_NAMES: Mapping[str, str] = MappingProxyType(
@@ -161,8 +161,8 @@ OTHER_NAMES: Mapping[str, str] = MappingProxyType(
         "Delete Device": "Device Deleted",
     }
 )  # fmt: skip
-"""What pages and people also call events that act, by the name that acts: the first is on two
-official pages, which contradict the specification (reference C14, N7)."""
+"""Other names that documents and people use for semantic events, with the exact names: the first is on
+two official pages, which contradict the specification (reference C14, N7)."""
 
 OVERRIDE_PROPERTIES: Mapping[str, ReservedName] = MappingProxyType(
     {row.name: row for row in _OVERRIDES}

@@ -1,4 +1,4 @@
-"""Regions and hosts: where each surface lives in the US and in the EU."""
+"""Regions and hosts: the host of each API in the US and in the EU."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,11 +10,11 @@ Region = Literal["us", "eu"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """The host of one surface in one region, always reached over HTTPS.
+    """The host of one API in one region, always used with HTTPS.
 
     Attributes:
         region: The region of the account.
-        api: The surface.
+        api: The name of the API.
         host: The host name alone.
         source: Tags of the API facts this row rests on.
     """
@@ -39,11 +39,11 @@ HOSTS: tuple[Host, ...] = (
 # fmt: on
 
 REGION_PATH = "/api/v1/accounts/region"
-"""Asked with Track credentials on either region's forms host, it answers with the account's region."""
+"""Returns the account's region, on the forms host of either region, with Track credentials."""
 
 
 def host(region: str, api: str) -> str:
-    """Return the host name of a surface in a region.
+    """Return the host name of an API in a region.
 
     Args:
         region: `us` or `eu`.
