@@ -1,11 +1,20 @@
 """Checks of calls: names of events, semantic events, pages, screens, merges and forms."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from cio_frames.checks.check import Check, ColumnTest, Repair, Scope, by_call, by_row, by_value
+from cio_frames.checks.check import (
+    Check,
+    ColumnTest,
+    Repair,
+    RowTest,
+    Scope,
+    by_call,
+    by_row,
+    by_value,
+)
 from cio_frames.checks.fields import OBJECT_TYPES, OWNERS, blank
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import LIMITS, OTHER_NAMES, SEMANTIC_EVENTS
@@ -34,39 +43,39 @@ def _is_event_name(field: FieldMapping) -> bool:
     return field.argument == "event"
 
 
+def _by_event_name(fails: Callable[[pl.Expr, Scope], pl.Expr], *, prefilter: str = "") -> RowTest:
+    """Return a test of the names of events, as text."""
+
+    def fails_in_field(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+        return fails(scope.text(field), scope) if _is_event_name(field) else None
+
+    return by_value(fails_in_field, prefilter=prefilter)
+
+
 def _event_missing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _is_event_name(field):
         return None
     return pl.col(field.name).is_null() | blank(scope.text(field))
 
 
-def _event_padded(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return scope.text(field).str.contains(PADDED) if _is_event_name(field) else None
+def _is_padded(name: pl.Expr, _: Scope) -> pl.Expr:
+    return name.str.contains(PADDED)
 
 
-def _event_long(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    limit = LIMITS["event_name_bytes"].value
-    return scope.text(field).str.len_bytes() > limit if _is_event_name(field) else None
+def _is_too_long(name: pl.Expr, _: Scope) -> pl.Expr:
+    return name.str.len_bytes() > LIMITS["event_name_bytes"].value
 
 
-def _event_destructive(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    forbidden = [name for name in DESTRUCTIVE if name not in scope.allow]
-    return scope.text(field).str.strip_chars().is_in(forbidden) if _is_event_name(field) else None
+def _is_forbidden(name: pl.Expr, scope: Scope) -> pl.Expr:
+    return name.str.strip_chars().is_in([each for each in DESTRUCTIVE if each not in scope.allow])
 
 
-def _event_semantic(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    allowed = [name for name in DESTRUCTIVE if name in scope.allow]
-    return (
-        scope.text(field).str.strip_chars().is_in([*NON_DESTRUCTIVE, *allowed])
-        if _is_event_name(field)
-        else None
-    )
+def _acts(name: pl.Expr, scope: Scope) -> pl.Expr:
+    allowed = [each for each in DESTRUCTIVE if each in scope.allow]
+    return name.str.strip_chars().is_in([*NON_DESTRUCTIVE, *allowed])
 
 
-def _event_similar(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    if not _is_event_name(field):
-        return None
-    name = scope.text(field)
+def _is_similar(name: pl.Expr, _: Scope) -> pl.Expr:
     return name.str.contains(SIMILAR_NAME) & ~name.str.strip_chars().is_in(list(SEMANTIC_EVENTS))
 
 
@@ -138,20 +147,20 @@ def _two_people(scope: Scope) -> pl.Expr | None:
 CALL_CHECKS = (
     Check("event.missing", "reject", by_value(_event_missing), source="SPEC-AUG track.event required"),
     Check(
-        "event.padded", "reject", by_value(_event_padded, prefilter=UNUSUAL),
+        "event.padded", "reject", _by_event_name(_is_padded, prefilter=UNUSUAL),
         source="reference 6 (event names)", repair=Repair(_event_trimmed, safe=True),
     ),
-    Check("event.too-long", "reject", by_value(_event_long), source="TRACK event limits; reference C32"),
+    Check("event.too-long", "reject", _by_event_name(_is_too_long), source="TRACK event limits; reference C32"),
     Check(
-        "event.destructive", "refuse", by_value(_event_destructive, prefilter=SEMANTIC_NAME),
+        "event.destructive", "refuse", _by_event_name(_is_forbidden, prefilter=SEMANTIC_NAME),
         source="SPEC-AUG semantic events; reference 3.6",
     ),
     Check(
-        "event.semantic", "warn", by_value(_event_semantic, prefilter=SEMANTIC_NAME),
+        "event.semantic", "warn", _by_event_name(_acts, prefilter=SEMANTIC_NAME),
         source="SPEC-AUG semantic events; reference 3.6",
     ),
     Check(
-        "event.nearly", "warn", by_value(_event_similar, prefilter=SIMILAR_NAME),
+        "event.nearly", "warn", _by_event_name(_is_similar, prefilter=SIMILAR_NAME),
         source="SPEC-AUG semantic events; reference C14, N7",
     ),
     Check(

@@ -5,17 +5,17 @@ from collections.abc import Iterable
 import polars as pl
 
 from cio_frames.checks.check import (
-    FAILURE_SCHEMA,
     Check,
     Predicate,
     Repair,
     RowTest,
     Scope,
+    Suspect,
     TableTest,
     by_text,
     by_value,
     contains,
-    failing_rows,
+    failing_cells,
     summed,
 )
 from cio_frames.checks.fields import (
@@ -27,7 +27,6 @@ from cio_frames.checks.fields import (
     is_id_text,
     is_text,
 )
-from cio_frames.frames import collect_streaming
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values.patterns import BLANK, EMAIL, EMAIL_SHAPED, PADDED, UNUSUAL
 
@@ -138,17 +137,17 @@ def _count_addresses(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 
 def _rare_addresses(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the addresses in columns in which most IDs are not addresses."""
-    results = [FAILURE_SCHEMA.to_frame()]
+    suspects = []
+    fields = {field.name: field for field in scope.mapping.fields}
     counted = aggregated.group_by("field", maintain_order=True).agg(pl.all().sum())
     for name, count, addresses in counted.rows():
         if 0 < addresses < count * MAJORITY:
-            field = next(field for field in scope.mapping.fields if field.name == name)
-            value = scope.text(field)
+            text = scope.text(fields[name])
+            fails = text.str.contains(EMAIL)
             evidence = f"{addresses:,} of {count:,} values are addresses, the others are not."
-            fails = value.str.contains(EMAIL)
-            query = failing_rows(rows, fails, column=field.label, value=value, evidence=evidence)
-            results.append(collect_streaming(query))
-    return pl.concat(results)
+            label = fields[name].label
+            suspects.append(Suspect(column=label, fails=fails, value=text, evidence=evidence))
+    return failing_cells(rows, suspects)
 
 
 FORMS = (
@@ -198,26 +197,22 @@ def _form_counts(values: pl.DataFrame) -> pl.DataFrame:
 
 def _different_form(aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope) -> pl.DataFrame:
     """Return the few IDs that do not have the form of all others."""
-    results = [FAILURE_SCHEMA.to_frame()]
-    if aggregated["all"].sum() < MIN_VALUES:
-        return results[0]
+    suspects = []
     fields = {field.name: field for field in scope.mapping.fields}
     counted = aggregated.filter(pl.col("all") > 0).group_by("field", maintain_order=True)
-    for name, form, count, fits in counted.agg(
-        pl.col("form").sort_by("fits").last(), pl.col("all").sum(), pl.col("fits").sum()
-    ).rows():
-        is_one_form = (
-            aggregated.filter(pl.col("field") == name, pl.col("fits") > 0)["form"].n_unique() == 1
-        )
-        if is_one_form and count >= MIN_VALUES and 0 < count - fits <= count * MAX_SHARE:
+    totals = counted.agg(
+        pl.col("form").sort_by("fits").last(),
+        pl.col("all", "fits").sum(),
+        pl.col("form").filter(pl.col("fits") > 0).n_unique().alias("forms"),
+    )
+    for name, form, count, fits, forms in totals.rows():
+        if forms == 1 and count >= MIN_VALUES and 0 < count - fits <= count * MAX_SHARE:
             text = scope.text(fields[name])
             fails = ~text.str.contains(form) & ~text.str.contains(OTHER_CHECKS)
             evidence = f"{fits:,} of {count:,} values have a different form."
-            query = failing_rows(
-                rows, fails, column=fields[name].label, value=text, evidence=evidence
-            )
-            results.append(collect_streaming(query))
-    return pl.concat(results)
+            label = fields[name].label
+            suspects.append(Suspect(column=label, fails=fails, value=text, evidence=evidence))
+    return failing_cells(rows, suspects)
 
 
 ID_FORMAT_CHECKS = (

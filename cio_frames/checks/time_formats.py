@@ -5,20 +5,19 @@ from functools import partial
 import polars as pl
 
 from cio_frames.checks.check import (
-    FAILURE_SCHEMA,
     Check,
     ExprFunction,
     Repair,
     RowTest,
     Scope,
+    Suspect,
     TableTest,
     by_value,
     column_findings,
-    failing_rows,
+    failing_cells,
     summed,
 )
 from cio_frames.checks.fields import is_number, is_text
-from cio_frames.frames import collect_streaming
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.values import EPOCH_UNITS, epoch_unit, instant, iso
 
@@ -195,8 +194,9 @@ def _order(day: int, month: int) -> str:
 def _by_order(
     aggregated: pl.DataFrame, rows: pl.LazyFrame, scope: Scope, *, order: str
 ) -> pl.DataFrame:
+    """Return the dates of the columns in which the order of day and month is `order`."""
     fields = {field.name: field for field in scope.mapping.fields}
-    results = [FAILURE_SCHEMA.to_frame()]
+    suspects = []
     counts = aggregated.group_by("field", maintain_order=True).agg(pl.all().sum())
     for name, day, month, either in counts.rows():
         if day + month + either and _order(day, month) == order:
@@ -205,11 +205,10 @@ def _by_order(
                 f"and {either:,} either way."
             )
             value = pl.col(name).cast(pl.String)
-            fails = _is_slashed(_text(pl.col(name)))
+            fails = _is_slashed(_text(value))
             label = fields[name].label
-            query = failing_rows(rows, fails, column=label, value=value, evidence=evidence)
-            results.append(collect_streaming(query))
-    return pl.concat(results)
+            suspects.append(Suspect(column=label, fails=fails, value=value, evidence=evidence))
+    return failing_cells(rows, suspects)
 
 
 def _count_units(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
