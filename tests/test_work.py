@@ -315,7 +315,7 @@ def test_of_times_the_latest_of_each_person_is_kept(monkeypatch, is_sorted):
     rows = events(6_000) if is_sorted else events(6_000).sample(fraction=1, shuffle=True, seed=1)
     columns = {"event": "event", "user_id": "user_id", "timestamp": "occurred_at"}
     told, longest = rows.cio.track(**columns).findings, []
-    monkeypatch.setattr(run_checks, "LONG", 100)
+    monkeypatch.setattr(run_checks, "MIN_REDUCED", 100)
     monkeypatch.setattr("cio_frames.plan.chunks.CHUNK_ROWS", 500)
     add = run_checks.TableAggregates.add
 

@@ -8,15 +8,20 @@ import polars as pl
 from cio_frames.checks.check import (
     Check,
     ColumnTest,
-    Repair,
     RowTest,
     Scope,
     by_call,
     by_row,
     by_value,
+    text_repair,
 )
-from cio_frames.checks.fields import OBJECT_TYPES, OWNERS, blank
-from cio_frames.mapping import FieldMapping, MessageMapping
+from cio_frames.checks.fields import (
+    OBJECT_TYPES,
+    OWNERS,
+    blank,
+    stripped,
+)
+from cio_frames.mapping import FieldMapping
 from cio_frames.spec import LIMITS, OTHER_NAMES, SEMANTIC_EVENTS
 from cio_frames.values.patterns import PADDED, UNUSUAL
 
@@ -58,29 +63,17 @@ def _event_missing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     return pl.col(field.name).is_null() | blank(scope.text(field))
 
 
-def _is_padded(name: pl.Expr, _: Scope) -> pl.Expr:
-    return name.str.contains(PADDED)
-
-
-def _is_too_long(name: pl.Expr, _: Scope) -> pl.Expr:
-    return name.str.len_bytes() > LIMITS["event_name_bytes"].value
+def _acts(name: pl.Expr, scope: Scope) -> pl.Expr:
+    allowed = [each for each in DESTRUCTIVE if each in scope.allow]
+    return name.str.strip_chars().is_in([*NON_DESTRUCTIVE, *allowed])
 
 
 def _is_forbidden(name: pl.Expr, scope: Scope) -> pl.Expr:
     return name.str.strip_chars().is_in([each for each in DESTRUCTIVE if each not in scope.allow])
 
 
-def _acts(name: pl.Expr, scope: Scope) -> pl.Expr:
-    allowed = [each for each in DESTRUCTIVE if each in scope.allow]
-    return name.str.strip_chars().is_in([*NON_DESTRUCTIVE, *allowed])
-
-
 def _is_similar(name: pl.Expr, _: Scope) -> pl.Expr:
     return name.str.contains(SIMILAR_NAME) & ~name.str.strip_chars().is_in(list(SEMANTIC_EVENTS))
-
-
-def _event_trimmed(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    return field.expr.cast(pl.String).str.strip_chars() if _is_event_name(field) else None
 
 
 def _page_without_url(scope: Scope) -> pl.Expr | None:
@@ -147,10 +140,14 @@ def _two_people(scope: Scope) -> pl.Expr | None:
 CALL_CHECKS = (
     Check("event.missing", "reject", by_value(_event_missing), source="SPEC-AUG track.event required"),
     Check(
-        "event.padded", "reject", _by_event_name(_is_padded, prefilter=UNUSUAL),
-        source="reference 6 (event names)", repair=Repair(_event_trimmed, safe=True),
+        "event.padded", "reject", _by_event_name(lambda name, _: name.str.contains(PADDED), prefilter=UNUSUAL),
+        source="reference 6 (event names)", repair=text_repair(stripped, fields=_is_event_name, safe=True),
     ),
-    Check("event.too-long", "reject", _by_event_name(_is_too_long), source="TRACK event limits; reference C32"),
+    Check(
+        "event.too-long", "reject",
+        _by_event_name(lambda name, _: name.str.len_bytes() > LIMITS["event_name_bytes"].value),
+        source="TRACK event limits; reference C32",
+    ),
     Check(
         "event.destructive", "refuse", _by_event_name(_is_forbidden, prefilter=SEMANTIC_NAME),
         source="SPEC-AUG semantic events; reference 3.6",

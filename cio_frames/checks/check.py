@@ -221,7 +221,7 @@ class KeyedRows:
 
 
 _KEY = "\0key"
-"""The key of a row beside its fields; no column has this name."""
+"""The column with the key of a row; no field has this name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -412,6 +412,17 @@ class Repair:
     def concerns(self, field: FieldMapping, mapping: MessageMapping) -> bool:
         """Return whether the repair changes the values or the path of a field."""
         return self.change(field, mapping) is not None or self.new_path(field, mapping) is not None
+
+
+def text_repair(
+    change: ExprFunction, *, fields: Callable[[FieldMapping], bool], safe: bool
+) -> Repair:
+    """Return a repair that changes the texts of some fields."""
+
+    def new_values(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
+        return change(field.expr.cast(pl.String)) if fields(field) else None
+
+    return Repair(new_values, safe=safe)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,8 +127,8 @@ CONDITIONS: dict[str, Callable[[FieldMapping, pl.Expr], pl.Expr]] = {
 }
 """What is counted in columns of text."""
 SECOND_MEASURES: dict[str, Measure] = {
-    "dialled": _of_text(_is_phone_number),
-    "formatted and dialled": _of_text(
+    "phone numbers": _of_text(_is_phone_number),
+    "formatted phone numbers": _of_text(
         lambda values: _is_formatted(values) & _is_phone_number(values)
     ),
     "units": _of_text(lambda values: _is_formatted(values) & values.str.contains(UNIT)),
@@ -276,10 +276,11 @@ def _totals(aggregated: pl.DataFrame) -> Measures:
 def _as_totals(aggregated: pl.DataFrame) -> pl.DataFrame:
     """Return the same totals in two rows: the sums, and the least and the greatest text."""
     texts, numbers = cs.string(), ~cs.string()
-    sums = aggregated.select(texts.min(), numbers.sum())
-    rest = aggregated.select(texts.max(), numbers.sum() * 0)
+    sums_and_minima = aggregated.select(texts.min(), numbers.sum())
+    maxima = aggregated.select(texts.max(), numbers.sum() * 0)
     return pl.concat(
-        part.select(aggregated.columns).cast(aggregated.schema) for part in (sums, rest)
+        part.select(aggregated.columns).cast(aggregated.schema)
+        for part in (sums_and_minima, maxima)
     )
 
 
@@ -302,13 +303,12 @@ def _mostly_placeholders(measured: Measures) -> str | None:
 
 def _numbers_as_text(measured: Measures) -> str | None:
     numbers = measured.get("numbers", 0)
-    formatted = measured.get("formatted", 0) - measured.get("formatted and dialled", 0)
-    is_code = measured.get("is_code") or measured.get("dialled", 0) > formatted
-    are_units = (
-        0 < measured.get("units", 0) < measured["filled"] * HALF
-    )  # as in 84029g beside 84029
+    formatted = measured.get("formatted", 0) - measured.get("formatted phone numbers", 0)
+    is_code = measured.get("is_code") or measured.get("phone numbers", 0) > formatted
+    # letters after few of the numbers are not units: 84029g among 84029, 85123
+    are_codes = 0 < measured.get("units", 0) < measured["filled"] * HALF
     mostly = formatted and formatted + numbers >= measured["filled"] * MOST
-    mostly = mostly and not is_code and not are_units and not _has_stray_texts(measured)
+    mostly = mostly and not is_code and not are_codes and not _has_stray_texts(measured)
     return _share(formatted, measured, "are numbers written as text") if mostly else None
 
 
@@ -323,8 +323,12 @@ def _truth_as_text(measured: Measures) -> str | None:
 def _mixed(measured: Measures) -> str | None:
     if "numbers" not in measured or measured.get("is_code"):
         return None
-    numbers = measured["numbers"] + measured["formatted"] - measured.get("formatted and dialled", 0)
-    words = measured["filled"] - numbers - measured["placeholders"] - measured.get("dialled", 0)
+    numbers = (
+        measured["numbers"] + measured["formatted"] - measured.get("formatted phone numbers", 0)
+    )
+    words = (
+        measured["filled"] - numbers - measured["placeholders"] - measured.get("phone numbers", 0)
+    )
     words -= measured.get("wordless", 0)
     both = min(numbers, words) >= max(measured["filled"] * SOME, 1) and measured["filled"] >= FEW
     return f"{numbers:,} values look like numbers, {words:,} look like text." if both else None

@@ -82,6 +82,11 @@ def blank(values: pl.Expr) -> pl.Expr:
     return values.str.contains(BLANK)
 
 
+def stripped(values: pl.Expr) -> pl.Expr:
+    """Return texts without white space around them."""
+    return values.str.strip_chars()
+
+
 def is_placeholder(field: FieldMapping, values: pl.Expr) -> pl.Expr:
     """Return an expression: true where a text is a placeholder in a spelling that programs use."""
     spellings = (
@@ -142,8 +147,8 @@ def _joined(values: pl.Expr, dtype: pl.DataType) -> pl.Expr | None:
             item = _joined(pl.element(), inner)
             if item is None:
                 return None
-            texts = items if inner == pl.String else items.list.eval(item)
-            return texts.list.join(SEPARATOR, ignore_nulls=True)
+            item_texts = items if inner == pl.String else items.list.eval(item)
+            return item_texts.list.join(SEPARATOR, ignore_nulls=True)
         case pl.Struct():
             parts = [
                 _joined(values.struct.field(part.name), instance_of(part.dtype))

@@ -17,6 +17,7 @@ from cio_frames.checks.check import (
     contains,
     failing_cells,
     summed,
+    text_repair,
 )
 from cio_frames.checks.fields import (
     EMAIL_PATHS,
@@ -111,10 +112,7 @@ def _swap(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
     return pl.when(crossed).then(other.expr.cast(pl.String)).otherwise(field.expr.cast(pl.String))
 
 
-def _without_point(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not is_id_text(field):
-        return None
-    values = field.expr.cast(pl.String)
+def _without_point(values: pl.Expr) -> pl.Expr:
     without_point = values.str.replace(r"\.0+$", "")
     return pl.when(values.str.contains(FLOAT_TEXT)).then(without_point).otherwise(values)
 
@@ -220,7 +218,7 @@ ID_FORMAT_CHECKS = (
     Check(
         "id.float-text", "reject", by_text(contains(FLOAT_TEXT), fields=is_id_text, prefilter=REWRITTEN),
         source="reliability 3.3 (31): pandas and spreadsheets store whole numbers as decimals",
-        repair=Repair(_without_point, safe=False),
+        repair=text_repair(_without_point, fields=is_id_text, safe=False),
     ),
     Check(
         "id.scientific", "reject", by_text(contains(SCIENTIFIC), fields=is_id_text, prefilter=REWRITTEN),

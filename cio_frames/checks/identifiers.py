@@ -13,6 +13,7 @@ from cio_frames.checks.check import (
     by_text,
     by_value,
     contains,
+    text_repair,
 )
 from cio_frames.checks.fields import (
     IDS,
@@ -23,6 +24,7 @@ from cio_frames.checks.fields import (
     is_id,
     is_id_text,
     is_text,
+    stripped,
 )
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import CALLS, LIMITS, folded
@@ -151,13 +153,8 @@ def _unchanged(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return field.expr if _is_float_id(field) else None
 
 
-def _stripped(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    return field.expr.cast(pl.String).str.strip_chars() if _is_repairable(field) else None
-
-
-def _visible(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    visible = field.expr.cast(pl.String).str.replace_all(INVISIBLE, "")
-    return visible.str.strip_chars() if _is_repairable(field) else None
+def _visible(values: pl.Expr) -> pl.Expr:
+    return values.str.replace_all(INVISIBLE, "").str.strip_chars()
 
 
 GUARDED = (
@@ -168,10 +165,7 @@ GUARD_BEFORE = rf"^(?:(?:=T?\(?)?(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE}))+"
 GUARD_AFTER = rf"(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE})+\)?$"
 
 
-def _unguarded(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not is_id_text(field):
-        return None
-    values = field.expr.cast(pl.String)
+def _unguarded(values: pl.Expr) -> pl.Expr:
     bare = values.str.replace(GUARD_BEFORE, "").str.replace(GUARD_AFTER, "")
     return pl.when(values.str.contains(GUARDED)).then(bare).otherwise(values)
 
@@ -202,15 +196,16 @@ IDENTIFIER_CHECKS = (
     Check("id.nobody", "warn", by_value(_nobody, prefilter=rf"(?i)^(?:{'|'.join(NOBODY)})$"), source="reliability 3.2, 3.3"),
     Check(
         "id.padded", "reject", by_text(_padded, fields=_is_repairable, prefilter=UNUSUAL),
-        source="reference 3.1: ids are compared as they are", repair=Repair(_stripped, safe=False),
+        source="reference 3.1: ids are compared as they are", repair=text_repair(stripped, fields=_is_repairable, safe=False),
     ),
     Check(
         "id.invisible", "reject", by_text(_invisible, fields=_is_repairable, prefilter=UNUSUAL),
-        source="reliability 3.3", repair=Repair(_visible, safe=False),
+        source="reliability 3.3", repair=text_repair(_visible, fields=_is_repairable, safe=False),
     ),
     Check(
         "id.guarded", "reject", by_text(contains(GUARDED), fields=is_id_text, prefilter=GUARDED),
-        source="RFC 4180; what spreadsheets put around digits to keep them text", repair=Repair(_unguarded, safe=False),
+        source="RFC 4180; what spreadsheets put around digits to keep them text",
+        repair=text_repair(_unguarded, fields=is_id_text, safe=False),
     ),
     Check(
         "id.column-name", "reject", by_value(_column_name),
@@ -266,9 +261,8 @@ def _is_no_email(values: pl.Expr) -> pl.Expr:
     return ~values.cast(pl.String).str.strip_chars().str.contains(EMAIL)
 
 
-def _without_placeholders(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    values = field.expr.cast(pl.String)
-    return pl.when(~_is_placeholder(values)).then(values) if is_address(field) else None
+def _without_placeholders(values: pl.Expr) -> pl.Expr:
+    return pl.when(~_is_placeholder(values)).then(values)
 
 
 def _without_wrapping(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
@@ -283,7 +277,8 @@ def _without_wrapping(field: FieldMapping, mapping: MessageMapping) -> pl.Expr |
 EMAIL_CHECKS = (
     Check(
         "email.placeholder", "reject", by_value(_placeholder_address, prefilter=PLACEHOLDER),
-        source="reference 3.1, 3.2; reliability 3.2", repair=Repair(_without_placeholders, safe=True),
+        source="reference 3.1, 3.2; reliability 3.2",
+        repair=text_repair(_without_placeholders, fields=is_address, safe=True),
     ),
     Check(
         "email.wrapped", "reject", by_value(_wrapped, prefilter=MAYBE_WRAPPED),

@@ -230,12 +230,12 @@ def _similar_columns(scope: Scope) -> str | None:
         if field.role == "body":
             name = ".".join(field.path[1:])
             groups.setdefault(folded(name) or name, []).append(name)
-    alike = [
+    similar = [
         " and ".join(f'"{name}"' for name in names)
         for names in groups.values()
         if len(set(names)) > 1
     ]
-    return "; ".join(alike) or None
+    return "; ".join(similar) or None
 
 
 _event_names = partial(_count_names, argument="event")

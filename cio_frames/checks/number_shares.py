@@ -208,13 +208,11 @@ def _findings(
     results = [FAILURE_SCHEMA.to_frame()]
     parts = _reduced(aggregated).partition_by("field", as_dict=True)
     for field in scope.mapping.fields:
-        candidates = parts.get((field.name,))
-        evidence = (
-            "" if candidates is None else _evidence_of_column(candidates, field, detector=detector)
-        )
-        text = inner_text(field)
+        candidates, text = parts.get((field.name,)), inner_text(field)
         text = as_number_text(field) if text is None else text
-        if evidence and text is not None:
+        if candidates is None or text is None:
+            continue
+        if evidence := _evidence(candidates, field, detector=detector):
             query = failing_rows(
                 rows, detector.finds(text), column=field.label, value=detector.samples(text), evidence=evidence,
             )  # fmt: skip
@@ -222,20 +220,14 @@ def _findings(
     return pl.concat(results)
 
 
-def _evidence_of_column(
-    candidates: pl.DataFrame, field: FieldMapping, *, detector: Detector
-) -> str:
+def _evidence(candidates: pl.DataFrame, field: FieldMapping, *, detector: Detector) -> str:
     """Return the evidence for the first kind of number that has any; "" if none has."""
     filled = int(candidates.filter(pl.col("number").is_null())["cells"].sum())
-    by_number = (
-        (number, candidates.filter(pl.col("number") == number.name)) for number in detector.numbers
-    )
-    texts = (
-        _evidence_of_number(number, part, field, filled=filled)
-        for number, part in by_number
-        if part.height
-    )
-    return next(filter(None, texts), "")
+    for number in detector.numbers:
+        own = candidates.filter(pl.col("number") == number.name)
+        if evidence := _evidence_of_number(number, own, field, filled=filled):
+            return evidence
+    return ""
 
 
 def by_share(detector: Detector) -> TableTest:

@@ -206,8 +206,8 @@ class Profiler:
         self._mapping = mapping
         cells = FIRST_CELLS // max(1, len(self._fields))
         self._first_rows = max(MIN_VALUES, min(FIRST_ROWS, cells))
-        self._counts = [*self._filled(), *self._ranges()]
-        self._sampled = [*self._distinct_hashes(), *self._sizes(), *self._forms()]
+        self._all_row_exprs = [*self._filled(), *self._ranges()]
+        self._sample_exprs = [*self._distinct_hashes(), *self._sizes(), *self._forms()]
         self._parts: list[pl.DataFrame] = []
 
     def part(self, prepared: pl.DataFrame) -> pl.DataFrame:
@@ -217,8 +217,8 @@ class Profiler:
             is_sampled = (pl.col(ROW) < self._first_rows) | (pl.col(ROW) % EVERY == 0)
             sample = prepared.filter(is_sampled)
         rows = pl.DataFrame({_ROWS: [prepared.height]})
-        counts = prepared.select(self._counts)
-        return rows.hstack(counts).hstack(sample.select(self._sampled))
+        counts = prepared.select(self._all_row_exprs)
+        return rows.hstack(counts).hstack(sample.select(self._sample_exprs))
 
     def add(self, part: pl.DataFrame) -> None:
         """Add the statistics of the next chunk."""

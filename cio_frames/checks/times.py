@@ -189,8 +189,8 @@ def _person_times(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
 def _latest_and_late(aggregated: pl.DataFrame) -> pl.DataFrame:
     """Return the latest time of each person, and a row without a person for the late rows.
 
-    A row is late if an earlier row of its person has a later time. That row has the number of late
-    rows, and the first of them.
+    A row is late if an earlier row of its person has a later time. The row without a person has the
+    number of late rows, and the number of the first one.
     """
     ordered = aggregated.filter(pl.col("late") == 0)
     if not ordered["row"].is_sorted():

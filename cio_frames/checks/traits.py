@@ -9,12 +9,12 @@ import polars as pl
 
 from cio_frames.checks.check import (
     Check,
-    Repair,
     Scope,
     TableTest,
     by_value,
     column_findings,
     summed,
+    text_repair,
 )
 from cio_frames.checks.fields import (
     PREFERENCES,
@@ -32,7 +32,6 @@ from cio_frames.mapping import (
     CREATED,
     UNNAMED,
     FieldMapping,
-    MessageMapping,
     time_rank,
 )
 from cio_frames.spec import EVENT_CALLS, folded, is_time_name
@@ -140,10 +139,11 @@ def _is_unknown(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return ~_lower(texts).is_in((*RECOGNISED, *YES, *NO)) & ~blank(texts)
 
 
-def _as_truth(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not (is_subscription(field) and is_text(field)):
-        return None
-    values = field.expr.cast(pl.String)
+def _is_subscription_text(field: FieldMapping) -> bool:
+    return is_subscription(field) and is_text(field)
+
+
+def _as_truth(values: pl.Expr) -> pl.Expr:
     words = _lower(values)
     return (
         pl.when(words.is_in((*YES, "true", "1"))).then(pl.lit("true"))
@@ -152,10 +152,7 @@ def _as_truth(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     )  # fmt: skip
 
 
-def _without_blank(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not (is_subscription(field) and is_text(field)):
-        return None
-    values = field.expr.cast(pl.String)
+def _without_blank(values: pl.Expr) -> pl.Expr:
     return pl.when(~blank(values)).then(values)
 
 
@@ -346,10 +343,8 @@ def _local_date(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     return pl.col(field.name).str.contains(LOCAL_DATE)
 
 
-def _corrected(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not _is_text_trait(field):
-        return None
-    return pl.when(_is_misspelt_time(field.expr)).then(_as_iso(field.expr)).otherwise(field.expr)
+def _corrected(values: pl.Expr) -> pl.Expr:
+    return pl.when(_is_misspelt_time(values)).then(_as_iso(values)).otherwise(values)
 
 
 def _future(field: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -365,7 +360,8 @@ def _created_not_read(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 TRAIT_CHECKS = (
     Check(
         "trait.unsubscribed-word", "reject", by_value(_convertible_word),
-        source="SPEC-AUG traits.unsubscribed; reference 2.1", repair=Repair(_as_truth, safe=False),
+        source="SPEC-AUG traits.unsubscribed; reference 2.1",
+        repair=text_repair(_as_truth, fields=_is_subscription_text, safe=False),
     ),
     Check(
         "trait.unsubscribed-unknown", "reject", by_value(_unknown_word),
@@ -373,7 +369,8 @@ TRAIT_CHECKS = (
     ),
     Check(
         "trait.unsubscribed-empty", "reject", by_value(_empty_word, prefilter=BLANK),
-        source="SPEC-AUG traits.unsubscribed; reference 2.1", repair=Repair(_without_blank, safe=True),
+        source="SPEC-AUG traits.unsubscribed; reference 2.1",
+        repair=text_repair(_without_blank, fields=_is_subscription_text, safe=True),
     ),
     Check(
         "trait.preferences-replaced", "warn", by_value(_replaces_preferences),
@@ -395,7 +392,7 @@ TRAIT_CHECKS = (
     ),
     Check(
         "trait.time-space", "info", by_value(_correctable_time, prefilter=DATE_LIKE),
-        source="reference 1.6 (ACT)", repair=Repair(_corrected, safe=True),
+        source="reference 1.6 (ACT)", repair=text_repair(_corrected, fields=_is_text_trait, safe=True),
     ),
     Check(
         "trait.time-impossible", "warn", by_value(_impossible, prefilter=DATE_LIKE),

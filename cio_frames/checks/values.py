@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 import polars as pl
 
 from cio_frames.checks.check import (
-    Change,
     Check,
     ExprFunction,
     MessageTest,
@@ -17,6 +16,7 @@ from cio_frames.checks.check import (
     by_text,
     by_value,
     contains,
+    text_repair,
 )
 from cio_frames.checks.fields import (
     EMAIL_PATHS,
@@ -27,6 +27,7 @@ from cio_frames.checks.fields import (
     is_placeholder,
     is_plain_text,
     is_text,
+    stripped,
 )
 from cio_frames.mapping import FieldMapping, MessageMapping
 from cio_frames.spec import LIMITS, RESERVED_TRAITS
@@ -175,11 +176,9 @@ QUOTED = rf"^=T?\(?\"[^\"]*\"\)?$|^{SINGLE_QUOTE}[+\-=(]?\d[\d\s().\-]*$"
 QUOTE_MARKS = rf"^(?:=T?\(?\"|{SINGLE_QUOTE})|\"\)?$"
 
 
-def _unquoted(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    if not _is_repairable(field):
-        return None
-    bare = field.expr.str.replace_all(QUOTE_MARKS, "")
-    return pl.when(field.expr.str.contains(QUOTED)).then(bare).otherwise(field.expr)
+def _unquoted(text: pl.Expr) -> pl.Expr:
+    bare = text.str.replace_all(QUOTE_MARKS, "")
+    return pl.when(text.str.contains(QUOTED)).then(bare).otherwise(text)
 
 
 def _padded(text: pl.Expr) -> pl.Expr:
@@ -206,20 +205,14 @@ def _empties_trait(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     return scope.text(field) == "" if is_tested else None
 
 
-def _without_empty(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    return pl.when(field.expr != "").then(field.expr) if _is_repairable(field) else None
-
-
-def _without_empty_trait(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:
-    return _without_empty(field, mapping) if _is_acting_trait(field) else None
-
-
-def _change_text(change: ExprFunction) -> Change:
-    return lambda field, _: change(field.expr) if _is_plain_data(field) else None
+def _without_empty(text: pl.Expr) -> pl.Expr:
+    return pl.when(text != "").then(text)
 
 
 def _without(pattern: str) -> Repair:
-    return Repair(_change_text(lambda text: text.str.replace_all(pattern, "")), safe=False)
+    return text_repair(
+        lambda text: text.str.replace_all(pattern, ""), fields=_is_plain_data, safe=False
+    )
 
 
 def _from_mojibake(text: pl.Expr) -> pl.Expr:
@@ -230,8 +223,8 @@ def _is_repairable(field: FieldMapping) -> bool:
     return _is_plain_data(field) and field.role != "field"
 
 
-def _stripped(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
-    return field.expr.str.strip_chars() if _is_repairable(field) else None
+def _is_repairable_trait(field: FieldMapping) -> bool:
+    return _is_repairable(field) and _is_acting_trait(field)
 
 
 def _without_placeholders(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
@@ -253,7 +246,7 @@ TEXT_CHECKS = (
     Check(
         "text.mojibake", "warn", RowTest(unit="text", predicates=_mojibake),
         source="reliability 3.6 (112)",
-        repair=Repair(_change_text(_from_mojibake), safe=False),
+        repair=text_repair(_from_mojibake, fields=_is_plain_data, safe=False),
     ),
     Check("text.lost-character", "warn", _any_text(contains("\ufffd")), source="reliability 3.9 (154)"),
     Check("text.entity", "info", _any_text(contains(ENTITY)), source="reliability 3.6 (113)"),
@@ -266,12 +259,12 @@ TEXT_CHECKS = (
     Check(
         "value.guarded", "warn", by_text(contains(QUOTED), fields=_is_body_text, prefilter=QUOTED),
         source="RFC 4180; what shops put before digits to keep them text in spreadsheets",
-        repair=Repair(_unquoted, safe=False),
+        repair=text_repair(_unquoted, fields=_is_repairable, safe=False),
     ),
     Check(
         "value.padded", "info", by_text(_padded, fields=_is_body_text, prefilter=UNUSUAL),
         source="reference 6",
-        repair=Repair(_stripped, safe=False),
+        repair=text_repair(stripped, fields=_is_repairable, safe=False),
     ),
     Check(
         "value.placeholder", "info", by_value(_placeholder),
@@ -280,10 +273,11 @@ TEXT_CHECKS = (
     Check(
         "value.empty", "info", by_value(_empty_text),
         source="reference 6 (null and empty texts); reliability 3.2 (17)",
-        repair=Repair(_without_empty, safe=False),
+        repair=text_repair(_without_empty, fields=_is_repairable, safe=False),
     ),
     Check(
         "trait.emptied", "warn", by_value(_empties_trait),
-        source="reference 6 (null and empty texts; reserved attributes)", repair=Repair(_without_empty_trait, safe=False),
+        source="reference 6 (null and empty texts; reserved attributes)",
+        repair=text_repair(_without_empty, fields=_is_repairable_trait, safe=False),
     ),
 )  # fmt: skip

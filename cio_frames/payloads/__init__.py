@@ -1,7 +1,6 @@
 """Rows as bytes: messages, their ids, and the requests that carry them."""
 
 from cio_frames.payloads.batches import (
-    LANES,
     SEGMENT_SCHEMA,
     Batch,
     Segment,
@@ -17,13 +16,11 @@ from cio_frames.payloads.encode import (
     max_message_bytes,
     order_key,
     sizes,
-    tree,
 )
 from cio_frames.payloads.ids import ID_ALGORITHM, RUN_ALGORITHM
 
 __all__ = [
     "ID_ALGORITHM",
-    "LANES",
     "MESSAGE_SCHEMA",
     "RUN_ALGORITHM",
     "SEGMENT_SCHEMA",
@@ -38,5 +35,4 @@ __all__ = [
     "max_message_bytes",
     "order_key",
     "sizes",
-    "tree",
 ]

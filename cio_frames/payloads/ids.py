@@ -85,11 +85,9 @@ def with_new_ids(messages: pl.DataFrame, *, seeds: pl.Series) -> pl.DataFrame:
 
     The time in an id stays. The hash of the message, which the new id does not contain, is added.
     """
-    new_digest = sha256(
-        pl.concat_str(pl.lit(ID_ALGORITHM), "message_id", seeds, separator=_SEPARATOR)
-    )
+    text = pl.concat_str(pl.lit(ID_ALGORITHM), "message_id", seeds, separator=_SEPARATOR)
     no_times = pl.Series([None], dtype=pl.Int64).new_from_index(0, messages.height)
-    new_ids = ulids(messages.select(new_digest).to_series(), times_ms=no_times)
+    new_ids = ulids(messages.select(sha256(text)).to_series(), times_ms=no_times)
     ids = messages["message_id"].str.head(_DIGEST_AT) + new_ids.str.slice(_DIGEST_AT)
     hashes = pl.Series([f"{number:016x}" for number in messages["content"]], dtype=pl.String)
     return messages.with_columns(
@@ -119,9 +117,8 @@ def run_ids(ids: pl.Series, *, seed: str) -> pl.Series:
     """
     import numpy as np
 
-    characters = (
-        np.frombuffer(ids.str.join("").item().encode(), np.uint8).reshape(len(ids), -1).copy()
-    )
+    joined = ids.str.join("").item().encode()
+    characters = np.frombuffer(joined, np.uint8).reshape(len(ids), -1).copy()
     for position, substitutes in enumerate(_substitutions(seed), start=-_RUN_CHARACTERS):
         characters[:, position] = substitutes[characters[:, position]]
     return _texts(characters).alias(ids.name)
@@ -144,36 +141,34 @@ def with_run_ids(messages: pl.DataFrame, *, seeds: pl.DataFrame) -> pl.DataFrame
 
     `message_id` stays the derived id, by which the message is recognised in every run.
     """
-    distinct_seeds = seeds["seed"].unique().to_list()
-    if (
-        len(distinct_seeds) == 1
-        and distinct_seeds[0] is not None
-        and seeds.height == messages.height
-    ):
-        return messages.with_columns(
-            _message_with_ids(run_ids(messages["message_id"], seed=distinct_seeds[0]))
-        )
-    with_seeds = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index(
-        "place"
-    )
+    distinct = seeds["seed"].unique()
+    if len(distinct) == 1 and distinct[0] is not None and seeds.height == messages.height:
+        return _with_ids_of_run(messages, distinct[0])
     parts = [
-        part
-        if seed is None
-        else part.with_columns(_message_with_ids(run_ids(part["message_id"], seed=seed)))
-        for (seed,), part in with_seeds.group_by("seed", maintain_order=True)
+        part if seed is None else _with_ids_of_run(part, seed)
+        for (seed,), part in _joined(messages, seeds).group_by("seed", maintain_order=True)
     ]
     return pl.concat(parts).sort("place").drop("seed", "place") if parts else messages
 
 
+def _with_ids_of_run(messages: pl.DataFrame, seed: str) -> pl.DataFrame:
+    return messages.with_columns(_message_with_ids(run_ids(messages["message_id"], seed=seed)))
+
+
+def _joined(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
+    """Return messages with the seeds of their rows, null where there is none, and their place."""
+    joined = messages.join(seeds, on="row", how="left", maintain_order="left")
+    return joined.with_row_index("place")
+
+
 def with_new_ids_in_rows(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
     """Return messages with new ids, for the rows in `seeds` (row and seed)."""
-    with_seeds = messages.join(seeds, on="row", how="left", maintain_order="left").with_row_index(
-        "place"
-    )
-    is_kept = pl.col("seed").is_null()
-    replaced = with_seeds.filter(~is_kept)
+    joined = _joined(messages, seeds)
+    has_seed = pl.col("seed").is_not_null()
+    replaced = joined.filter(has_seed)
     renewed = with_new_ids(replaced.drop("seed"), seeds=replaced["seed"])
-    return pl.concat([with_seeds.filter(is_kept).drop("seed"), renewed]).sort("place").drop("place")
+    unchanged = joined.filter(~has_seed).drop("seed")
+    return pl.concat([unchanged, renewed]).sort("place").drop("place")
 
 
 def _words(digests: pl.Series) -> "tuple[Words, Words]":

@@ -56,7 +56,7 @@ from cio_frames.validation import (
     summary_texts,
     threshold_refusals,
     with_summaries,
-    without_sensitive_values,
+    hide_sensitive,
     worst_first,
 )
 from cio_frames.validation.findings import SENSITIVE
@@ -323,7 +323,7 @@ def _table_findings(
     of_call = check_call(pipeline.applied, scope=pipeline.scope(), notes=notes)
     sensitive = sums.kinds.kinds.filter(pl.col("code").str.starts_with(SENSITIVE))["column"]
     whole = with_summaries(pl.concat([of_call, of_table]), _with_finding_types(summaries))
-    visible = without_sensitive_values(whole, columns=sensitive.drop_nulls().unique().to_list())
+    visible = hide_sensitive(whole, columns=sensitive.drop_nulls().unique().to_list())
     return worst_first(pl.concat([visible, threshold_refusals(failed, rows=rows, shares=shares)]))
 
 

@@ -27,7 +27,7 @@ from cio_frames.validation import (
     rejection_reasons,
     with_summaries,
     without_rejected_twins,
-    without_sensitive_values,
+    hide_sensitive,
     worst_first,
 )
 from cio_frames.validation.findings import NAMED
@@ -121,7 +121,7 @@ class CheckedChunk:
     @property
     def visible_findings(self) -> pl.DataFrame:
         """The findings, worst first, without sensitive values."""
-        return worst_first(without_sensitive_values(self.findings))
+        return worst_first(hide_sensitive(self.findings))
 
 
 def summarize(chunks: Iterator[pa.Table], *, settings: PlanSettings) -> Iterator[pl.DataFrame]:
@@ -251,7 +251,7 @@ def find_in_rows(
     checker = ChunkChecker(settings=settings)
     for chunk in chunks:
         findings = with_summaries(checker.check(chunk).findings, summaries.cast(_ABOUT))
-        yield as_texts(without_sensitive_values(findings))
+        yield as_texts(hide_sensitive(findings))
 
 
 _ABOUT = pl.Schema(

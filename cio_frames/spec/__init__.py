@@ -14,7 +14,7 @@ from cio_frames.spec.fields import (
     is_transport_time,
 )
 from cio_frames.spec.identifiers import IDENTIFIERS, LINKING_CALLS, Identifier, IdentifierRole
-from cio_frames.spec.limits import LIMITS, Limit
+from cio_frames.spec.limits import LIMITS
 from cio_frames.spec.names import (
     FLAT_PREFIXES,
     FORM_RESERVED,
@@ -24,10 +24,8 @@ from cio_frames.spec.names import (
     RESERVED_TRAITS,
     SEMANTIC_EVENTS,
     STRIPPED_TRAITS,
-    ReservedName,
-    SemanticEvent,
 )
-from cio_frames.spec.regions import HOSTS, REGION_PATH, Host, Region, host
+from cio_frames.spec.regions import HOSTS, REGION_PATH, Region, host
 
 __all__ = [
     "ACTIVITY_TYPES",
@@ -58,15 +56,11 @@ __all__ = [
     "CallName",
     "Field",
     "FieldType",
-    "Host",
     "Identifier",
     "IdentifierRole",
-    "Limit",
     "Operation",
     "PersonIdType",
     "Region",
-    "ReservedName",
-    "SemanticEvent",
     "folded",
     "host",
     "is_other_time",

@@ -59,5 +59,5 @@ def host(region: str, api: str) -> str:
     for row in HOSTS:
         if (row.region, row.api) == (region, api):
             return row.host
-    known = ", ".join(f"{row.region} {row.api}" for row in HOSTS)
-    raise ConfigError(f"Customer.io has no host for {region!r} {api!r}. There are: {known}.")
+    hosts = ", ".join(f"{row.region} {row.api}" for row in HOSTS)
+    raise ConfigError(f"Customer.io has no host for {region!r} {api!r}. There are: {hosts}.")

@@ -41,9 +41,7 @@ def rejection_reasons(findings: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def without_sensitive_values(
-    findings: pl.DataFrame, *, columns: Sequence[str] = ()
-) -> pl.DataFrame:
+def hide_sensitive(findings: pl.DataFrame, *, columns: Sequence[str] = ()) -> pl.DataFrame:
     """Return findings without the values of cells that hold sensitive data.
 
     The findings about such data show a masked part of it already; other findings about the same
@@ -62,11 +60,10 @@ def without_sensitive_values(
         on=["row", "column"], how="left", maintain_order="left",
     )  # fmt: skip
     names = [*cells["column"].drop_nulls().cast(pl.String).unique(), *columns]
-    is_about_column = pl.col("row").is_null() & pl.col("column").cast(pl.String).is_in(names)
-    is_hidden = ~sensitive & (pl.col("marked").is_not_null() | is_about_column)
-    value = (
-        pl.when(is_hidden & pl.col("value").is_not_null()).then(pl.lit(HIDDEN)).otherwise("value")
-    )
+    is_column = pl.col("row").is_null() & pl.col("column").cast(pl.String).is_in(names)
+    is_hidden = ~sensitive & (pl.col("marked").is_not_null() | is_column)
+    has_value = pl.col("value").is_not_null()
+    value = pl.when(is_hidden & has_value).then(pl.lit(HIDDEN)).otherwise("value")
     return joined.with_columns(value.alias("value")).drop("marked")
 
 
@@ -91,15 +88,13 @@ def complete_findings(
         return findings
     findings = _without_rejected_repeats(without_rejected_twins(findings))
     with_totals = _with_summaries(findings, checks={check.code: check for check in checks})
-    about_rows = with_totals.filter(pl.col("row").is_not_null())
+    shares = shares or {}
     failed = {
-        code: rejected
-        if code == "*"
-        else about_rows.filter(pl.col("code") == code)["row"].n_unique()
-        for code in shares or {}
-    }
-    refused = threshold_refusals(failed, rows=rows, shares=shares or {})
-    return worst_first(pl.concat([without_sensitive_values(with_totals), refused]))
+        code: with_totals.filter(pl.col("code") == code)["row"].drop_nulls().n_unique()
+        for code in shares
+    } | {"*": rejected}
+    refused = threshold_refusals(failed, rows=rows, shares=shares)
+    return worst_first(pl.concat([hide_sensitive(with_totals), refused]))
 
 
 NAMED = 3
@@ -136,19 +131,16 @@ def _without_rejected_repeats(findings: pl.DataFrame) -> pl.DataFrame:
     excluded = blocking["row"].drop_nulls().unique().implode()
     if repeats.is_empty() or blocking.is_empty():
         return findings
-    first, wins = (
-        pl.col("value").str.extract(pattern).cast(pl.Int64) for pattern in (AS_ROW, WINS)
-    )
+    value = pl.col("value")
+    first, wins = (value.str.extract(pattern).cast(pl.Int64) for pattern in (AS_ROW, WINS))
     remaining = repeats.filter(~pl.col("row").is_in(excluded)).with_columns(first=first)
     first_sent = pl.when(pl.col("first").is_in(excluded)).then(pl.col("row").min().over("first"))
     later = remaining.with_columns(first_sent=first_sent.fill_null(pl.col("first"))).filter(
         pl.col("row") != pl.col("first_sent")
     )
-    value = pl.col("value").str.replace(AS_ROW, pl.format("as row {}", "first_sent"))
-    without_winner = value.str.replace(WINS, "")
-    updated = later.with_columns(
-        value=pl.when(wins.is_in(excluded)).then(without_winner).otherwise(value)
-    ).drop("first", "first_sent")
+    text = value.str.replace(AS_ROW, pl.format("as row {}", "first_sent"))
+    text = pl.when(wins.is_in(excluded)).then(text.str.replace(WINS, "")).otherwise(text)
+    updated = later.with_columns(value=text).drop("first", "first_sent")
     return pl.concat([findings.filter(pl.col("code") != REPEATED), updated])
 
 
@@ -158,19 +150,18 @@ def worst_first(findings: pl.DataFrame) -> pl.DataFrame:
     Findings of one test in one chunk are adjacent, so they are moved together. If millions of rows
     have one warning, no finding is copied.
     """
-    of_kind: dict[tuple[Any, ...], list[pl.DataFrame]] = {}
+    groups: dict[tuple[Any, ...], list[pl.DataFrame]] = {}
     for piece in _pieces(findings.match_to_schema(FINDING_SCHEMA)):
         kinds = piece.select("severity", "code").unique(maintain_order=True).rows()
         for kind in kinds:
             is_kind = (pl.col("severity") == kind[0]) & (pl.col("code") == kind[1])
-            of_kind.setdefault(kind, []).append(piece if len(kinds) == 1 else piece.filter(is_kind))
+            groups.setdefault(kind, []).append(piece if len(kinds) == 1 else piece.filter(is_kind))
     ordered = [FINDING_SCHEMA.to_frame()]
-    for kind in sorted(of_kind, key=lambda kind: (SEVERITIES.index(kind[0]), kind[1])):
-        findings_of_kind = pl.concat(of_kind[kind])
-        is_ordered = not findings_of_kind["row"].has_nulls() and findings_of_kind["row"].is_sorted()
-        ordered.append(
-            findings_of_kind if is_ordered else findings_of_kind.sort("row", maintain_order=True)
-        )
+    for kind in sorted(groups, key=lambda kind: (SEVERITIES.index(kind[0]), kind[1])):
+        group = pl.concat(groups[kind])
+        rows = group["row"]
+        is_ordered = not rows.has_nulls() and rows.is_sorted()
+        ordered.append(group if is_ordered else group.sort("row", maintain_order=True))
     return pl.concat(ordered)
 
 
@@ -260,12 +251,12 @@ def threshold_refusals(
     """Return a refusal for each code whose share of failing rows is larger than the user allows."""
     refused = [
         (
-            None, "plan.threshold", "refuse", None, f"{count:,} of {rows:,} rows",
-            f"{_threshold_subject(code)} {count / rows:.1%} of the rows, but only {shares[code]:.1%} are allowed.",
+            None, "plan.threshold", "refuse", None, f"{failed[code]:,} of {rows:,} rows",
+            f"{_threshold_subject(code)} {failed[code] / rows:.1%} of the rows, but only {share:.1%} are allowed.",
             "Find out why, or allow more in Checks(thresholds=...).",
         )
-        for code, count in failed.items()
-        if rows and count / rows > shares[code]
+        for code, share in shares.items()
+        if rows and failed[code] / rows > share
     ]  # fmt: skip
     return pl.DataFrame(refused, schema=FINDING_SCHEMA, orient="row")
 

@@ -107,20 +107,17 @@ def check_messages(
 def _row_findings(
     prepared: pl.DataFrame, tests: Sequence[CompiledCheck], *, raw: pl.DataFrame | None
 ) -> Iterator[pl.DataFrame]:
-    distinct_texts = _distinct_texts(prepared)
+    distinct = _distinct_texts(prepared)
     groups: dict[str, list[CompiledCheck]] = {}
     prefilters: dict[str, Prefilter] = {}
-    for test in _tests_that_can_fail(tests, distinct_texts=distinct_texts):
+    for test in _tests_that_can_fail(tests, distinct=distinct):
         prefilter = test.predicate.prefilter
         key = prefilter.name if prefilter else _INPUT if test.predicate.on_input else ""
         groups.setdefault(key, []).append(test)
         if prefilter:
             prefilters[key] = prefilter
-    frames = {
-        "": prepared,
-        _INPUT: raw,
-        **dict(_prefiltered_rows(prepared, prefilters, distinct_texts=distinct_texts)),
-    }
+    passed = dict(_prefiltered_rows(prepared, prefilters, distinct=distinct))
+    frames = {"": prepared, _INPUT: raw, **passed}
     for key, group in groups.items():
         frame = frames.get(key)
         if frame is not None and frame.height:
@@ -136,7 +133,7 @@ def _distinct_texts(prepared: pl.DataFrame) -> dict[str, pl.DataFrame]:
 
 
 def _tests_that_can_fail(
-    tests: Sequence[CompiledCheck], *, distinct_texts: Mapping[str, pl.DataFrame]
+    tests: Sequence[CompiledCheck], *, distinct: Mapping[str, pl.DataFrame]
 ) -> list[CompiledCheck]:
     """Return the tests, except those of a single column if none of its distinct values fails."""
     by_column: dict[str, list[CompiledCheck]] = {}
@@ -146,16 +143,13 @@ def _tests_that_can_fail(
         if len(names) == 1 and not (predicate.prefilter or predicate.on_input):
             by_column.setdefault(names.pop(), []).append(test)
     cannot_fail: set[int] = set()
-    for name, values in distinct_texts.items():
-        tests_of_column = by_column.get(name, [])
-        fails = [
-            test.predicate.fails.any().alias(f"{number}")
-            for number, test in enumerate(tests_of_column)
-        ]
-        hits = values.select(fails).row(0) if tests_of_column else ()
-        cannot_fail |= {
-            id(test) for test, is_hit in zip(tests_of_column, hits, strict=True) if not is_hit
-        }
+    for name, values in distinct.items():
+        column_tests = by_column.get(name, [])
+        fails = (test.predicate.fails.any() for test in column_tests)
+        named = [expr.alias(f"{number}") for number, expr in enumerate(fails)]
+        hits = values.select(named).row(0) if named else ()
+        pairs = zip(column_tests, hits, strict=True)
+        cannot_fail |= {id(test) for test, is_hit in pairs if not is_hit}
     return [test for test in tests if id(test) not in cannot_fail]
 
 
@@ -174,32 +168,26 @@ def _prefiltered_rows(
     prepared: pl.DataFrame,
     prefilters: Mapping[str, Prefilter],
     *,
-    distinct_texts: Mapping[str, pl.DataFrame],
+    distinct: Mapping[str, pl.DataFrame],
 ) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Yield the rows that pass each prefilter."""
-    columns: dict[str, list[Prefilter]] = {}
+    """Yield the rows that pass each prefilter, with its name."""
+    by_column: dict[str, list[Prefilter]] = {}
     for prefilter in prefilters.values():
-        columns.setdefault(prefilter.column, []).append(prefilter)
-    columns = {
-        name: column_prefilters
-        for name, column_prefilters in columns.items()
-        if name not in distinct_texts
-        or distinct_texts[name].select(passes_prefilters(column_prefilters).any()).item()
+        by_column.setdefault(prefilter.column, []).append(prefilter)
+    conditions = {name: passes_prefilters(group) for name, group in by_column.items()}
+    conditions = {
+        name: condition
+        for name, condition in conditions.items()
+        if name not in distinct or distinct[name].select(condition.any()).item()
     }
-    if not columns:
+    if not conditions:
         return
-    flags = prepared.select(
-        passes_prefilters(column_prefilters).alias(name)
-        for name, column_prefilters in columns.items()
-    )
-    for name, has_passed_rows in zip(columns, flags.select(pl.all().any()).row(0), strict=True):
-        if has_passed_rows:
-            positions, passed_rows = (
-                flags[name].arg_true(),
-                prepared.select(name).filter(flags[name]),
-            )
-            for prefilter in columns[name]:
-                passes = passed_rows.select(passes_prefilters([prefilter])).to_series()
+    flags = prepared.select(condition.alias(name) for name, condition in conditions.items())
+    for column in flags.iter_columns():
+        if column.any():
+            positions, values = column.arg_true(), prepared.select(column.name).filter(column)
+            for prefilter in by_column[column.name]:
+                passes = values.select(passes_prefilters([prefilter])).to_series()
                 if passes.any():
                     yield prefilter.name, prepared[positions.filter(passes)]
 
@@ -207,13 +195,9 @@ def _prefiltered_rows(
 def _findings_of_group(
     frame: pl.DataFrame, tests: Sequence[CompiledCheck]
 ) -> Iterator[pl.DataFrame]:
-    flags = frame.select(
-        pl.col(ROW),
-        *(
-            test.predicate.fails.fill_null(value=False).alias(f"{place}")
-            for place, test in enumerate(tests)
-        ),
-    ).drop(ROW)
+    fails = (test.predicate.fails.fill_null(value=False) for test in tests)
+    named = (expr.alias(f"{number}") for number, expr in enumerate(fails))
+    flags = frame.select(pl.col(ROW), *named).drop(ROW)
     for test, column, is_hit in zip(tests, flags, flags.select(pl.all().any()).row(0), strict=True):
         if is_hit:
             yield _findings(frame.filter(column), test=test)

@@ -11,7 +11,7 @@ import cio_frames as cio
 from cio_frames.checks.identifiers import NOBODY
 from cio_frames.spec import SEMANTIC_EVENTS
 from cio_frames.validation import check, compile_checks
-from cio_frames.validation.compiled import CompiledCheck, any_open
+from cio_frames.validation.compiled import CompiledCheck, passes_prefilters
 from cio_frames.values.patterns import PLACEHOLDERS
 
 TELLING = (
@@ -97,6 +97,6 @@ def test_plain_decimals_pass_no_prefilter():
 
     assert prefilters
     passed = prepared.select(
-        any_open([each]).any().alias(f"{n}") for n, each in enumerate(prefilters)
+        passes_prefilters([each]).any().alias(f"{n}") for n, each in enumerate(prefilters)
     )
     assert not any(passed.row(0))
