@@ -63,7 +63,7 @@ def _event_missing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     return pl.col(field.name).is_null() | blank(scope.text(field))
 
 
-def _acts(name: pl.Expr, scope: Scope) -> pl.Expr:
+def _is_allowed_semantic(name: pl.Expr, scope: Scope) -> pl.Expr:
     allowed = [each for each in DESTRUCTIVE if each in scope.allow]
     return name.str.strip_chars().is_in([*NON_DESTRUCTIVE, *allowed])
 
@@ -153,7 +153,7 @@ CALL_CHECKS = (
         source="SPEC-AUG semantic events; reference 3.6",
     ),
     Check(
-        "event.semantic", "warn", _by_event_name(_acts, prefilter=SEMANTIC_NAME),
+        "event.semantic", "warn", _by_event_name(_is_allowed_semantic, prefilter=SEMANTIC_NAME),
         source="SPEC-AUG semantic events; reference 3.6",
     ),
     Check(

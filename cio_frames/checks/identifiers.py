@@ -39,7 +39,14 @@ from cio_frames.values.patterns import (
     UNUSUAL,
 )
 
-NOBODY = ("0", "unknown", "guest", "anonymous", "test", "00000000-0000-0000-0000-000000000000")
+UNKNOWN_CUSTOMERS = (
+    "0",
+    "unknown",
+    "guest",
+    "anonymous",
+    "test",
+    "00000000-0000-0000-0000-000000000000",
+)
 MAX_EXACT = 2**53
 
 
@@ -95,10 +102,10 @@ def _placeholder(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     return blank(scope.text(field)) if is_id(field) and is_text(field) else None
 
 
-def _nobody(field: FieldMapping, scope: Scope) -> pl.Expr | None:
+def _unknown_customer(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if field.argument not in PEOPLE or not has_text(field.dtype):
         return None
-    return scope.text(field).str.to_lowercase().is_in(NOBODY)
+    return scope.text(field).str.to_lowercase().is_in(UNKNOWN_CUSTOMERS)
 
 
 def _padded(values: pl.Expr) -> pl.Expr:
@@ -153,21 +160,21 @@ def _unchanged(field: FieldMapping, _: MessageMapping) -> pl.Expr | None:
     return field.expr if _is_float_id(field) else None
 
 
-def _visible(values: pl.Expr) -> pl.Expr:
+def _without_invisible(values: pl.Expr) -> pl.Expr:
     return values.str.replace_all(INVISIBLE, "").str.strip_chars()
 
 
-GUARDED = (
+QUOTED = (
     rf"^(?:=T?\(?)?{DOUBLE_QUOTE}.+{DOUBLE_QUOTE}\)?$|^{SINGLE_QUOTE}.+{SINGLE_QUOTE}$"
     rf"|^{SINGLE_QUOTE}[0-9+=@-]"
 )
-GUARD_BEFORE = rf"^(?:(?:=T?\(?)?(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE}))+"
-GUARD_AFTER = rf"(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE})+\)?$"
+OPENING_QUOTES = rf"^(?:(?:=T?\(?)?(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE}))+"
+CLOSING_QUOTES = rf"(?:{DOUBLE_QUOTE}|{SINGLE_QUOTE})+\)?$"
 
 
-def _unguarded(values: pl.Expr) -> pl.Expr:
-    bare = values.str.replace(GUARD_BEFORE, "").str.replace(GUARD_AFTER, "")
-    return pl.when(values.str.contains(GUARDED)).then(bare).otherwise(values)
+def _unquoted(values: pl.Expr) -> pl.Expr:
+    bare = values.str.replace(OPENING_QUOTES, "").str.replace(CLOSING_QUOTES, "")
+    return pl.when(values.str.contains(QUOTED)).then(bare).otherwise(values)
 
 
 def _column_name(field: FieldMapping, scope: Scope) -> pl.Expr | None:
@@ -193,19 +200,19 @@ IDENTIFIER_CHECKS = (
     Check("id.boolean", "refuse", by_column(_boolean), source="reliability 3.3"),
     Check("id.type", "refuse", by_column(_wrong_type), source="SPEC-AUG: userId is a string"),
     Check("id.placeholder", "reject", by_value(_placeholder, prefilter=BLANK), source="reliability 3.2"),
-    Check("id.nobody", "warn", by_value(_nobody, prefilter=rf"(?i)^(?:{'|'.join(NOBODY)})$"), source="reliability 3.2, 3.3"),
+    Check("id.nobody", "warn", by_value(_unknown_customer, prefilter=rf"(?i)^(?:{'|'.join(UNKNOWN_CUSTOMERS)})$"), source="reliability 3.2, 3.3"),
     Check(
         "id.padded", "reject", by_text(_padded, fields=_is_repairable, prefilter=UNUSUAL),
         source="reference 3.1: ids are compared as they are", repair=text_repair(stripped, fields=_is_repairable, safe=False),
     ),
     Check(
         "id.invisible", "reject", by_text(_invisible, fields=_is_repairable, prefilter=UNUSUAL),
-        source="reliability 3.3", repair=text_repair(_visible, fields=_is_repairable, safe=False),
+        source="reliability 3.3", repair=text_repair(_without_invisible, fields=_is_repairable, safe=False),
     ),
     Check(
-        "id.guarded", "reject", by_text(contains(GUARDED), fields=is_id_text, prefilter=GUARDED),
+        "id.guarded", "reject", by_text(contains(QUOTED), fields=is_id_text, prefilter=QUOTED),
         source="RFC 4180; what spreadsheets put around digits to keep them text",
-        repair=text_repair(_unguarded, fields=is_id_text, safe=False),
+        repair=text_repair(_unquoted, fields=is_id_text, safe=False),
     ),
     Check(
         "id.column-name", "reject", by_value(_column_name),

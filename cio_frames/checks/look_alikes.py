@@ -23,7 +23,7 @@ def _id_fields(scope: Scope) -> list[FieldMapping]:
     return list(filter(is_id_text, scope.mapping.fields))
 
 
-def _spellings(
+def _suspicious_keys(
     rows: pl.LazyFrame, scope: Scope, *, normalize: ExprFunction, suspicious: ExprFunction
 ) -> pl.LazyFrame | None:
     """Return the keys of the suspicious values; values of a column with the same key look alike."""
@@ -92,7 +92,7 @@ def _variants_test(
         suspects=_distinct_keys, rows=partial(_keyed_rows, normalize=normalize), judge=judge
     )
     return TableTest(
-        partial(_spellings, normalize=normalize, suspicious=suspicious), finish, by="key"
+        partial(_suspicious_keys, normalize=normalize, suspicious=suspicious), finish, by="key"
     )
 
 

@@ -56,13 +56,13 @@ def ulids(digests: pl.Series, *, times_ms: pl.Series) -> pl.Series:
     """
     import numpy as np
 
-    first, second = _words(digests)
+    first, second = _digest_halves(digests)
     times = times_ms.fill_null(-1).to_numpy().astype(np.int64)
     usable = (times >= 0) & (times < 1 << 48)
     clock = np.where(usable, times.astype(np.uint64), second & np.uint64((1 << 48) - 1))
     high = clock << np.uint64(16) | first >> np.uint64(48)
     low = first << np.uint64(16) | second >> np.uint64(48)
-    return _text(high, low)
+    return _as_base32(high, low)
 
 
 def content(message_id: str) -> str:
@@ -146,7 +146,7 @@ def with_run_ids(messages: pl.DataFrame, *, seeds: pl.DataFrame) -> pl.DataFrame
         return _with_ids_of_run(messages, distinct[0])
     parts = [
         part if seed is None else _with_ids_of_run(part, seed)
-        for (seed,), part in _joined(messages, seeds).group_by("seed", maintain_order=True)
+        for (seed,), part in _with_seeds(messages, seeds).group_by("seed", maintain_order=True)
     ]
     return pl.concat(parts).sort("place").drop("seed", "place") if parts else messages
 
@@ -155,7 +155,7 @@ def _with_ids_of_run(messages: pl.DataFrame, seed: str) -> pl.DataFrame:
     return messages.with_columns(_message_with_ids(run_ids(messages["message_id"], seed=seed)))
 
 
-def _joined(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
+def _with_seeds(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
     """Return messages with the seeds of their rows, null where there is none, and their place."""
     joined = messages.join(seeds, on="row", how="left", maintain_order="left")
     return joined.with_row_index("place")
@@ -163,15 +163,15 @@ def _joined(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
 
 def with_new_ids_in_rows(messages: pl.DataFrame, seeds: pl.DataFrame) -> pl.DataFrame:
     """Return messages with new ids, for the rows in `seeds` (row and seed)."""
-    joined = _joined(messages, seeds)
+    with_seeds = _with_seeds(messages, seeds)
     has_seed = pl.col("seed").is_not_null()
-    replaced = joined.filter(has_seed)
+    replaced = with_seeds.filter(has_seed)
     renewed = with_new_ids(replaced.drop("seed"), seeds=replaced["seed"])
-    unchanged = joined.filter(~has_seed).drop("seed")
+    unchanged = with_seeds.filter(~has_seed).drop("seed")
     return pl.concat([unchanged, renewed]).sort("place").drop("place")
 
 
-def _words(digests: pl.Series) -> "tuple[Words, Words]":
+def _digest_halves(digests: pl.Series) -> "tuple[Words, Words]":
     """Return the first and the second 64 bits of each digest."""
     first, second = (
         digests.str.slice(start, 16).str.to_integer(base=16, dtype=pl.UInt64).to_numpy()
@@ -181,7 +181,7 @@ def _words(digests: pl.Series) -> "tuple[Words, Words]":
 
 
 @cache
-def _pairs() -> "npt.NDArray[np.uint16]":
+def _character_pairs() -> "npt.NDArray[np.uint16]":
     """Return the two characters of each ten bits."""
     import numpy as np
 
@@ -189,11 +189,11 @@ def _pairs() -> "npt.NDArray[np.uint16]":
     return pairs.view(np.uint16)
 
 
-def _text(high: "Words", low: "Words") -> pl.Series:
+def _as_base32(high: "Words", low: "Words") -> pl.Series:
     """Return 128 bits as 26 characters: ten bits, two characters, at a time."""
     import numpy as np
 
-    pairs, characters = np.empty((len(high), _TEXT_PAIRS), np.uint16), _pairs()
+    pairs, characters = np.empty((len(high), _TEXT_PAIRS), np.uint16), _character_pairs()
     for place in range(_TEXT_PAIRS):
         shift = (_TEXT_PAIRS - 1 - place) * _PAIR_BITS
         if shift >= _WORD_BITS:
