@@ -1,7 +1,7 @@
 """Names of traits, properties, events and forms: reserved, unusable, or similar to others."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from difflib import SequenceMatcher
 from functools import partial
 
@@ -10,6 +10,7 @@ import polars as pl
 from cio_frames.checks.check import (
     FAILURE_SCHEMA,
     Check,
+    ColumnTest,
     Repair,
     Scope,
     TableTest,
@@ -28,6 +29,7 @@ from cio_frames.spec import (
     RESERVED_PREFIXES,
     RESERVED_TRAITS,
     STRIPPED_TRAITS,
+    ReservedName,
     folded,
 )
 
@@ -113,21 +115,18 @@ def _problematic(field: FieldMapping, _: Scope) -> str | None:
     return repr(field.label) if is_odd else None
 
 
-def _stripped_trait(field: FieldMapping, scope: Scope) -> str | None:
-    row = STRIPPED_TRAITS.get(_first_key(field) or "")
-    return (
-        row.effect if row and scope.mapping.call.name in STATE_CALLS and not row.settable else None
-    )
+def _by_reserved_name(
+    reserved: Mapping[str, ReservedName], *, calls: Collection[str], settable: bool = False
+) -> ColumnTest:
+    """Return a test of columns whose names have a special effect in some calls."""
 
+    def fails(field: FieldMapping, scope: Scope) -> str | None:
+        row = reserved.get(_first_key(field) or "")
+        if row is None or row.settable != settable or scope.mapping.call.name not in calls:
+            return None
+        return row.effect
 
-def _overriding(field: FieldMapping, scope: Scope) -> str | None:
-    row = OVERRIDE_PROPERTIES.get(_first_key(field) or "")
-    return row.effect if row and scope.mapping.call.name == "track" else None
-
-
-def _form_key(field: FieldMapping, scope: Scope) -> str | None:
-    row = FORM_RESERVED.get(_first_key(field) or "")
-    return row.effect if row and scope.mapping.call.name == "form" else None
+    return by_column(fails)
 
 
 def _suggested(field: FieldMapping, _: Scope) -> str | None:
@@ -143,7 +142,7 @@ def _unused(scope: Scope) -> str | None:
 
 
 NAME_CHECKS = (
-    Check("form.ignored", "warn", by_column(_form_key), source="TRACK forms; reference 5, C29"),
+    Check("form.ignored", "warn", _by_reserved_name(FORM_RESERVED, calls=("form",)), source="TRACK forms; reference 5, C29"),
     Check("name.too-long", "refuse", by_column(_too_long), source="TRACK customer limits; reference 6"),
     Check("name.too-many", "warn", by_call(_too_many), source="TRACK customer limits; reference 6"),
     Check("name.reserved", "warn", by_column(_reserved), source="reference 6 (reserved attributes)"),
@@ -152,10 +151,10 @@ NAME_CHECKS = (
         source="reference 6 (attribute names are case-sensitive; reserved attributes)",
         repair=Repair(new_path=_renamed, safe=False),
     ),
-    Check("name.stripped", "warn", by_column(_stripped_trait), source="reference 3.5, 6 (ACT)"),
+    Check("name.stripped", "warn", _by_reserved_name(STRIPPED_TRAITS, calls=STATE_CALLS), source="reference 3.5, 6 (ACT)"),
     Check("name.envelope", "info", by_column(_envelope), source="reference 2 (common envelope); reliability 3.8 (146)"),
     Check("name.odd", "info", by_column(_problematic), source="reliability 3.8 (142)"),
-    Check("property.override", "warn", by_column(_overriding), source="TRACK event properties; reference 6"),
+    Check("property.override", "warn", _by_reserved_name(OVERRIDE_PROPERTIES, calls=("track",), settable=True), source="TRACK event properties; reference 6"),
     Check("mapping.rivals", "warn", by_column(_rivalled), source="cio.suggest"),
     Check("mapping.proposed", "info", by_column(_suggested), source="cio.suggest"),
     Check("mapping.unused", "info", by_call(_unused), source="the mapping"),

@@ -153,11 +153,8 @@ def _repeated_keys(aggregated: pl.DataFrame) -> pl.Series:
 
 
 def _duplicate_findings(later: pl.DataFrame) -> pl.DataFrame:
-    return later.select(
-        "row",
-        pl.lit(None, pl.String).alias("column"),
-        pl.format("same as row {}", "first").alias("value"),
-    )
+    value = pl.format("same as row {}", "first")
+    return later.select("row", column=pl.lit(None, pl.String), value=value)
 
 
 def _person_keys(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
@@ -437,11 +434,8 @@ def _split_merges(aggregated: pl.DataFrame, _rows: pl.LazyFrame, scope: Scope) -
 
 def _merge_findings(merges: pl.DataFrame, scope: Scope) -> pl.DataFrame:
     fields = _alias_fields(scope)
-    return merges.select(
-        "row",
-        pl.lit(fields[0].label if fields else None, pl.String).alias("column"),
-        pl.format("{} → {}", "from", "into").alias("value"),
-    )
+    column = pl.lit(fields[0].label if fields else None, pl.String)
+    return merges.select("row", column=column, value=pl.format("{} → {}", "from", "into"))
 
 
 MERGE_CHECKS = (

@@ -4,7 +4,7 @@ from functools import partial
 
 import polars as pl
 
-from cio_frames.checks.check import FAILURE_SCHEMA, Check, Repair, Scope, Severity, TableTest
+from cio_frames.checks.check import Check, Repair, Scope, Severity, TableTest
 from cio_frames.checks.fields import blank, is_number, is_text
 from cio_frames.checks.phone_numbers import can_read_numbers, read_numbers
 from cio_frames.frames import ROW
@@ -57,17 +57,8 @@ def _add_problems(texts: pl.DataFrame, *, region: str | None) -> pl.DataFrame:
 
 def _findings(numbers: pl.DataFrame, _: pl.LazyFrame, scope: Scope, *, code: str) -> pl.DataFrame:
     field = _phone(scope)
-    label = field.label if field else None
-    return (
-        numbers.filter(pl.col("problem") == code)
-        .select(
-            "row",
-            pl.lit(label, pl.String).alias("column"),
-            "value",
-            pl.lit(None, pl.String).alias("evidence"),
-        )
-        .match_to_schema(FAILURE_SCHEMA)
-    )
+    column = pl.lit(field.label if field else None, pl.String)
+    return numbers.filter(pl.col("problem") == code).select("row", "value", column=column)
 
 
 def _rewritten(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:

@@ -5,7 +5,6 @@ batches may be in flight together if their intervals do not overlap; that keeps 
 person without a separate request for each lane.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -111,14 +110,9 @@ def cut(
         >>> cut(np.array([40, 40, 40]), lanes=np.array([0, 1, 1], np.int32), limit_bytes=100)
         [(0, 1), (1, 3)]
     """
-    return list(_intervals(sizes, lanes=lanes, limit_bytes=limit_bytes))
-
-
-def _intervals(
-    sizes: "npt.NDArray[np.int64]", *, lanes: "npt.NDArray[np.int32]", limit_bytes: int
-) -> Iterator[tuple[int, int]]:
     import numpy as np
 
+    intervals = []
     ends = np.concatenate(([0], np.cumsum(sizes + 1)))
     borders = np.flatnonzero(np.diff(lanes)) + 1
     start, count = 0, len(sizes)
@@ -129,8 +123,9 @@ def _intervals(
             border = int(np.searchsorted(borders, stop, side="right")) - 1
             if border >= 0 and borders[border] > start:
                 stop = int(borders[border])
-        yield start, stop
+        intervals.append((start, stop))
         start = stop
+    return intervals
 
 
 def count_batches(sizes: pl.Series, *, lanes: pl.Series, limit_bytes: int) -> int:

@@ -80,9 +80,9 @@ def encode(
         subjects(mapping).alias("subjects"),
         *((person_key(mapping).alias("who"),) if mapping.call.name == "group" else ()),
         _time_ms(mapping).alias("time"),
-        _given_id(mapping).alias("given"),
+        _argument_text(mapping, "message_id").alias("given"),
         _key_text(mapping, frame=prepared).alias("natural"),
-        _form(mapping).alias("form"),
+        _argument_text(mapping, "form_id").fill_null("").alias("form"),
         before.alias("before"),
         after.alias("after"),
     )
@@ -95,7 +95,7 @@ def sizes(prepared: pl.DataFrame, mapping: MessageMapping) -> pl.DataFrame:
     before, after = (size(part, frame=prepared) for part in _around_id(mapping))
     total = 2 + before + after  # with the braces
     if envelope:
-        given, derived = _given_id(mapping), 2 + ID_CHARACTERS
+        given, derived = _argument_text(mapping, "message_id"), 2 + ID_CHARACTERS
         written = pl.when(given.is_not_null()).then(json_text(given).str.len_bytes())
         total += len(_LABEL) + 1 + (before > 0).cast(pl.Int64)  # with the commas
         total += written.cast(pl.Int64).fill_null(derived)
@@ -281,14 +281,6 @@ def _path_of(parts: pl.DataFrame, *, mapping: MessageMapping) -> pl.Expr:
     forms = parts["form"].unique().to_list()
     paths = {form: mapping.call.path.format(form_id=quote(form, safe="")) for form in forms}
     return pl.col("form").replace_strict(paths, return_dtype=pl.String).alias("path")
-
-
-def _given_id(mapping: MessageMapping) -> pl.Expr:
-    return _argument_text(mapping, "message_id")
-
-
-def _form(mapping: MessageMapping) -> pl.Expr:
-    return _argument_text(mapping, "form_id").fill_null("")
 
 
 def _argument_text(mapping: MessageMapping, argument: str) -> pl.Expr:

@@ -24,6 +24,7 @@ from cio_frames.spec.names import (
     RESERVED_TRAITS,
     SEMANTIC_EVENTS,
     STRIPPED_TRAITS,
+    ReservedName,
 )
 from cio_frames.spec.regions import HOSTS, REGION_PATH, Region, host
 
@@ -61,6 +62,7 @@ __all__ = [
     "Operation",
     "PersonIdType",
     "Region",
+    "ReservedName",
     "folded",
     "host",
     "is_other_time",
