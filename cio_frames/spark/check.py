@@ -52,11 +52,11 @@ from cio_frames.validation import (
     SUMMARY_SCHEMA,
     as_texts,
     check_call,
+    hide_sensitive,
     rejection_reasons,
     summary_texts,
     threshold_refusals,
     with_summaries,
-    hide_sensitive,
     worst_first,
 )
 from cio_frames.validation.findings import SENSITIVE

@@ -23,11 +23,11 @@ from cio_frames.validation import (
     BLOCKING,
     FINDING_SCHEMA,
     as_texts,
+    hide_sensitive,
     reader_check,
     rejection_reasons,
     with_summaries,
     without_rejected_twins,
-    hide_sensitive,
     worst_first,
 )
 from cio_frames.validation.findings import NAMED

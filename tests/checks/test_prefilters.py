@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cio_frames as cio
-from cio_frames.checks.identifiers import NOBODY
+from cio_frames.checks.identifiers import UNKNOWN_CUSTOMERS
 from cio_frames.spec import SEMANTIC_EVENTS
 from cio_frames.validation import check, compile_checks
 from cio_frames.validation.compiled import CompiledCheck, passes_prefilters
 from cio_frames.values.patterns import PLACEHOLDERS
 
 TELLING = (
-    *NOBODY, *PLACEHOLDERS, *SEMANTIC_EVENTS, " User Deleted ", "uSer deleted", "un\u212anown",
+    *UNKNOWN_CUSTOMERS, *PLACEHOLDERS, *SEMANTIC_EVENTS, " User Deleted ", "uSer deleted", "un\u212anown",
     "123.0", "-7", "1e+05", "-1.5E10", "true", "FALSE", "ann@", "a@b.example", "mailto:a@b.example", "<a@b.example>", "'a@b.example' ", "no email", "\u0430nn@b.example",
     "2024-01-02", "2024-13-45", "2024-01-02 10:11", " 3/4/2024", "31.12.99  ", '{"a": 1}', "[1, 2]", "=1+1",
     "<b>", "&amp;", "Ã¤", "x\u200b", "\u00a0x", "x ", "4111 1111 1111 1111", "078-05-1120",
