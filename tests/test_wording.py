@@ -29,6 +29,27 @@ STUMBLES = re.compile(
     re.IGNORECASE,
 )
 
+PRIVATE_NAMES = frozenset(
+    (
+        "told",
+        "tell",
+        "tells",
+        "said",
+        "says",
+        "found",
+        "settled",
+        "settle",
+        "came",
+        "nobody",
+        "such",
+    )
+)
+"""Words that do not say what a variable or a function stands for."""
+PRIVATE_WORDS = re.compile(
+    r"\b(?:what bec(?:ame|omes) of|tells? whether|told|under way|left aside|weather|nursery|tangles?|slips)\b",
+    re.IGNORECASE,
+)
+
 
 def _of_python(path: Path) -> Iterator[str]:
     """Yield the texts of a module; docstrings only of the command line, whose help they are."""
@@ -82,6 +103,46 @@ def test_phrases_that_were_stumbled_on_do_not_come_back(path):
     }
 
     assert not found
+
+
+SOURCES = sorted(
+    path for name in ("cio_frames", "torture", "benchmarks") for path in (ROOT / name).rglob("*.py")
+)
+
+
+def _names(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that a module gives to variables, arguments, attributes and functions."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+            case ast.arg(arg=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+
+
+def test_names_in_the_code_say_what_they_stand_for():
+    """No variable, argument, attribute, function or class is named by a word such as told or found."""
+    private = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in SOURCES
+        for name in _names(ast.parse(path.read_text(encoding="utf-8")))
+        if name.strip("_").lower() in PRIVATE_NAMES
+    }
+
+    assert not private
+
+
+def test_docstrings_and_comments_have_no_private_words():
+    """Words of a private dialect that strangers stumbled on stand nowhere in the code."""
+    private = {
+        f"{path.relative_to(ROOT)}: {match[0]}"
+        for path in SOURCES
+        for match in PRIVATE_WORDS.finditer(path.read_text(encoding="utf-8"))
+    }
+
+    assert not private
 
 
 @pytest.mark.parametrize(
