@@ -30,19 +30,7 @@ STUMBLES = re.compile(
 )
 
 PRIVATE_NAMES = frozenset(
-    (
-        "told",
-        "tell",
-        "tells",
-        "said",
-        "says",
-        "found",
-        "settled",
-        "settle",
-        "came",
-        "nobody",
-        "such",
-    )
+    ["told", "tell", "tells", "said", "says", "found", "settled", "settle", "came"]
 )
 """Words that do not say what a variable or a function stands for."""
 PRIVATE_WORDS = re.compile(
