@@ -22,14 +22,10 @@ _LOOPBACK_HINT = (
 
 
 def variable(name: str, *, environ: Mapping[str, str] | None = None) -> str | None:
-    """Return the present value of an environment variable, or None.
+    """Return the present value of a variable of the environment, or of `environ`; None without one.
 
     The environment is read here: as a default argument it would be part of a signature, and as a
     local variable part of tracebacks with values, with all keys in it.
-
-    Args:
-        name: Name of the variable.
-        environ: Is read instead of the environment.
     """
     return (os.environ if environ is None else environ).get(name)
 

@@ -200,11 +200,9 @@ class ArgumentError(MappingError, TypeError):
 def checks_arguments(
     advice: Callable[[str, str], str],
 ) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
-    """Make a function raise `ArgumentError`, with advice, if its arguments are wrong.
+    """Make a function raise `ArgumentError` if its arguments are wrong.
 
-    Args:
-        advice: Returns what to do, from the names of the function and of the unknown argument, which
-            is empty if there is none.
+    `advice` returns what to do, from the names of the function and of the unknown argument, if any.
     """
 
     def decorate(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
@@ -585,12 +583,9 @@ def is_engine_error(error: BaseException) -> bool:
 def errors_as(error_of: Callable[[str], CioError], *, any_error: bool = False) -> Iterator[None]:
     """Raise errors of polars and pyarrow as errors of this package, without their text.
 
-    The text of such an exception may contain values of the table.
-
-    Args:
-        error_of: Returns the error for the class name of the exception.
-        any_error: Whether to do so with every `Exception`: where a function of the user, or of
-            another library, may be called.
+    The text of such an exception may contain values of the table. `error_of` returns the error for its
+    class name. `any_error` applies this to every `Exception`, for code that calls functions of users or
+    of other libraries.
     """
     try:
         yield
@@ -604,14 +599,7 @@ def errors_as(error_of: Callable[[str], CioError], *, any_error: bool = False) -
 
 @contextmanager
 def engine_errors(step: str) -> Iterator[None]:
-    """Raise errors of polars and pyarrow as `EngineError`.
-
-    Args:
-        step: The end of the sentence "failed while ...".
-
-    Raises:
-        EngineError: It failed.
-    """
+    """Raise errors of polars and pyarrow as `EngineError`; `step` ends "failed while ..."."""
     with errors_as(lambda kind: EngineError(step, kind=kind)):
         yield
 

@@ -18,9 +18,6 @@ def csv(rows: pl.DataFrame) -> str:
     Every text that a spreadsheet would read as a formula gets an apostrophe before it: at the start of
     a cell or column name, and after every separator in it, because the spreadsheet may use another
     separator than this file. Lists and structs become JSON, bytes become base64.
-
-    Args:
-        rows: Any table, such as the rejected rows of a plan with their reasons.
     """
     nested = [name for name, kind in rows.schema.items() if isinstance(kind, _NESTED)]
     flat = rows.with_columns(*map(_json, nested), cs.binary().bin.encode("base64"))

@@ -34,14 +34,7 @@ class TableEnd:
 
 
 def find_end(path: str, last: Sequence[Record], *, rows: Sequence[Record], width: int) -> TableEnd:
-    """Return the records at the end of a file that are not rows of its table.
-
-    Args:
-        path: The name of the file in notes.
-        last: Its last records.
-        rows: Its first records, without the header.
-        width: The number of columns.
-    """
+    """Return which of the last records of a file are not rows like its first `rows`."""
     footers: list[Record] = []
     doubtful: list[Record] = []
     separated = _separated_lines(last, width)

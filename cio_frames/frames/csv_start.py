@@ -69,14 +69,7 @@ class TableStart:
 def find_start(
     path: str, records: Sequence[Record], options: StartOptions, *, first: int
 ) -> TableStart:
-    """Return where the table begins, from the first records of a file.
-
-    Args:
-        path: The name of the file in notes.
-        records: Its first records.
-        options: What the user passed.
-        first: The line of the first record.
-    """
+    """Return where the table begins, from the first records of a file, which begin at line `first`."""
     filled = [record for record in records[:SAMPLE_RECORDS] if any(record.cells)]
     is_chosen = options.skip_rows is not None or options.header is not None
     preamble = 0 if is_chosen else _preamble_records(filled)

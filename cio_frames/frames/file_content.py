@@ -100,11 +100,7 @@ def all_bytes(path: str) -> bytes:
 
 
 def refuse_bomb(path: str, *, unpacked_max_bytes: int = UNPACKED_MAX_BYTES) -> None:
-    """Raise if a small gzip file unpacks to gigabytes.
-
-    Args:
-        path: The file.
-        unpacked_max_bytes: A file of less than a two-hundredth of this size may unpack to it.
+    """Raise if a gzip file unpacks to more than `unpacked_max_bytes` and 200 times its size.
 
     Raises:
         InputFileError: If it unpacks to more.

@@ -2,7 +2,7 @@
 
 import codecs
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from glob import escape
 from typing import Any
@@ -15,7 +15,7 @@ from cio_frames.frames import csv
 from cio_frames.frames.column import Note
 from cio_frames.frames.copies import copy
 from cio_frames.frames.csv_layout import check_header
-from cio_frames.frames.file_content import all_bytes, first_bytes, lines_after
+from cio_frames.frames.file_content import all_bytes, first_bytes, lines_after, opened
 from cio_frames.frames.json_shape import Shape
 
 CHECKED_LINES = 1_000
@@ -247,19 +247,12 @@ def _is_utf8(line: bytes) -> bool:
 def _one_object(file: _JsonLines) -> dict[str, Any] | None:
     if file.unit == "item":
         return None
-    text = b"".join(_first_lines_of(lines_after(file.content, 0), ONE_OBJECT_MAX_BYTES))
+    with opened(file.content) as content:
+        text = content.read(ONE_OBJECT_MAX_BYTES)
     try:
         return msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _first_lines_of(lines: Iterator[bytes], max_bytes: int) -> Iterator[bytes]:
-    for line in lines:
-        if max_bytes < 0:
-            return
-        max_bytes -= len(line)
-        yield line
 
 
 def _reason(error: Exception) -> str:

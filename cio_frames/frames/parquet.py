@@ -31,10 +31,7 @@ def scan(
 ) -> tuple[pl.LazyFrame, tuple[pl.LazyFrame, ...]]:
     """Return a lazy frame over the files, and the same rows in pieces.
 
-    Args:
-        paths: Their paths and addresses.
-        ids: Integer columns to read as text.
-        remotes: The files in a bucket, by their addresses.
+    `remotes` are the files in a bucket, by their addresses.
 
     Raises:
         InputFileError: If a file is damaged, or the files do not have the same columns.
@@ -97,8 +94,7 @@ def id_texts(path: str, schema: Mapping[str, pl.DataType], ids: Sequence[str]) -
 def pieces_of(groups: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Yield the first row and the number of rows of each piece of a file.
 
-    Args:
-        groups: The rows and uncompressed bytes of each row group.
+    `groups` are the rows and uncompressed bytes of each row group.
 
     Examples:
         >>> list(pieces_of([(20_000, 1), (20_000, 1), (100_000, 1), (300_000, 1)]))

@@ -68,12 +68,10 @@ def read(table: Any) -> Table:
     """
     if isinstance(table, Table):
         return table
-    with frame_errors(f"{type(table).__name__} of {_library(table)}", hint=CONVERT_IT):
+    kind = type(table)
+    library = kind.__module__.partition(".")[0]
+    with frame_errors(f"{kind.__name__} of {library}", hint=CONVERT_IT):
         return _read(table)
-
-
-def _library(thing: object) -> str:
-    return type(thing).__module__.partition(".")[0]
 
 
 def _read(table: Any) -> Table:

@@ -102,7 +102,11 @@ class Table:
         """
         if rows < 1:
             raise ValueError(f"rows={rows}: a chunk must have at least one row.")
-        parts = self._slices(rows) if self.eager is not None else self._batches_in_order(rows)
+        if self.eager is None:
+            parts = self._batches_in_order(rows)
+        else:
+            # polars 2.0.0 panics where it computes with structs that are in several pieces
+            parts = (part.rechunk() for part in self.eager.iter_slices(rows))
         start = 0
         with closing(parts):
             for part in parts:
@@ -194,11 +198,6 @@ class Table:
             if extra is None
             else picked.hstack(_extra_columns(numbers, extra, picked.columns))
         )
-
-    def _slices(self, rows: int) -> Generator[pl.DataFrame]:
-        if self.eager is not None:
-            # polars 2.0.0 panics where it computes with structs that are in several pieces
-            yield from (part.rechunk() for part in self.eager.iter_slices(rows))
 
     def _batches_in_order(self, rows: int) -> Generator[pl.DataFrame]:
         """Yield the batches of a lazy table in the order of the first pass."""

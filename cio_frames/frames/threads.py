@@ -37,17 +37,14 @@ class ThreadPool:
 
     Use it as a context manager, or call `close`.
 
-    Args:
-        most: The largest number of threads.
-
     Examples:
         >>> with ThreadPool(1) as pool:
         ...     pool.start(abs, -7).result()
         7
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_threads: int) -> None:
+        self._max_threads = max_threads
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._unfinished: set[Future[Any]] = set()
@@ -74,7 +71,7 @@ class ThreadPool:
             self._unfinished.discard(future)
 
         self._unfinished.add(future)
-        if len(self._threads) < self._most:
+        if len(self._threads) < self._max_threads:
             self._start_thread()
         if self._threads:
             self._work.put(run)

@@ -84,18 +84,11 @@ def with_instant(
     dtype: pl.DataType,
     timezone: str | None = None,
 ) -> Frame:
-    """Return the frame with the `instant` of a column, and a column that marks ambiguous times.
+    """Return the frame with the `instant` of a column as `name`, and whether it is `ambiguous`.
 
-    polars computes an expression again for each of its uses. A text takes several steps, so each of
-    them is a temporary column here.
-
-    Args:
-        frame: The rows.
-        column: The column with times.
-        name: Name of the new column. Names that begin with it and a colon must be unused.
-        ambiguous: Name of the column that marks local times which a change of clocks skips or repeats.
-        dtype: Type of `column`.
-        timezone: Zone of values without a zone, else UTC.
+    Ambiguous are local times that a change of clocks skips or repeats. polars computes an expression
+    again for each of its uses; a text takes several steps, so each of them is a temporary column here,
+    whose name begins with `name` and a colon.
 
     Examples:
         >>> import polars as pl
