@@ -1,14 +1,11 @@
 """One attempt of a task at a partition: a local run of its rows, with its own record."""
 
-import os
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -22,7 +19,6 @@ from cio_frames.audit.schema import FINAL_STATES
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
 from cio_frames.errors import RunError, RunInterruptedError, RunStoppedError
-from cio_frames.frames import ROW, Note, Table
 from cio_frames.mapping import linked_keys
 from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.full_check import PreSendCheck, components_of
@@ -41,26 +37,10 @@ from cio_frames.sending.rate_limit import THROTTLED
 from cio_frames.sending.retry_policy import retry_after
 from cio_frames.spark.lease import Claim, Lease, Renewal
 from cio_frames.spark.rate import PACE_FILE, Pace, ShareTracker, first_share
-from cio_frames.spark.reading import PlanSettings, findings_of_chunk, listed, read_chunk
+from cio_frames.spark.reading import PlanSettings
+from cio_frames.spark.spool import SpooledTable, spooled
 from cio_frames.validation import FINDING_SCHEMA
 from cio_frames.workspaces.client import ClientSettings
-
-COMPONENT, FINDINGS, EARLIER = "__component__", "__findings__", "__earlier__"
-"""Columns added to the user's: the component of a row, the findings of the whole table about it, and what
-earlier runs recorded about its message."""
-
-EARLIER_SCHEMA = pl.Schema(
-    {
-        "row": pl.Int64(),
-        "payload_hash": pl.String(),
-        "state": pl.String(),
-        "call": pl.String(),
-        "first_attempt_at": pl.Datetime("ms", "UTC"),
-    }
-)
-"""What earlier runs recorded about the messages of rows."""
-
-_NO_ROW = pl.Series("row", dtype=pl.Int64)
 
 RESULT_SCHEMA = pl.Schema(
     {
@@ -135,7 +115,7 @@ class _Attempt:
             return msgspec.json.decode(self._volatile_disk.read(self._run / PACE_FILE), type=Pace)
         return None
 
-    def send(self, table: "SpooledTable") -> pl.DataFrame:
+    def send(self, table: SpooledTable) -> pl.DataFrame:
         """Send the rest of the partition, and return the result."""
         lease = Lease(
             self._volatile_disk,
@@ -183,7 +163,7 @@ class _Attempt:
             self._pause_s = retry_after(answer.retry_after, date=answer.date) or 0.0
             self._throttled += 1
 
-    def _send(self, table: "SpooledTable", lease: Lease) -> tuple[str, str] | None:
+    def _send(self, table: SpooledTable, lease: Lease) -> tuple[str, str] | None:
         """Send under a lease; return why it ended early, or None.
 
         Raises:
@@ -242,7 +222,7 @@ class _Attempt:
         control.paused = share.concurrency == 0
 
 
-def partition_check(pipeline: Pipeline, table: "SpooledTable") -> PreSendCheck:
+def partition_check(pipeline: Pipeline, table: SpooledTable) -> PreSendCheck:
     """Return the check of a partition: the findings of the whole table about it, and its components."""
     is_linked = bool(linked_keys(pipeline.mapping))
     return PreSendCheck(
@@ -255,7 +235,7 @@ def partition_check(pipeline: Pipeline, table: "SpooledTable") -> PreSendCheck:
 
 
 def _selection(
-    job: Job, table: "SpooledTable", before: pl.DataFrame, *, work: Work, key: str | None
+    job: Job, table: SpooledTable, before: pl.DataFrame, *, work: Work, key: str | None
 ) -> RowSelection:
     """Return which rows are sent: the rest of earlier attempts, as in a resumed run."""
     seed = work.info.run_id if work.info.id_algorithm == RUN_ALGORITHM else None
@@ -283,9 +263,7 @@ def _selection(
     return replace(selection, blocked=blocked)
 
 
-def _finished(
-    job: Job, table: "SpooledTable", *, work: Work, key: str | None
-) -> pl.DataFrame | None:
+def _finished(job: Job, table: SpooledTable, *, work: Work, key: str | None) -> pl.DataFrame | None:
     """Return the messages that earlier runs delivered, or left in doubt and that are not sent again."""
     if table.earlier.is_empty():
         return None
@@ -348,77 +326,6 @@ def _fenced(
 ) -> Client:
     settings = {name: getattr(client, name) for name in Client.__dataclass_fields__}
     return _FencedClient(**settings, _may_send=may_send, _note_response=note_response)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SpooledTable(Table):
-    """The rows of a partition in a local file. They keep the numbers that Spark gave them."""
-
-    reader: pa.ipc.RecordBatchFileReader = field(repr=False)
-    numbers: pl.Series = field(repr=False)
-    findings: pl.DataFrame = field(repr=False)
-    earlier: pl.DataFrame = field(repr=False)
-
-    @property
-    def count(self) -> int:
-        """How many rows there are."""
-        return len(self.numbers)
-
-    def rows(self) -> int:
-        """Return how many rows there are."""
-        return self.count
-
-    def chunks(self, rows: int = 50_000) -> Generator[pl.DataFrame]:
-        """Yield the rows with their numbers, as they were written, in frames of at most this many rows."""
-        for place in range(self.reader.num_record_batches):
-            frame = pl.DataFrame(pa.Table.from_batches([self.reader.get_batch(place)]))
-            yield from (part.rechunk() for part in frame.iter_slices(rows))
-
-
-@contextmanager
-def spooled(chunks: Iterable[pa.Table], *, plan: PlanSettings) -> Iterator[SpooledTable]:
-    """Write rows to a file without a name, which the system deletes however this process ends."""
-    numbers, findings, earlier = [_NO_ROW], [FINDING_SCHEMA.to_frame()], [EARLIER_SCHEMA.to_frame()]
-    notes: list[Note] = []
-    with _unnamed_file() as file:
-        writer: pa.ipc.RecordBatchFileWriter | None = None
-        for chunk in chunks:
-            rows, noted = read_chunk(chunk, plan.schema)
-            notes += (note for note in noted if note.severity == "reject")
-            if (of_table := findings_of_chunk(chunk)) is not None:
-                findings.append(of_table.select(FINDING_SCHEMA.names()))
-            if (recorded := listed(chunk, EARLIER)) is not None:
-                earlier.append(recorded.select(EARLIER_SCHEMA.names()).cast(EARLIER_SCHEMA))
-            numbers.append(rows[ROW].rename("row"))
-            table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
-            writer = writer or pa.ipc.new_file(file, table.schema)
-            writer.write_table(table)
-        if writer is None:
-            writer = pa.ipc.new_file(file, pa.schema([]))
-        writer.close()
-        file.flush()
-        file.seek(0)
-        empty = plan.schema.to_frame()
-        yield SpooledTable(
-            lazy=empty.lazy(),
-            eager=empty,
-            label="partition",
-            json_columns=plan.json_columns,
-            notes=tuple(notes),
-            reader=pa.ipc.open_file(file),
-            numbers=pl.concat(numbers),
-            findings=pl.concat(findings),
-            earlier=pl.concat(earlier),
-        )
-
-
-@contextmanager
-def _unnamed_file() -> Iterator[IO[bytes]]:
-    """Open a file without a name in a local directory of the executor."""
-    places = [place for place in os.environ.get("SPARK_LOCAL_DIRS", "").split(",") if place]
-    where = next((place for place in places if Path(place).is_dir()), None)
-    with tempfile.TemporaryFile(dir=where) as file:
-        yield file
 
 
 @contextmanager

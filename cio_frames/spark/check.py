@@ -93,7 +93,7 @@ class SparkCheck:
     """What all checks found in a Spark frame.
 
     Attributes:
-        rows: The rows, with the findings of the whole table about each.
+        table: The rows, with the findings of the whole table about each.
         row_findings: The findings of the whole table about rows; None if there are none.
         settings: The settings that executors get.
         result: The combined results of the executors.
@@ -101,7 +101,7 @@ class SparkCheck:
         sets_state: Whether an event sets a state.
     """
 
-    rows: "DataFrame"
+    table: SparkTable
     row_findings: "DataFrame | None"
     settings: PlanSettings
     result: CheckResult
@@ -134,13 +134,15 @@ def check_fully(table: SparkTable, pipeline: Pipeline) -> SparkCheck:
     pipeline = replace(pipeline, clock=lambda: settings.now)
     whole = table_findings(table, pipeline)
     row_findings, blocking = _row_findings(table, whole, settings=settings)
-    rows = table.frame if row_findings is None else _with_findings(table, row_findings)
+    checked = table
+    if row_findings is not None:
+        checked = table.with_rows(_with_findings(table, row_findings))
     result = combine(
-        _partial_results(rows, table=table, settings=settings), pipeline=pipeline, rows=table.rows,
+        _partial_results(checked, settings=settings), pipeline=pipeline, rows=table.rows,
         of_table=whole.of_table, blocking=blocking, fingerprint=whole.fingerprint,
     )  # fmt: skip
     return SparkCheck(
-        rows=rows,
+        table=checked,
         row_findings=None if row_findings is None else row_findings[0],
         settings=settings,
         result=result,
@@ -188,12 +190,10 @@ def check_before_send(table: SparkTable, pipeline: Pipeline) -> SparkPreSendChec
     )
 
 
-def _partial_results(
-    rows: "DataFrame", *, table: SparkTable, settings: PlanSettings
-) -> pl.DataFrame:
+def _partial_results(table: SparkTable, *, settings: PlanSettings) -> pl.DataFrame:
     """Have the executors check every row once, and return their results."""
     results = map_chunks(
-        rows, partial(summarize, settings=settings), schema=STATE_SCHEMA,
+        table.chunks, partial(summarize, settings=settings), schema=STATE_SCHEMA,
         rows=rows_at_once(table.sample),
     )  # fmt: skip
     by_number = results.repartition("kind", "number")
@@ -422,7 +422,7 @@ def _changed(sums: _Sums, pipeline: Pipeline) -> pl.DataFrame:
 def findings_of(check: SparkCheck, table: SparkTable) -> "DataFrame":
     """Return all findings, worst first, as a lazy Spark frame."""
     of_rows = map_chunks(
-        check.rows,
+        check.table.chunks,
         partial(find_in_rows, settings=check.settings, summaries=check.result.summaries),
         schema=FINDING_TEXTS,
         rows=rows_at_once(table.sample),
@@ -437,7 +437,7 @@ def findings_of(check: SparkCheck, table: SparkTable) -> "DataFrame":
 def rejected_of(check: SparkCheck, table: SparkTable) -> "DataFrame":
     """Return the rows that would not be sent as the user has them, with `reasons`."""
     rejected = map_chunks(
-        check.rows, partial(rejected_rows, settings=check.settings), schema=REASON_SCHEMA,
+        check.table.chunks, partial(rejected_rows, settings=check.settings), schema=REASON_SCHEMA,
         rows=rows_at_once(table.sample),
     )  # fmt: skip
     name = "reasons"

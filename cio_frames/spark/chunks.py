@@ -9,6 +9,7 @@ import polars as pl
 import pyarrow as pa
 
 from cio_frames.errors import MissingLibraryError
+from cio_frames.spark.packing import unpacked
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,7 +34,7 @@ def map_chunks(
     """Return the results of a function for each partition, as a lazy Spark frame.
 
     Args:
-        frame: The rows.
+        frame: The rows, or pieces of them.
         function: Runs on the executors. It must be picklable with all that it refers to.
         schema: The columns of its results.
         rows: How many rows a chunk has.
@@ -68,7 +69,7 @@ def _with_same_polars(
     polars: str,
 ) -> Iterator[pa.RecordBatch]:
     require_polars(polars)
-    yield from function(batches)
+    yield from function(unpacked(batches))
 
 
 def require_polars(version: str) -> None:

@@ -62,9 +62,8 @@ def components(
     if known is None and not linked_keys(pipeline.mapping):
         return None
     mapping = of_identifiers(pipeline.mapping)
-    rows = with_columns_of(table, mapping)
-    in_rows = partial(_pairs, mapping=mapping, schema=table.sample.schema())
-    pairs = map_chunks(rows, in_rows, schema=_PAIRS, rows=rows_at_once(table.sample))
+    in_rows = partial(_pairs, mapping=mapping, schema=schema_of(mapping, table))
+    pairs = map_chunks(table.chunks, in_rows, schema=_PAIRS, rows=rows_at_once(table.sample))
     if known is not None:
         one = table.frame.sparkSession.range(0, 1, 1, 1)
         of_people = partial(_constant_frame, frame=pairs_of_people(known))
@@ -103,6 +102,12 @@ def columns_of(mapping: MessageMapping, available: Sequence[str]) -> list[str]:
         return list(available)
     used = {name for field in mapping.fields for name in field.expr.meta.root_names()}
     return [name for name in available if name in used]
+
+
+def schema_of(mapping: MessageMapping, table: SparkTable) -> pl.Schema:
+    """Return the types of the columns that a mapping reads."""
+    schema = table.sample.schema()
+    return pl.Schema({name: schema[name] for name in columns_of(mapping, schema.names())})
 
 
 def prepare_chunk(chunk: pa.Table, mapping: MessageMapping, schema: pl.Schema) -> pl.DataFrame:

@@ -15,9 +15,9 @@ from cio_frames.config import MaskedText
 from cio_frames.errors import AuditError
 from cio_frames.frames import ROW
 from cio_frames.plan.chunks import CHUNK_ROWS, encode_chunk, sets_state
-from cio_frames.spark.attempt import EARLIER
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.reading import PlanSettings, read_chunk
+from cio_frames.spark.spool import EARLIER
 from cio_frames.spark.table import SparkTable
 from cio_frames.spec import CALLS
 
@@ -80,7 +80,7 @@ def with_earlier(
                 run.key_name, where=path, candidate=key.reveal() if key else None
             )
     message_ids = partial(_message_ids, plan=plan, key=key)
-    ids = map_chunks(table.frame, message_ids, schema=_IDS, rows=CHUNK_ROWS)
+    ids = map_chunks(table.chunks, message_ids, schema=_IDS, rows=CHUNK_ROWS)
     record = None
     for kind, column in (("keyed", "keyed"), ("plain", "plain")):
         paths = [

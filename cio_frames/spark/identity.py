@@ -23,11 +23,12 @@ from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.identity_report import compared
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.spark.attempt import partition_check, spooled
+from cio_frames.spark.attempt import partition_check
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.order import COMPONENT
 from cio_frames.spark.reading import PlanSettings
+from cio_frames.spark.spool import spooled
 from cio_frames.views import text
 from cio_frames.views.document import Badge, Document, Figures, Heading, Paragraph, Section, Table
 from cio_frames.views.render import bundle

@@ -13,7 +13,7 @@ rows about one person differ, at least one of them sets a state, and neither `or
 which comes first.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -30,10 +30,13 @@ from cio_frames.spark.components import (
     columns_of,
     of_identifiers,
     prepare_chunk,
+    schema_of,
     signed,
     with_columns_of,
 )
 from cio_frames.spark.failures import spark_failures
+from cio_frames.spark.packing import PIECES_SQL, packed
+from cio_frames.spark.spool import AT
 from cio_frames.spark.table import SparkTable
 from cio_frames.spark.types import quoted
 from cio_frames.spec import EVENT_CALLS
@@ -41,10 +44,13 @@ from cio_frames.spec import EVENT_CALLS
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+Mark = Callable[[pa.Table], pa.Table]
+"""Adds columns to rows."""
+
 COMPONENT: Final = "__component__"
 """The column of the smallest identifier connected with that of a row; null if the row has no identifier."""
 
-_KEY, _AT, _CONTENT = (f"{ROW}{name}" for name in ("key", "at", "content"))
+_OWNER, _CONTENT = (f"{ROW}{name}" for name in ("owner", "content"))
 _LAST: Final = 2**63 - 1
 """The time of rows without one: they count as happening when they arrive."""
 
@@ -66,7 +72,7 @@ def in_order(
     partitions: int,
     components: "DataFrame | None",
 ) -> "DataFrame":
-    """Return the rows, those of one component in one partition, in the order in which they are sent.
+    """Return the rows in pieces, those of one component in one partition; `spooled` sorts them there.
 
     The partition of a row is `pmod(hash(component), partitions)`, which is also Spark's number of it. So
     the same table gives the same partitions on every run, whatever the cluster, with one version of
@@ -79,22 +85,33 @@ def in_order(
         pipeline: The pipeline of their sample.
         partitions: How many partitions there are.
         components: What `components` returns for this table, still kept by Spark.
-
-    Returns:
-        All columns of the table, and `__component__`.
     """
-    frame = table.frame
-    marked = _marked(table, pipeline.mapping)
-    whose = f"`{_KEY}`"
-    if components is not None:
-        owners = components.selectExpr(f"key AS `{_KEY}`", f"component AS `{COMPONENT}`")
-        marked = marked.join(owners, on=_KEY, how="left")
-        whose = f"coalesce(`{COMPONENT}`, `{_KEY}`)"
-    own = [quoted(name) for name in frame.columns]
-    spread = f"coalesce({whose}, `{ROW}`) AS `{_KEY}`"
-    labelled = marked.selectExpr(*own, f"{whose} AS `{COMPONENT}`", f"`{_AT}`", spread)
-    placed = labelled.repartition(partitions, _KEY).sortWithinPartitions(_AT, ROW)
-    return placed.drop(_KEY, _AT)
+    if components is None:
+        rows, mark = table.chunks, _marking(table, pipeline.mapping)
+    else:
+        rows, mark = with_components(table, pipeline, components=components), None
+    packing = partial(_packed, mark=mark, rows=rows_at_once(table.sample), partitions=partitions)
+    return in_arrow(rows, packing, PIECES_SQL).repartition(partitions, "key")
+
+
+def with_components(
+    table: SparkTable, pipeline: Pipeline, *, components: "DataFrame | None"
+) -> "DataFrame":
+    """Return the rows with two more columns: `__component__` and their time."""
+    from pyspark.sql.types import LongType, StructField, StructType
+
+    fields = [StructField(name, LongType()) for name in (COMPONENT, AT)]
+    schema = StructType([*table.frame.schema.fields, *fields])
+    mark = _marking(table, pipeline.mapping)
+    marked = in_arrow(
+        table.chunks, partial(_marked, mark=mark, rows=rows_at_once(table.sample)), schema
+    )
+    if components is None:
+        return marked
+    owners = components.selectExpr(f"key AS `{COMPONENT}`", f"component AS `{_OWNER}`")
+    own = [quoted(name) for name in table.frame.columns]
+    component = f"coalesce(`{_OWNER}`, `{COMPONENT}`) AS `{COMPONENT}`"
+    return marked.join(owners, on=COMPONENT, how="left").selectExpr(*own, component, f"`{AT}`")
 
 
 @spark_failures("the order of rows was checked")
@@ -180,26 +197,30 @@ def _marks(mapping: MessageMapping, *, key: str, at: str) -> tuple[pl.Expr, pl.E
     return signed(numbered(lane_key(mapping))).alias(key), time.fill_null(_LAST).alias(at)
 
 
-def _marked(table: SparkTable, mapping: MessageMapping) -> "DataFrame":
-    """Return the rows with two more columns: the number of their identifier and their time."""
-    from pyspark.sql.types import LongType, StructField, StructType
-
-    few = of_identifiers(mapping, *([] if table.order_by else ["timestamp"]))
-    more = [StructField(name, LongType()) for name in (_KEY, _AT)]
-    chunk_rows, given = rows_at_once(table.sample), table.frame.schema.fields
-    whole = table.sample.schema()
-    schema = pl.Schema({name: whole[name] for name in columns_of(few, whole.names())})
-    marking = partial(_with_marks, mapping=few, schema=schema, rows=chunk_rows)
-    return in_arrow(table.frame, marking, StructType([*given, *more]))
+def _marking(table: SparkTable, mapping: MessageMapping) -> Mark:
+    """Return a function that adds the number of their identifier, as `__component__`, and the time to rows."""
+    fields = of_identifiers(mapping, *([] if table.order_by else ["timestamp"]))
+    return partial(_with_marks, mapping=fields, schema=schema_of(fields, table))
 
 
-def _with_marks(
-    batches: Iterator[pa.RecordBatch], *, mapping: MessageMapping, schema: pl.Schema, rows: int
+def _with_marks(chunk: pa.Table, *, mapping: MessageMapping, schema: pl.Schema) -> pa.Table:
+    marks = prepare_chunk(chunk, mapping, schema).select(*_marks(mapping, key=COMPONENT, at=AT))
+    for mark in marks:
+        chunk = chunk.append_column(mark.name, mark.to_arrow())
+    return chunk
+
+
+def _marked(
+    batches: Iterator[pa.RecordBatch], *, mark: Mark, rows: int
 ) -> Iterator[pa.RecordBatch]:
     for chunk in chunks_of(batches, rows=rows):
-        fields = prepare_chunk(chunk, mapping, schema)
-        marks = fields.select(pl.col(ROW), *_marks(mapping, key=_KEY, at=_AT))
-        marked = chunk
-        for name in (_KEY, _AT):
-            marked = marked.append_column(name, marks[name].to_arrow())
-        yield from marked.to_batches()
+        yield from mark(chunk).to_batches()
+
+
+def _packed(
+    batches: Iterator[pa.RecordBatch], *, mark: Mark | None, rows: int, partitions: int
+) -> Iterator[pa.RecordBatch]:
+    for chunk in chunks_of(batches, rows=rows):
+        marked = mark(chunk) if mark else chunk
+        keys = pl.Series(marked[COMPONENT]).fill_null(pl.Series(marked[ROW])).to_numpy()
+        yield from packed(marked.drop_columns([COMPONENT]), keys=keys, partitions=partitions)

@@ -1,7 +1,7 @@
 """The plan of a Spark frame: like that of any table, with the rows read on the executors."""
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -34,7 +34,7 @@ from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.components import components
 from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.judge import SPARK_MESSAGES, first_messages
-from cio_frames.spark.order import in_order, require_order
+from cio_frames.spark.order import in_order, require_order, with_components
 from cio_frames.spark.reading import PlanSettings
 from cio_frames.spark.table import SparkTable, to_arrow
 from cio_frames.spark.types import quoted
@@ -153,7 +153,7 @@ class SparkPipeline(Pipeline):
     def _first_messages(self, count: int) -> list[str]:
         """Have each partition make its first messages, and return the first of all."""
         full = self._checked.full
-        rows = self.spark.frame if full is None else full.rows
+        rows = self.spark.chunks if full is None else full.table.chunks
         by_partition = map_chunks(
             rows,
             partial(first_messages, settings=PlanSettings.of(self), count=count),
@@ -292,8 +292,12 @@ class SparkPlan(TablePlan):
         premise = premise_of(self.pipelines, export, settings=settings, progress=False)
         people = premise.workspace_people
         connected = pipeline.components if people is None else pipeline.connected(people)
+        rows = in_order(
+            self._checked_table(connected), pipeline, components=connected,
+            partitions=max(1, -(-self.table.rows // TASK_ROWS)),
+        )  # fmt: skip
         return preview(
-            self._in_partitions(connected), plan=PlanSettings.of(pipeline), premise=premise,
+            rows, plan=PlanSettings.of(pipeline), premise=premise,
             label=f"{self.call} ({self.table.sample.label})", keep=pipeline.add_persisted,
         )  # fmt: skip
 
@@ -307,7 +311,11 @@ class SparkPlan(TablePlan):
         """
         from cio_frames.spark.identity import sample
 
-        sampled = sample(self._in_partitions(self.pipeline.components), most=rows)
+        components = self.pipeline.components
+        marked = with_components(
+            self._checked_table(components), self.pipeline, components=components
+        )
+        sampled = sample(marked, most=rows)
         table = read(to_arrow(sampled.orderBy(ROW).select(*_names(self.table.sample))))
         return planned(Pipeline(**{**_settings(self.pipeline, Pipeline), "table": table}))
 
@@ -331,14 +339,13 @@ class SparkPlan(TablePlan):
             'plan.sample(10_000).save("sample.cioplan"). It can be applied to the same sample only.'
         )
 
-    def _in_partitions(self, components: "DataFrame | None") -> "DataFrame":
-        """Return the rows as they would be sent, with the findings of the whole table."""
-        checked, count = self.pipeline.check, max(1, -(-self.table.rows // TASK_ROWS))
+    def _checked_table(self, components: "DataFrame | None") -> SparkTable:
+        """Return the rows with the findings of the whole table, once their order is certain."""
+        checked = self.pipeline.check
         require_order(
             self.table, self.pipeline, components=components, sets_state=checked.sets_state
         )
-        rows = replace(self.table, frame=checked.rows)
-        return in_order(rows, self.pipeline, partitions=count, components=components)
+        return checked.table
 
     def unpersist(self) -> None:
         """Have Spark release what it keeps for this plan: the numbered rows and the findings about them.

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol, Self
@@ -486,7 +486,7 @@ class SparkRun(ShownRun):
         self._tag(session)
         if self._earlier:
             joined = with_earlier(table, self._work.plan, self._earlier, key=self._work.key)
-            table = replace(table, frame=joined)
+            table = table.with_rows(joined)
         table = _with_findings(table, spark.findings)
         number = self._record.run.info.decisions[SPARK]["partitions"]
         frame = spark.in_order(table, self._plan.pipeline, partitions=number)
@@ -660,7 +660,7 @@ def _with_findings(table: SparkTable, findings: "DataFrame | None") -> SparkTabl
         f"row AS `{ROW}`", "struct(code, severity, column, value, message, hint) AS finding"
     )
     of_row = each.groupBy(ROW).agg({"finding": "collect_list"}).toDF(ROW, FINDINGS)
-    return replace(table, frame=table.frame.join(of_row, ROW, "left"))
+    return table.with_rows(table.frame.join(of_row, ROW, "left"))
 
 
 def _is_connect(session: Any) -> bool:

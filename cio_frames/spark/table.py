@@ -1,20 +1,25 @@
 """A Spark frame whose rows are numbered, and its first rows read as any other table."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
 from cio_frames.errors import ColumnNotFoundError
 from cio_frames.frames import ROW, Note, Table, read
 from cio_frames.frames.column import check_names
+from cio_frames.plan.chunks import CHUNK_CELLS, CHUNK_ROWS
+from cio_frames.spark.chunks import chunks_of, in_arrow
 from cio_frames.spark.failures import spark_failures
-from cio_frames.spark.types import quoted, reading, require_types
+from cio_frames.spark.packing import PIECES, PIECES_SQL, packed_in_order
+from cio_frames.spark.types import has_maps, quoted, reading, require_types
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+    from pyspark.sql.types import StructType
 
 SAMPLE_ROWS = 1_000
 """Rows that names, types and proposals are taken from, and that examples are shown of."""
@@ -28,21 +33,26 @@ class SparkTable:
     """A user's Spark frame. Its rows are numbered from 0, in the order of its partitions.
 
     Attributes:
-        frame: `__row__` and the user's columns as they are read: maps are structs or JSON. Spark keeps
-            it, so that a row has the same number in every job.
+        frame: `__row__` and the user's columns as they are read: maps are structs or JSON.
+        chunks: The same rows for functions of chunks: in pieces, unless there are maps.
         original: The same rows with the columns of the user.
         sample: The first rows.
         rows: How many rows there are.
-        persisted: The frame that Spark keeps.
+        persisted: The frame that Spark keeps, so that a row has the same number in every job.
         order_by: The columns that decide the order of rows; may be empty.
     """
 
     frame: "DataFrame" = field(repr=False)
+    chunks: "DataFrame" = field(repr=False)
     original: "DataFrame" = field(repr=False)
     sample: Table
     rows: int
     persisted: "DataFrame" = field(repr=False)
     order_by: tuple[str, ...] = ()
+
+    def with_rows(self, frame: "DataFrame") -> Self:
+        """Return the table with other columns beside the user's."""
+        return replace(self, frame=frame, chunks=frame)
 
 
 @spark_failures("the frame was read")
@@ -65,25 +75,64 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
         if name not in frame.columns:
             raise ColumnNotFoundError(name, argument="order_by", available=tuple(frame.columns))
     ordered = frame.orderBy(*order_by) if order_by else frame
-    numbered = ordered.selectExpr(f"monotonically_increasing_id() AS `{ROW}`", "*").persist()
-    partition = f"shiftright(`{ROW}`, {PLACE_BITS})"
-    counted = numbered.selectExpr(f"{partition} AS part").groupBy("part").count().collect()
-    sizes = {row["part"]: row["count"] for row in counted}
-    parts = max(sizes, default=-1) + 1
-    starts = [0, *accumulate(sizes.get(part, 0) for part in range(parts))]
-    original = _counted_from(numbered, starts=starts)
-    read_as = reading(frame, of=numbered)
+    rows = ordered.selectExpr(f"monotonically_increasing_id() AS `{ROW}`", "*")
+    # Python gets maps as SQL expressions make them, and these need rows.
+    kept = (rows if has_maps(frame.schema) else _in_pieces(rows)).persist()
+    starts = _starts(kept)
+    chunks = _counted_from(kept, starts=starts)
+    original = _as_rows(chunks, rows.schema)
+    read_as = reading(frame, of=kept)
     read_rows = original.selectExpr(quoted(ROW), *read_as.columns)
-    first = numbered.where(f"{quoted(ROW)} < {first_after(SAMPLE_ROWS, starts=starts)}")
-    sampled = _counted_from(first, starts=starts).selectExpr(quoted(ROW), *read_as.columns)
+    first = kept.where(f"{_number(kept)} < {first_after(SAMPLE_ROWS, starts=starts)}")
+    sampled = _as_rows(_counted_from(first, starts=starts), rows.schema)
+    sampled = sampled.where(f"{quoted(ROW)} < {SAMPLE_ROWS}")
     return SparkTable(
         frame=read_rows,
+        chunks=chunks if _is_packed(chunks) else read_rows,
         original=original,
-        persisted=numbered,
-        sample=_sample(sampled, json=read_as.json),
+        persisted=kept,
+        sample=_sample(sampled.selectExpr(quoted(ROW), *read_as.columns), json=read_as.json),
         rows=starts[-1],
         order_by=tuple(order_by),
     )
+
+
+def _in_pieces(rows: "DataFrame") -> "DataFrame":
+    """Return numbered rows in pieces, whose key is how many rows their stream has."""
+    at_once = max(1, min(CHUNK_ROWS, CHUNK_CELLS // len(rows.columns)))
+    return in_arrow(rows, partial(_packed, rows=at_once), PIECES_SQL)
+
+
+def _packed(batches: Iterator[pa.RecordBatch], *, rows: int) -> Iterator[pa.RecordBatch]:
+    for chunk in chunks_of(batches, rows=rows):
+        yield from packed_in_order(chunk)
+
+
+def _is_packed(frame: "DataFrame") -> bool:
+    return bool(frame.columns == PIECES.names)
+
+
+def _as_rows(frame: "DataFrame", schema: "StructType") -> "DataFrame":
+    """Return rows that may be in pieces as rows."""
+    return in_arrow(frame, _unchanged, schema) if _is_packed(frame) else frame
+
+
+def _unchanged(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return batches  # `in_arrow` gives rows, whether they were in pieces or not
+
+
+def _number(kept: "DataFrame") -> str:
+    """Return the column of Spark's own row numbers: of the first row of a stream, if rows are in pieces."""
+    return "`stream`" if _is_packed(kept) else quoted(ROW)
+
+
+def _starts(kept: "DataFrame") -> list[int]:
+    """Return how many rows come before each partition, and how many rows there are."""
+    rows = "IF(`place` = 0, `key`, 0L)" if _is_packed(kept) else "1L"
+    parts = kept.selectExpr(f"shiftright({_number(kept)}, {PLACE_BITS}) AS part", f"{rows} AS rows")
+    sizes = dict(map(tuple, parts.groupBy("part").agg({"rows": "sum"}).collect()))
+    count = max(sizes, default=-1) + 1
+    return [0, *accumulate(sizes.get(part, 0) for part in range(count))]
 
 
 def first_after(count: int, *, starts: Sequence[int]) -> int:
@@ -110,14 +159,14 @@ def _sample(rows: "DataFrame", *, json: frozenset[str]) -> Table:
     )
 
 
-def _counted_from(numbered: "DataFrame", *, starts: Sequence[int]) -> "DataFrame":
+def _counted_from(kept: "DataFrame", *, starts: Sequence[int]) -> "DataFrame":
     """Return rows numbered from 0 across all partitions, given the first number of each."""
-    own = [name for name in numbered.columns if name != ROW]
-    names = [quoted(name) for name in own]
+    number = _number(kept)
     listed = ", ".join(f"{start}L" for start in starts)
-    partition, mask = f"int(shiftright(`{ROW}`, {PLACE_BITS}))", (1 << PLACE_BITS) - 1
-    row = f"array({listed})[{partition}] + (`{ROW}` & {mask}L) AS `{ROW}`"
-    return numbered.selectExpr(row, *names)
+    partition, mask = f"int(shiftright({number}, {PLACE_BITS}))", (1 << PLACE_BITS) - 1
+    counted = f"array({listed})[{partition}] + ({number} & {mask}L) AS {number}"
+    names = map(quoted, kept.columns)
+    return kept.selectExpr(*(counted if name == number else name for name in names))
 
 
 def to_arrow(frame: "DataFrame") -> pa.Table:

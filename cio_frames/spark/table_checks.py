@@ -256,7 +256,7 @@ class _Pass:
     def _of_rows(self, function: OfPartition, *, schema: pl.Schema) -> "DataFrame":
         """Return the results of a function for each partition."""
         chunk_rows = rows_at_once(self._table.sample)
-        return map_chunks(self._table.frame, function, schema=schema, rows=chunk_rows)
+        return map_chunks(self._table.chunks, function, schema=schema, rows=chunk_rows)
 
     def _persist(self, frame: "DataFrame") -> "DataFrame":
         """Have Spark keep a frame that is read more than once, until all checks are done."""

@@ -100,6 +100,16 @@ def _parts(kind: Any) -> Sequence[Any]:
             return ()
 
 
+def has_maps(schema: Any) -> bool:
+    """Return whether a column has maps, or structs without fields: `reading` changes these."""
+    kinds = (kind for column in schema.fields for kind in _within(column.dataType))
+    return any(
+        type(kind).__name__ == "MapType"
+        or (type(kind).__name__ == "StructType" and not kind.fields)
+        for kind in kinds
+    )
+
+
 def reading(frame: "DataFrame", *, of: "DataFrame") -> Reading:
     """Return how the columns of a frame are read, so that each chunk has the same types.
 

@@ -134,7 +134,7 @@ def rows_of(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
 
 def view_of(pipeline: Pipeline) -> Any:
     """Return what a report shows, but where rows come from, how they are saved, and requests."""
-    return replace(plan_view(pipeline), source="", saving=(), batches=0)
+    return replace(plan_view(pipeline), source="", save_steps=(), batches=0)
 
 
 @contextmanager

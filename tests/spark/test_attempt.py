@@ -21,9 +21,10 @@ from cio_frames.errors import RunError
 from cio_frames.plan.chunks import CHUNK_ROWS
 from cio_frames.sandbox import Faults
 from cio_frames.spark import chunks as spark_chunks
-from cio_frames.spark.attempt import deliver_partition, spooled
+from cio_frames.spark.attempt import deliver_partition
 from cio_frames.spark.lease import Renewal
 from cio_frames.spark.rate import PACE_FILE, Pace
+from cio_frames.spark.spool import spooled
 from tests.spark.plans import KEY, RUN, chunks_of, local_events, work_of
 
 cloudpickle = pytest.importorskip("pyspark.cloudpickle")

@@ -15,11 +15,19 @@ from cio_frames.spark.chunks import chunks_of, require_polars
 from cio_frames.spark.table import PLACE_BITS, first_after
 
 
-def test_rows_are_numbered_from_0_through_all_partitions(spark: Any) -> None:
-    """Each row has a number of its own, from 0 on, which is the same in every job."""
-    frame = spark.range(1_000).repartition(5)
+def _rows(chunks: Iterator[pa.Table]) -> Iterable[pl.DataFrame]:
+    return (pl.DataFrame(chunk.select(["id", ROW])) for chunk in chunks)
+
+
+@pytest.mark.parametrize("more", ["id AS n", "map('n', id) AS maps"])
+def test_rows_are_numbered_from_0_through_all_partitions(spark: Any, more: str) -> None:
+    """Each row has a number of its own, from 0 on, which is the same in every job, as row and in chunks."""
+    frame = spark.range(1_000).repartition(5).selectExpr("id", more)
     table = read_spark(frame)
-    once, again = (dict(map(tuple, table.frame.select("id", ROW).collect())) for _ in range(2))
+    once = dict(map(tuple, table.frame.select("id", ROW).collect()))
+    schema = pl.Schema({"id": pl.Int64(), ROW: pl.Int64()})
+    again = dict(map(tuple, map_chunks(table.chunks, _rows, schema=schema, rows=99).collect()))
+    assert table.original.drop(ROW).schema.simpleString() == frame.schema.simpleString()
     assert is_spark(frame)
     assert sorted(once.values()) == list(range(1_000))
     assert once == again
