@@ -48,9 +48,9 @@ class StopSignal(_Watchable):
 
     def __init__(self) -> None:
         super().__init__()
-        self.draining = False
-        self.abandoned = False
-        self.reason = STOPPED_BY_USER
+        self.draining: bool = False
+        self.abandoned: bool = False
+        self.reason: str = STOPPED_BY_USER
 
     def drain(self, reason: str = STOPPED_BY_USER) -> None:
         """Stop after the requests in flight; the first reason counts."""
