@@ -113,4 +113,4 @@ def test_a_long_list_is_not_in_the_report_twice():
 
     assert sum(len(name) for each in view.findings for name in each.columns) > MOST_SAVED
     assert not view.findings_csv
-    assert view.saving
+    assert view.save_steps

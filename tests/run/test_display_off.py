@@ -54,7 +54,7 @@ def test_a_display_that_is_off_costs_nothing(calls):
     ran = calls(False)
 
     assert not _drawing(ran)
-    assert ("audit/reader.py", "collected") not in ran
+    assert ("audit/reader.py", "collect_rows") not in ran
     assert ("views/progress.py", "_draw_on") not in ran
 
 
@@ -65,7 +65,7 @@ def test_a_function_that_gets_the_states_has_no_summary_made(calls):
 
     assert states
     assert not _drawing(ran)
-    assert ("audit/reader.py", "collected") not in ran
+    assert ("audit/reader.py", "collect_rows") not in ran
 
 
 def test_a_display_that_shows_a_summary_has_it_made(calls):
@@ -73,5 +73,5 @@ def test_a_display_that_shows_a_summary_has_it_made(calls):
     ran = calls("lines")
 
     assert _drawing(ran) == {"views/summary.py", "views/text.py"}
-    assert ("audit/reader.py", "collected") in ran
+    assert ("audit/reader.py", "collect_rows") in ran
     assert ("views/progress.py", "_draw_on") in ran
