@@ -55,7 +55,7 @@ def test_a_display_that_is_off_costs_nothing(calls):
 
     assert not _drawing(ran)
     assert ("audit/reader.py", "collect_rows") not in ran
-    assert ("views/progress.py", "_draw_on") not in ran
+    assert ("views/progress.py", "_update_until_stopped") not in ran
 
 
 def test_a_function_that_gets_the_states_has_no_summary_made(calls):
@@ -74,4 +74,4 @@ def test_a_display_that_shows_a_summary_has_it_made(calls):
 
     assert _drawing(ran) == {"views/summary.py", "views/text.py"}
     assert ("audit/reader.py", "collect_rows") in ran
-    assert ("views/progress.py", "_draw_on") in ran
+    assert ("views/progress.py", "_update_until_stopped") in ran
