@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from polars.testing import assert_series_equal
 
 from cio_frames.frames import read
 from cio_frames.frames.inference import infer_column
@@ -60,8 +61,7 @@ def test_both_ways_give_the_same_column(values):
     """Type, values and notes do not depend on whether Arrow infers the column."""
     quick, slow = column("c", values), convert_each("c", values)
 
-    assert quick.series.dtype == slow.series.dtype
-    assert quick.series.equals(slow.series, check_dtypes=True, null_equal=True)
+    assert_series_equal(quick.series, slow.series, check_exact=True)
     assert (quick.json, quick.notes) == (slow.json, slow.notes)
 
 
