@@ -84,7 +84,7 @@ class _Keys:
     others: pl.Series  # keys of messages of other kinds
 
     @classmethod
-    def of(cls, identifies: pl.DataFrame, *, people: pl.DataFrame, others: pl.DataFrame) -> "_Keys":
+    def of(cls, identifies: pl.DataFrame, *, people: pl.DataFrame, others: pl.Series) -> "_Keys":
         """Return the keys of all messages."""
         first = identifies.lazy().filter(IS_FIRST)
         keys = [first.select(name).collect().to_series().drop_nulls() for name in NUMBERS]
@@ -92,7 +92,7 @@ class _Keys:
             identifies=identifies,
             shared=repeated_numbers(pl.concat([key.alias("key") for key in keys])),
             people=people,
-            others=_key_numbers(others)["key"],
+            others=others,
         )
 
     def identifies_with(self, keys: pl.Series) -> pl.DataFrame:
@@ -118,7 +118,10 @@ def partition(
     """Return which messages are independent, and which are connected; `identifies` are plans."""
     settings, workspace_people = premise.settings, premise.workspace_people
     rows = _with_first(columns.identifies)
-    others = named_keys(columns.others, identifies=identifies, settings=settings)
+    by_others = named_keys(columns.others, identifies=identifies, settings=settings)
+    # What an alias does can depend on whether its previousId is the anonymous id of a visitor
+    visitors = columns.others.select(key=number(pl.col("previous"), ANONYMOUS)).drop_nulls()
+    others = pl.concat([_key_numbers(by_others)["key"], visitors["key"]]).unique()
     keys = _Keys.of(rows, people=_people_keys(workspace_people), others=others)
     anonymous = _visitor_events(columns.anonymous_events, keys, settings=settings)
     unowned = anonymous.filter(pl.col("identify").is_null())["key"].unique()
@@ -194,12 +197,11 @@ def without_dates(
     if columns.dated.is_empty():
         return columns
     dated = with_numbers(columns.dated)
-    own = _key_rows(dated, NUMBERS)
     named = named_keys(columns.others, identifies=identifies, settings=premise.settings)
-    others = [_key_rows(columns.identifies, NUMBERS), _key_numbers(named)]
+    identifying = [_key_rows(rows, NUMBERS) for rows in (dated, columns.identifies)]
+    keys = pl.concat([*identifying, _key_numbers(named)]).unique()
     people = _people_keys(premise.workspace_people)
-    matches = own.join(people, on="key").select("number", key="match").unique()
-    keys = pl.concat([own, *others]).unique()
+    matches = keys.join(people, on="key").select("number", key="match").unique()
     shared = [rows.filter(pl.col("key").is_duplicated())["number"] for rows in (keys, matches)]
     is_only = ~pl.col("number").is_in(pl.concat(shared).unique().implode())
     undated = dated.filter(is_only).select(columns.identifies.columns)
