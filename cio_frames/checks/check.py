@@ -57,7 +57,11 @@ class Scope:
     def shown(self, field: FieldMapping) -> pl.Expr:
         """Return a field's values as a report shows them."""
         values = pl.col(field.name)
-        return values.cast(pl.String) if field.dtype.is_float() else self.text(field)
+        if field.dtype.is_float():
+            return values.cast(pl.String)
+        if isinstance(field.dtype, pl.Datetime):  # local times that the clocks skip have no text
+            return pl.coalesce(self.text(field), values.dt.strftime("%Y-%m-%d %H:%M:%S%.f"))
+        return self.text(field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

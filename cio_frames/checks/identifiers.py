@@ -238,10 +238,11 @@ PLACEHOLDER = rf"{BLANK}|(?i)^\s*(?:{'|'.join(map(re.escape, PLACEHOLDER_ADDRESS
 
 
 def _placeholder_address(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    return _is_placeholder(scope.text(field)) if is_address(field) else None
+    return is_placeholder_address(scope.text(field)) if is_address(field) else None
 
 
-def _is_placeholder(values: pl.Expr) -> pl.Expr:
+def is_placeholder_address(values: pl.Expr) -> pl.Expr:
+    """Return an expression: true where a text is a placeholder, or a word or address for none."""
     return blank(values) | values.str.strip_chars().str.to_lowercase().is_in(PLACEHOLDER_ADDRESSES)
 
 
@@ -261,7 +262,7 @@ def _invalid(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not is_address(field):
         return None
     values = scope.text(field).str.strip_chars()
-    return ~values.str.contains(EMAIL) & ~_is_placeholder(values) & ~_is_wrapped(values)
+    return ~values.str.contains(EMAIL) & ~is_placeholder_address(values) & ~_is_wrapped(values)
 
 
 def _is_no_email(values: pl.Expr) -> pl.Expr:
@@ -269,7 +270,7 @@ def _is_no_email(values: pl.Expr) -> pl.Expr:
 
 
 def _without_placeholders(values: pl.Expr) -> pl.Expr:
-    return pl.when(~_is_placeholder(values)).then(values)
+    return pl.when(~is_placeholder_address(values)).then(values)
 
 
 def _without_wrapping(field: FieldMapping, mapping: MessageMapping) -> pl.Expr | None:

@@ -20,7 +20,7 @@ from cio_frames.checks.check import (
 )
 from cio_frames.checks.fields import STATE_CALLS
 from cio_frames.frames import collect_streaming
-from cio_frames.mapping import FieldMapping, MessageMapping, meant_trait
+from cio_frames.mapping import FieldMapping, MessageMapping, intended_trait
 from cio_frames.spec import (
     FLAT_PREFIXES,
     FORM_RESERVED,
@@ -69,19 +69,19 @@ def _reserved(field: FieldMapping, scope: Scope) -> str | None:
 
 def _similar_to_reserved(field: FieldMapping, scope: Scope) -> str | None:
     """Return a sentence about the reserved trait that a name resembles, unless that is filled."""
-    intended = _intended_trait(field, scope.mapping)
+    intended = _unfilled_trait(field, scope.mapping)
     if intended is None:
         return None
     effect = RESERVED_TRAITS[intended].effect
     return f'Customer.io only acts on "{intended}", which {effect[0].lower()}{effect[1:]}'
 
 
-def _intended_trait(field: FieldMapping, mapping: MessageMapping) -> str | None:
+def _unfilled_trait(field: FieldMapping, mapping: MessageMapping) -> str | None:
     """Return the reserved trait that the name of a trait resembles, unless that is filled."""
     key = _first_key(field)
     if mapping.call.name != "identify" or key is None or len(field.path) > 2:  # noqa: PLR2004
         return None
-    intended = meant_trait(key)
+    intended = intended_trait(key)
     if intended is None or key in {*RESERVED_TRAITS, *STRIPPED_TRAITS}:
         return None
     is_filled = any(other.path in _TRAIT_PATHS[intended] for other in mapping.fields)
@@ -90,10 +90,10 @@ def _intended_trait(field: FieldMapping, mapping: MessageMapping) -> str | None:
 
 def _renamed(field: FieldMapping, mapping: MessageMapping) -> tuple[str, ...] | None:
     """Return the path of the intended trait, for the first column that resembles it."""
-    intended = _intended_trait(field, mapping)
+    intended = _unfilled_trait(field, mapping)
     if intended is None:
         return None
-    first = next(other for other in mapping.fields if _intended_trait(other, mapping) == intended)
+    first = next(other for other in mapping.fields if _unfilled_trait(other, mapping) == intended)
     return ("traits", intended) if first.name == field.name else None
 
 
@@ -215,10 +215,10 @@ def _similar_pairs(counts: Mapping[str, int]) -> Iterator[tuple[str, str]]:
 def _is_typo(name: str, other: str) -> bool:
     """Return whether two names are similar and differ in more than digits."""
     names = folded(name), folded(other)
-    lengths = [len(folded_name) for folded_name in names]
-    if min(lengths) < MIN_LETTERS or max(lengths) - min(lengths) > 1:
+    shorter, longer = sorted(map(len, names))
+    if shorter < MIN_LETTERS or longer - shorter > 1:
         return False
-    first, second = (re.sub(r"\d", "", folded_name) for folded_name in names)
+    first, second = ("".join(c for c in text if not c.isdigit()) for text in names)
     return first != second and SequenceMatcher(None, *names).ratio() >= MIN_SIMILARITY
 
 

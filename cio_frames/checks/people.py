@@ -14,7 +14,8 @@ from cio_frames.checks.check import (
     Scope,
     TableTest,
 )
-from cio_frames.checks.fields import EMAIL_PATHS, OBJECT_TYPES, OWNERS, blank, is_text
+from cio_frames.checks.fields import EMAIL_PATHS, OBJECT_TYPES, OWNERS, is_text
+from cio_frames.checks.identifiers import is_placeholder_address
 from cio_frames.frames import ROW
 from cio_frames.mapping import FieldMapping
 from cio_frames.spec import LIMITS, STRIPPED_TRAITS
@@ -256,7 +257,7 @@ def _pairs(rows: pl.LazyFrame, scope: Scope) -> pl.LazyFrame | None:
     pairs = rows.select(
         scope.text(person).alias("person"), _address(email, scope).alias("email")
     ).drop_nulls()
-    return pairs.filter(~blank(pl.col("email"))).select(pl.all().hash()).unique()
+    return pairs.filter(~is_placeholder_address(pl.col("email"))).select(pl.all().hash()).unique()
 
 
 def _address(field: FieldMapping, scope: Scope) -> pl.Expr:
@@ -284,7 +285,7 @@ def _keyed_pairs(scope: Scope, *, by: str) -> Iterator[KeyedRows]:
         shown = email if by == "person" else person
         yield KeyedRows(
             key=(person_id if by == "person" else address).hash(),
-            where=person_id.is_not_null() & ~blank(address),
+            where=person_id.is_not_null() & ~is_placeholder_address(address),
             column=shown.label,
             value=scope.text(shown),
         )

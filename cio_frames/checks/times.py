@@ -83,7 +83,7 @@ def _missing(field: FieldMapping, scope: Scope) -> pl.Expr | None:
     if not _is_event_time(field, scope):
         return None
     values = pl.col(field.name)
-    return values.is_null() | _is_empty(field, values)
+    return (values.is_null() | _is_empty(field, values)) & ~is_semantic_event(scope)
 
 
 def _future(field: FieldMapping, scope: Scope) -> pl.Expr | None:

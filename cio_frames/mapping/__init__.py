@@ -23,7 +23,7 @@ from cio_frames.mapping.people import ALMOST_ALL
 from cio_frames.mapping.proposal import Proposal
 from cio_frames.mapping.resolve import Body, CallArguments, resolve
 from cio_frames.mapping.sources import Value
-from cio_frames.mapping.suggest import meant_trait, propose, propose_traits
+from cio_frames.mapping.suggest import intended_trait, propose, propose_traits
 from cio_frames.mapping.times import UNNAMED, time_rank
 
 __all__ = [
@@ -40,9 +40,9 @@ __all__ = [
     "Value",
     "computing",
     "dtype_of",
+    "intended_trait",
     "lane_key",
     "linked_keys",
-    "meant_trait",
     "numbered",
     "own_names",
     "person_ids",

@@ -64,7 +64,7 @@ def propose_traits(sample: pl.DataFrame, *, call: Call, taken: Iterable[str]) ->
         return []
     columns_by_trait: dict[str, list[str]] = {}
     for name in sample.columns:
-        trait = meant_trait(name)
+        trait = intended_trait(name)
         if (
             trait
             and trait not in sample.columns
@@ -86,11 +86,11 @@ def propose_traits(sample: pl.DataFrame, *, call: Call, taken: Iterable[str]) ->
     ]
 
 
-def meant_trait(name: str) -> str | None:
+def intended_trait(name: str) -> str | None:
     """Return the trait that a column name stands for; None if Customer.io does not act on it.
 
     Examples:
-        >>> meant_trait("E-Mail"), meant_trait("Created"), meant_trait("Phone"), meant_trait("plan")
+        >>> intended_trait("E-Mail"), intended_trait("Created"), intended_trait("Phone"), intended_trait("plan")
         ('email', 'created_at', 'phone', None)
     """
     return _TRAITS_BY_NAME.get(folded(name))

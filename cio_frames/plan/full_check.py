@@ -436,7 +436,7 @@ def _full_check(
         bytes=sum(count.bytes for count in counts),
         batches=sum(count.batches for count in counts),
         findings=findings,
-        kinds=finding_kinds(findings, excluded=excluded["row"], checks=encoding.checks),
+        kinds=kinds_of(findings, excluded=excluded["row"], checks=encoding.checks),
         reasons=excluded,
         first_messages=tuple(Repeats().renewed(first, call=scope.mapping.call)["message"]),
         hours=summed_hours([count.hours for count in counts if count.hours is not None])
@@ -483,7 +483,7 @@ def summed_hours(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return joined.group_by("hour", "recent").agg(pl.col("rows").sum())
 
 
-def finding_kinds(
+def kinds_of(
     findings: pl.DataFrame, *, excluded: pl.Series, checks: Iterable[Check]
 ) -> FindingKinds:
     """Return the kinds of findings, worst first; `excluded` are the rows that would not be sent."""

@@ -39,7 +39,7 @@ from cio_frames.plan.full_check import (
     check_before_send,
     check_fully,
     components_of,
-    finding_kinds,
+    kinds_of,
     link_keys,
 )
 from cio_frames.plan.other_forms import OtherForm, other_forms, read_ids
@@ -96,7 +96,7 @@ class Pipeline:
         if len(self.table.all_notes) > len(self.table.notes) and not full.is_reordered:
             note_findings = check_call((), scope=self.scope(), notes=self.table.all_notes[-1:])
             findings = pl.concat([full.findings, note_findings])
-            kinds = finding_kinds(findings, excluded=full.reasons["row"], checks=self.applied)
+            kinds = kinds_of(findings, excluded=full.reasons["row"], checks=self.applied)
             full = replace(full, findings=findings, kinds=kinds, is_reordered=True)
             self._results.full = full
         return full

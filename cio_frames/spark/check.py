@@ -19,7 +19,7 @@ from cio_frames.plan.full_check import (
     KEPT_MESSAGES,
     FullCheck,
     PreSendCheck,
-    finding_kinds,
+    kinds_of,
     refusals_of,
     summed_hours,
 )
@@ -220,7 +220,7 @@ def combine(
     summaries = _summaries(sums, pipeline=pipeline)
     ordered = _table_findings(sums, of_table, rows=rows, summaries=summaries, pipeline=pipeline)
     in_rows = replace(sums.kinds, kinds=_with_summaries(sums.kinds.kinds, summaries))
-    own = finding_kinds(ordered, excluded=pl.Series(dtype=pl.Int64), checks=pipeline.applied)
+    own = kinds_of(ordered, excluded=pl.Series(dtype=pl.Int64), checks=pipeline.applied)
     kinds = FindingKinds.joined([own, in_rows])
     findings = _first_findings(kinds)
     before = PreSendCheck(

@@ -16,7 +16,7 @@ from cio_frames.plan.allowance_counts import RECENT, SUMS
 from cio_frames.plan.chunks import Encoding, encode_chunk
 from cio_frames.plan.finding_kinds import CODE_SCHEMA, KIND_SCHEMA, FindingKinds
 from cio_frames.plan.fixes import CHANGE_SCHEMA
-from cio_frames.plan.full_check import Distinct, check_chunk, count_rows, finding_kinds
+from cio_frames.plan.full_check import Distinct, check_chunk, count_rows, kinds_of
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark.reading import PlanSettings, findings_of_chunk, read_chunk
 from cio_frames.validation import (
@@ -152,7 +152,7 @@ class _Sums:
         if counts.hours is not None:
             self._add("hours", counts.hours.cast(PARTS["hours"]))
         excluded = rejection_reasons(findings)["row"]
-        kinds = finding_kinds(checked.visible_findings, excluded=excluded, checks=pipeline.applied)
+        kinds = kinds_of(checked.visible_findings, excluded=excluded, checks=pipeline.applied)
         self._kinds = [FindingKinds.joined([*self._kinds, kinds])]
         for note in checked.notes:
             line = {name: getattr(note, name) for name in PARTS["notes"]}

@@ -195,6 +195,7 @@ CASES: dict[str, list[Case]] = {
         ("page", timed([None, OLD]), {**BY_ID, "timestamp": "t"}, 1),
         ("identify", timed([None, OLD]), {**BY_ID, "timestamp": "t"}, 0),
         ("track", timed([None]), {**BY_ID, "event": cio.lit("E")}, 0),
+        ("track", ids(["u", "v"], event=["User Deleted", "E"], t=[None, None]), {**EVENT, "timestamp": "t"}, 1),
     ],
     "time.out-of-range": [
         ("identify", column("x", [2**31 - 1], pl.List(pl.Date)), BY_ID, 1),

@@ -109,25 +109,26 @@ def test_an_event_is_not_told_of_attributes():
     events = text_of(frame, "track", event=cio.lit("E"))
 
     assert "attribute" in people
+    assert "Everyone" in people
     assert "Every event gets the same value" in events
     assert "attribute" not in events
     assert "Everyone" not in events
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "expected"),
     [
         ("Phone", "phone numbers (E.164)"),
         ("Created", "signed up"),
         ("E-Mail", "uses e-mail addresses"),
     ],
 )
-def test_a_name_that_is_nearly_right_is_told_its_own_reason(name, says):
-    """The sentence is about the attribute that is meant, not about another."""
+def test_a_name_like_a_reserved_one_gets_the_sentence_of_that_one(name, expected):
+    """The sentence is about the reserved attribute that the name resembles, not about another."""
     report = text_of(pl.DataFrame({"id": ["a"], name: ["x"]}))
 
-    assert says in report
-    assert "no mail goes" not in report
+    texts = ("phone numbers (E.164)", "signed up", "uses e-mail addresses")
+    assert [text for text in texts if text in report] == [expected]
 
 
 def messages(frame: pl.DataFrame, code: str) -> pl.DataFrame:
@@ -287,3 +288,44 @@ def test_one_cause_is_told_by_one_code(name, values, code):
     )
 
     assert {each for each, column in found if column == name} == {code}
+
+
+def test_placeholders_are_not_addresses():
+    """A person with an address and placeholders has one address, and people may share a placeholder."""
+    placeholders = ["-", "noemail", "none@none.com", " No@Email.com "]
+    frame = pl.DataFrame(
+        {"id": ["a", *"aaaa", *"bbbb"], "email": ["a@x.example", *placeholders, *placeholders]}
+    )
+
+    codes = frame.cio.identify(user_id="id").findings["code"].to_list()
+
+    assert "email.placeholder" in codes
+    assert not {"person.many-emails", "person.shared-email"} & set(codes)
+
+
+@pytest.mark.parametrize(
+    ("rare", "is_similar"), [("Measured m³", False), ("Measured m፪", False), ("Messured m²", True)]
+)
+def test_names_that_differ_in_digits_are_different_names(rare, is_similar):
+    """A rare name is similar to a frequent one unless they differ only in digits, of any script."""
+    frame = pl.DataFrame(
+        {"id": [f"u{n}" for n in range(41)], "event": ["Measured m²"] * 40 + [rare]}
+    )
+
+    findings = frame.cio.track(user_id="id", event="event").findings
+
+    assert ("event.variants" in findings["code"]) == is_similar
+
+
+@pytest.mark.parametrize("dtype", [pl.Datetime("us"), pl.String])
+@pytest.mark.parametrize("local", ["2024-03-31 02:30:00", "2024-10-27 02:30:00.250"])
+def test_a_local_time_that_a_clock_change_skips_or_repeats_is_shown(dtype, local):
+    """The finding has the time as it stands in the table."""
+    times = pl.Series("at", [local]) if dtype == pl.String else pl.Series([local]).str.to_datetime()
+    frame = pl.DataFrame({"id": ["u"], "at": times})
+
+    findings = frame.cio.track(
+        user_id="id", event=cio.lit("E"), timestamp="at", timezone="Europe/Berlin"
+    ).findings
+
+    assert findings.select("code", "value").row(0) == ("time.clock-change", local)
