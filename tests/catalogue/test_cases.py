@@ -377,10 +377,10 @@ def test_a_case_ends_as_the_catalogue_says(case: Case, library: str):
         return
 
     plan = plan_of(case, library)
-    found = set(plan.pipeline.full_check.findings["code"])
+    codes = set(plan.pipeline.full_check.findings["code"])
 
-    assert set(case.codes) <= found
-    assert not set(case.not_codes) & found
+    assert set(case.codes) <= codes
+    assert not set(case.not_codes) & codes
     assert plan.counts["rows"] == plan.counts["valid"] + plan.counts["rejected"]
     if case.rejected is not None:
         assert plan.counts["rejected"] == case.rejected
@@ -402,11 +402,11 @@ OWN = {check.code for check in CATALOGUE}
 def test_libraries_agree(case: Case):
     """All libraries give the same codes for the same rows, and the same bytes.
 
-    NaN is told of except for pandas, where it is how an empty cell is written.
+    NaN is reported except for pandas, which writes empty cells as NaN.
     """
     plans = [plan_of(case, library) for library in case.makes]
 
-    found = [
+    results = [
         sorted(
             plan.pipeline.full_check.findings.filter(pl.col("code").is_in(OWN - {"number.nan"}))
             .select("code", "row", "column")
@@ -417,7 +417,7 @@ def test_libraries_agree(case: Case):
     ]
     messages = [plan.pipeline.messages(10) for plan in plans]
 
-    assert all(one == found[0] for one in found)
+    assert all(one == results[0] for one in results)
     assert all(one == messages[0] for one in messages)
 
 
@@ -472,7 +472,7 @@ FILES: dict[int, tuple[str, bytes, type[CioError] | None, str]] = {
 
 @pytest.mark.parametrize("number", FILES)
 def test_a_file_ends_as_the_catalogue_says(number, tmp_path):
-    """A file is read whole and told about, or refused with an error of this package."""
+    """A file is read completely and reported on, or refused with an error of this package."""
     _, content, error, code = FILES[number]
     path = text_file(tmp_path, content)
     if error is not None:

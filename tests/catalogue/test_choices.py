@@ -15,7 +15,7 @@ PEOPLE = pl.DataFrame({"id": ["u1", "u2", "u3"], "plan": ["pro", "gold", None]})
 KNOWN_PLANS = pl.col("plan").is_in(["free", "pro"])
 
 
-def found(plan: cio.Plan, code: str) -> pl.DataFrame:
+def findings_of(plan: cio.Plan, code: str) -> pl.DataFrame:
     """Return the findings of one code."""
     return plan.pipeline.full_check.findings.filter(pl.col("code") == code)
 
@@ -26,8 +26,8 @@ def test_a_rule_is_one_line():
 
     plan = PEOPLE.cio.identify(user_id="id", checks=cio.Checks(rules=[rule]))
 
-    told = found(plan, "plan.unknown").to_dicts()
-    assert [(row["row"], row["value"], row["hint"]) for row in told] == [
+    findings = findings_of(plan, "plan.unknown").to_dicts()
+    assert [(row["row"], row["value"], row["hint"]) for row in findings] == [
         (1, "gold", "Sell it first.")
     ]
     assert plan.counts["rejected"] == 1
@@ -90,15 +90,15 @@ def test_sensitive_data_is_refused_and_masked_everywhere():
     drawn = plan._repr_mimebundle_().values()
 
     assert plan.refusals()
-    assert found(plan, "sensitive.card")["value"].to_list() == ["4111••••1111"]
-    assert found(plan, "value.padded")["value"].to_list() == ["••••"]
+    assert findings_of(plan, "sensitive.card")["value"].to_list() == ["4111••••1111"]
+    assert findings_of(plan, "value.padded")["value"].to_list() == ["••••"]
     for text in (*drawn, plan.pipeline.full_check.findings.write_json()):
         assert CARD not in text
         assert CARD.replace(" ", "") not in text
 
 
 def test_sensitive_data_can_be_allowed_with_a_reason():
-    """What is allowed is sent, told of as information, and recorded with its reason."""
+    """What is allowed is sent, reported as information, and recorded with its reason."""
     frame = pl.DataFrame({"id": ["u1"], "ssn": ["078-05-1121"]})
     checks = cio.Checks(allow_sensitive={"ssn": "test data of the agency"})
 
@@ -107,8 +107,8 @@ def test_sensitive_data_can_be_allowed_with_a_reason():
     assert not plan.refusals()
     assert plan.counts["valid"] == 1
     assert plan.pipeline.decisions["allow_sensitive"] == {"ssn": "test data of the agency"}
-    assert set(found(plan, "sensitive.national-id")["severity"]) == {"info"}
-    assert "test data of the agency" in found(plan, "sensitive.national-id")["message"][0]
+    assert set(findings_of(plan, "sensitive.national-id")["severity"]) == {"info"}
+    assert "test data of the agency" in findings_of(plan, "sensitive.national-id")["message"][0]
     assert "078-05-1121" not in repr(plan)
 
 
@@ -138,13 +138,13 @@ def test_a_reference_proves_what_was_lost(kind, tmp_path: Path):
         user_id="id", checks=cio.Checks(reference={"id": given})
     )
 
-    assert found(plan, "id.zeros-lost")["row"].to_list() == [0, 1]
-    assert found(plan, "id.unknown")["row"].to_list() == [0, 1, 2]
-    assert "2 different values in 2 rows" in found(plan, "id.zeros-lost")["message"][0]
+    assert findings_of(plan, "id.zeros-lost")["row"].to_list() == [0, 1]
+    assert findings_of(plan, "id.unknown")["row"].to_list() == [0, 1, 2]
+    assert "2 different values in 2 rows" in findings_of(plan, "id.zeros-lost")["message"][0]
 
 
 def test_repairs_say_what_they_changed():
-    """A repaired plan is a new one, and tells rows and values before and after."""
+    """A repaired plan is a new one, and shows rows and values before and after."""
     frame = pl.DataFrame({"id": [1.0, 2.0, None], "city": ["ZÃ¼rich", "Bern", None]})
     plan = frame.cio.identify(user_id="id")
 
@@ -213,7 +213,8 @@ def test_a_vote_decides_for_the_whole_column():
     plan = frame.cio.track(user_id="id", event=cio.lit("E"), timestamp="at")
 
     assert (
-        "1 of the dates can only be read day first" in found(plan, "time.day-first")["message"][0]
+        "1 of the dates can only be read day first"
+        in findings_of(plan, "time.day-first")["message"][0]
     )
     assert [message["timestamp"][:10] for message in plan.fix("time.day-first").payloads()] == [
         "2024-02-13",

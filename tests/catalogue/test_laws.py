@@ -30,7 +30,7 @@ LAW = settings(
     phases=(Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink),
 )
 OWN = {check.code for check in CATALOGUE} - {"number.nan"}
-"""NaN is how pandas writes an empty cell, so it tells of none."""
+"""NaN is how pandas writes an empty cell, so it is not reported."""
 
 ODD_TEXTS = (
     "", " ", "nan", "None", " u1", "u1 ", "u1", "U1", "u\u200b1", "\u0430nn", "ann", "jose\u0301", "jos\u00e9",
@@ -89,10 +89,10 @@ def plan_now(frame: Any, verb: str) -> cio.Plan:
     )
 
 
-def told(plan: cio.Plan) -> list[Any]:
+def findings_of(plan: cio.Plan) -> list[Any]:
     """Return what the checks found: code, row, column and the message."""
-    found = plan.pipeline.full_check.findings.filter(pl.col("code").is_in(OWN))
-    return sorted(found.select("code", "row", "column", "severity", "message").rows(), key=repr)
+    findings = plan.pipeline.full_check.findings.filter(pl.col("code").is_in(OWN))
+    return sorted(findings.select("code", "row", "column", "severity", "message").rows(), key=repr)
 
 
 @LAW
@@ -106,7 +106,7 @@ def test_libraries_find_the_same_and_write_the_same(table: pa.Table, verb: str):
     ]
     plans = [plan_now(frame, verb) for frame in frames]
 
-    findings = [told(plan) for plan in plans]
+    findings = [findings_of(plan) for plan in plans]
     messages = [plan.pipeline.messages(10) for plan in plans]
 
     assert findings[0] == findings[1] == findings[2]
@@ -138,10 +138,10 @@ def test_repairs_come_to_an_end(table: pa.Table, verb: str):
 
 @LAW
 @given(table=tables(), verb=st.sampled_from(list(ASKED)))
-def test_whatever_keeps_a_row_back_is_told(table: pa.Table, verb: str):
+def test_every_excluded_row_has_a_finding(table: pa.Table, verb: str):
     """A row is left out exactly if a finding about it refuses or rejects it."""
     plan = plan_now(table, verb)
-    found = plan.pipeline.full_check.findings.filter(
+    findings = plan.pipeline.full_check.findings.filter(
         pl.col("severity").is_in(["refuse", "reject"]), pl.col("row").is_not_null()
     )
 
@@ -151,8 +151,8 @@ def test_whatever_keeps_a_row_back_is_told(table: pa.Table, verb: str):
         for row in worked.messages["row"]
     }
 
-    assert sent | set(found["row"]) == set(range(table.num_rows))
-    assert not sent & set(found["row"])
+    assert sent | set(findings["row"]) == set(range(table.num_rows))
+    assert not sent & set(findings["row"])
 
 
 def in_chunks(plan: cio.Plan, rows: int) -> tuple[dict[str, int], pl.DataFrame]:
@@ -167,7 +167,7 @@ def in_chunks(plan: cio.Plan, rows: int) -> tuple[dict[str, int], pl.DataFrame]:
 @settings(LAW, max_examples=EXAMPLES // 2)
 @given(table=tables(), verb=st.sampled_from(sorted(ASKED)))
 def test_counts_and_findings_do_not_depend_on_chunks(table: pa.Table, verb: str):
-    """What is kept of a chunk tells all that the rest of the table can still change about it."""
+    """The results of a chunk contain all that the rest of the table can still change."""
     twice = pa.concat_tables([table, table])  # rows of different chunks that say the same
     plan = plan_now(pl.DataFrame(twice), verb)
 

@@ -31,16 +31,16 @@ def test_every_code_has_its_section(check):
     assert "{" not in section.replace('{"', "")
 
 
-def test_what_the_door_tells_is_on_the_page():
+def test_the_notes_of_readers_are_on_the_page():
     """Every code that reading a table or a file gives is explained."""
     sources = (ROOT / "cio_frames" / "frames").glob("*.py")
-    told = {
+    codes = {
         code
         for path in sources
         for code in re.findall(r'code="([a-z]+\.[a-z-]+)"', path.read_text(encoding="utf-8"))
     }
 
-    assert told == set(docs()["file_notes"])
+    assert codes == set(docs()["file_notes"])
 
 
 def test_what_is_found_after_the_checks_is_on_the_page():

@@ -41,8 +41,8 @@ def counted() -> dict[tuple[str, str | None], int]:
     people = cio.scan(SAMPLES / "people_dirty.csv").collect()
     traits = {name: name for name in people.columns if name not in ("user_id", "signup_date")}
     plan = people.cio.identify(user_id="user_id", traits={**traits, "created_at": "signup_date"})
-    found = plan.pipeline.full_check.findings.group_by("code", "column").agg(pl.len())
-    return {(code, column): count for code, column, count in found.rows()}
+    counts = plan.pipeline.full_check.findings.group_by("code", "column").agg(pl.len())
+    return {(code, column): count for code, column, count in counts.rows()}
 
 
 @pytest.mark.parametrize("mistake", PLANTED, ids=str)

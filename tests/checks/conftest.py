@@ -1,4 +1,4 @@
-"""How the tests of this folder find out what the checks say of a frame."""
+"""Fixtures that run the checks on a frame."""
 
 from collections.abc import Callable
 from dataclasses import replace

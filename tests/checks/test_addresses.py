@@ -28,17 +28,17 @@ def test_checks_and_the_model_agree_on_what_an_address_is(values):
     ids = pl.DataFrame({"id": clean}, schema={"id": pl.String})
     plan = ids.cio.identify(user_id="id", traits=[])
 
-    found = plan.findings.filter(pl.col("code") == "id.broken-address")["value"]
+    values = plan.findings.filter(pl.col("code") == "id.broken-address")["value"]
 
     kinds = {value: address(value, settings=Settings()).kind for value in clean}
-    assert set(found) == {value for value, kind in kinds.items() if kind == "id"}
+    assert set(values) == {value for value, kind in kinds.items() if kind == "id"}
     columns = ids.select(is_mail("id"))["id"]
     assert columns.to_list() == [kinds[value] == "email" for value in clean]
 
 
 @pytest.mark.parametrize("value", NO_ADDRESSES)
 def test_what_the_model_takes_for_an_id_is_found_where_an_address_should_be(value):
-    """`email.invalid` tells of such a value, and the preview makes a person with the text as id."""
+    """`email.invalid` reports such a value, and the preview makes a person with the text as id."""
     plan = pl.DataFrame({"email": ["ok@x.co", value]}).cio.identify(user_id="email")
     other = pl.DataFrame({"id": ["u1"], "email": [value]}).cio.identify(user_id="id")
 

@@ -573,22 +573,22 @@ def test_a_check_finds_its_rows_and_no_others(judge, code, case):
     """Each check has as many findings as its case says, none of them for the rows beside."""
     call, data, asked, wanted = case
 
-    found = judge(call, data, **asked)
+    findings = judge(call, data, **asked)
 
-    assert found.filter(pl.col("code") == code).height == wanted
+    assert findings.filter(pl.col("code") == code).height == wanted
 
 
-def test_a_person_named_twice_is_told_which_row_wins(judge):
-    """Where a time is sent, the row with the latest one wins; without one, nothing is said of times."""
+def test_a_repeated_person_has_the_row_that_wins(judge):
+    """If times are sent, the finding names the row with the latest one; otherwise it names none."""
     table = ids(["u", "v", "u", "u"], t=[OLD, NOW, NOW, OLD])
 
     timed_rows = judge("identify", table, user_id="id", timestamp="t")
     plain = judge("identify", table, user_id="id")
 
-    found = timed_rows.filter(pl.col("code") == "id.duplicate").sort("row")
-    assert found["value"].to_list() == ["same as row 0, row 2 wins", "same as row 0, row 2 wins"]
+    findings = timed_rows.filter(pl.col("code") == "id.duplicate").sort("row")
+    assert findings["value"].to_list() == ["same as row 0, row 2 wins", "same as row 0, row 2 wins"]
     assert (
-        found["message"]
+        findings["message"]
         .cast(pl.String)
         .str.contains("the row with the latest timestamp wins")
         .all()
@@ -601,10 +601,10 @@ def test_objects_with_several_values_name_the_traits(judge):
     """The finding names the traits that differ, and the object."""
     table = ids(["g", "g"], plan=["a", "b"], size=[1, 1])
 
-    found = judge("group", table, group_id="id").filter(pl.col("code") == "group.many-values")
+    findings = judge("group", table, group_id="id").filter(pl.col("code") == "group.many-values")
 
-    assert (found["row"].item(), found["value"].item()) == (1, "g")
-    assert "Different values in: plan." in str(found["message"].item())
+    assert (findings["row"].item(), findings["value"].item()) == (1, "g")
+    assert "Different values in: plan." in str(findings["message"].item())
 
 
 @pytest.mark.parametrize(
@@ -619,9 +619,9 @@ def test_events_without_a_time_are_counted(judge, call, data, extent):
     """All rows are counted whose events would be recorded as of now, also where the event is no column."""
     asked = {"event": "event"} if call == "track" else {}
 
-    found = judge(call, data, user_id="id", **asked).filter(pl.col("code") == "time.now")
+    findings = judge(call, data, user_id="id", **asked).filter(pl.col("code") == "time.now")
 
-    assert found["value"].to_list() == [extent]
+    assert findings["value"].to_list() == [extent]
 
 
 def test_the_table_is_complete():
@@ -680,7 +680,7 @@ def test_any_type_in_any_place_is_judged(judge, call, dtype):
     if call == "form":
         body = {"body": {"x": "v"}}
 
-    found = judge(call, frame, timezone=BERLIN, **fields, **body)
+    findings = judge(call, frame, timezone=BERLIN, **fields, **body)
 
-    blocked = found.filter(pl.col("severity").is_in(["refuse", "reject"]), pl.col("row") == 0)
+    blocked = findings.filter(pl.col("severity").is_in(["refuse", "reject"]), pl.col("row") == 0)
     assert blocked.is_empty() == (call == "screen")

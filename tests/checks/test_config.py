@@ -74,9 +74,9 @@ def test_changed_severities_decide(judge):
     data = {"id": ["guest", "u "]}
     checks = Checks(severity={"id.nobody": "reject", "id.padded": "warn"})
 
-    found = judge("identify", data, user_id="id", checks=checks)
+    findings = judge("identify", data, user_id="id", checks=checks)
 
-    assert found.select("row", "code", "severity").rows() == [
+    assert findings.select("row", "code", "severity").rows() == [
         (0, "id.nobody", "reject"), (1, "id.padded", "warn"),
     ]  # fmt: skip
 
@@ -93,19 +93,19 @@ def test_own_rules_apply_beside_the_catalogue(judge):
     )
     rule = Check("plan.unknown", "reject", test, source="us", own_texts=texts)
 
-    found = judge(
+    findings = judge(
         "identify",
         {"id": ["u", "v"], "plan": ["pro", "gold"]},
         user_id="id",
         checks=Checks(rules=[rule]),
     )
 
-    assert found.select("row", "code", "column", "value", "message").rows() == [
+    assert findings.select("row", "code", "column", "value", "message").rows() == [
         (1, "plan.unknown", "plan", "gold", '"plan" is no plan of ours.'),
     ]  # fmt: skip
 
 
-def test_what_is_allowed_is_only_told():
+def test_an_allowed_finding_is_information():
     """An allowed destructive event is no refusal any more, but still a warning."""
     frame = pl.DataFrame({"id": ["u"], "event": ["User Deleted"]})
     at = cio.lit(datetime(2024, 1, 1, tzinfo=UTC))
@@ -141,14 +141,14 @@ def test_tests_reach_inside(values, dtype, wanted):
     """A test of single values is asked of everything inside lists and structs."""
     frame = pl.DataFrame({"v": pl.Series(values, dtype=dtype)})
 
-    found = anywhere(
+    has_match = anywhere(
         pl.col("v"),
         dtype=frame.schema["v"],
         test=lambda v, kind: v < 0 if kind.is_integer() else None,
     )
 
-    assert found is not None
-    assert frame.select(found).to_series().to_list() == wanted
+    assert has_match is not None
+    assert frame.select(has_match).to_series().to_list() == wanted
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What real exports hold and no check speaks of, beside what it does speak of."""
+"""Ordinary values of real exports are not reported, and wrong ones still are."""
 
 import polars as pl
 import pytest
@@ -6,8 +6,8 @@ import pytest
 import cio_frames as cio
 
 
-def told(values: list[object], *, name: str = "x", verb: str = "identify") -> set[str]:
-    """Return the codes found about one column of data."""
+def codes_of(values: list[object], *, name: str = "x", verb: str = "identify") -> set[str]:
+    """Return the codes of the findings about one column of data."""
     frame = pl.DataFrame({"id": [f"u{place}" for place in range(len(values))], name: values})
     asked = {"event": cio.lit("E")} if verb == "track" else {}
     findings = getattr(frame.cio, verb)(user_id="id", **asked).findings
@@ -51,7 +51,7 @@ CODES = ["84029", "22086", "85123", "22752", "21730", "84029g", "15056l", "84997
 )  # fmt: skip
 def test_ordinary_values_raise_no_alarm(code, values, name):
     """Provinces, countries, telephone numbers, stock codes and first names are what they are."""
-    assert code not in told(values, name=name)
+    assert code not in codes_of(values, name=name)
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_ordinary_values_raise_no_alarm(code, values, name):
         ("column.stray-text", [*map(str, range(30)), "twelve"]),
     ],
 )  # fmt: skip
-def test_what_is_wrong_is_still_told(code, values):
-    """What the rules are for is found as before."""
-    assert code in told(values)
+def test_wrong_values_are_still_reported(code, values):
+    """The checks still report what they are made for."""
+    assert code in codes_of(values)
 
 
 def test_the_repair_of_placeholders_keeps_first_names():
@@ -100,7 +100,7 @@ def text_of(frame: pl.DataFrame, verb: str = "identify", **asked: object) -> str
     return " ".join(repr(getattr(frame.cio, verb)(user_id="id", **asked)).split())
 
 
-def test_an_event_is_not_told_of_attributes():
+def test_a_report_on_events_has_no_words_about_attributes():
     """A report on events speaks of events and properties, one on people of attributes."""
     frame = pl.DataFrame(
         {"id": ["a", "b"], "same": ["x", "x"], "none": [None, None], "Unnamed: 0": [0, 1], "S": [1, 2], "s": [1, 2]}
@@ -136,28 +136,28 @@ def messages(frame: pl.DataFrame, code: str) -> pl.DataFrame:
     return frame.cio.identify(user_id="id").findings.filter(pl.col("code") == code)
 
 
-@pytest.mark.parametrize(("ids", "says"), [(["-"] * 35, '35 rows would be merged into 1 profile ("-").'), (["-", "nan"], '2 rows would create 2 profiles ("-", "nan").')])  # fmt: skip
-def test_words_for_nothing_are_counted_as_profiles(ids, says):
-    """Rows that share one word would end up in one profile, and that is what is said."""
+@pytest.mark.parametrize(("ids", "expected"), [(["-"] * 35, '35 rows would be merged into 1 profile ("-").'), (["-", "nan"], '2 rows would create 2 profiles ("-", "nan").')])  # fmt: skip
+def test_placeholders_are_counted_as_profiles(ids, expected):
+    """Rows with the same placeholder would be merged into one profile, and the message counts profiles."""
     (message,) = set(messages(pl.DataFrame({"id": ids}), "id.placeholder")["message"])
 
-    assert says in message
+    assert expected in message
 
 
-def test_rows_that_are_left_out_repeat_nobody():
+def test_excluded_rows_repeat_no_person():
     """A row that is not sent anyway is no repeated person, and the first of them is one that is sent."""
     frame = pl.DataFrame(
         {"id": ["-", "-", "u", "u", "v", "v", "v"], "unsubscribed": [None, None, None, None, "maybe", None, None]},
         schema_overrides={"unsubscribed": pl.String},
     )  # fmt: skip
 
-    found = messages(frame, "id.duplicate").select("row", "value").rows()
+    repeats = messages(frame, "id.duplicate").select("row", "value").rows()
 
-    assert found == [(3, "same as row 2"), (6, "same as row 5")]
+    assert repeats == [(3, "same as row 2"), (6, "same as row 5")]
 
 
 @pytest.mark.parametrize(
-    ("latest", "found"),
+    ("latest", "expected"),
     [
         (0, [(1, "same as row 0, row 0 wins"), (2, "same as row 0, row 0 wins")]),
         (
@@ -166,8 +166,8 @@ def test_rows_that_are_left_out_repeat_nobody():
         ),  # that row is not sent, so it wins nothing
     ],
 )
-def test_repeats_are_told_with_times_beside_rows_that_are_left_out(latest, found):
-    """Rows that are not sent take no word away from the others: which row wins is still said."""
+def test_repeats_have_their_winner_although_other_rows_are_excluded(latest, expected):
+    """Findings about repeated people name the row that wins, also if other rows are not sent."""
     days = [f"2026-01-{3 - row + 9 * (row == latest):02d}T00:00:00Z" for row in range(3)]
     frame = pl.DataFrame(
         {
@@ -182,10 +182,10 @@ def test_repeats_are_told_with_times_beside_rows_that_are_left_out(latest, found
     )
 
     plan = frame.cio.identify(user_id="id", timestamp="at")
-    told = plan.findings.filter(pl.col("code") == "id.duplicate")
+    repeats = plan.findings.filter(pl.col("code") == "id.duplicate")
 
     assert plan.counts["rejected"] == 2
-    assert told.select("row", "value").rows() == found
+    assert repeats.select("row", "value").rows() == expected
 
 
 def test_one_code_over_many_columns_is_one_line():
@@ -198,7 +198,7 @@ def test_one_code_over_many_columns_is_one_line():
     assert "and 300 more" in report
 
 
-def test_columns_that_refuse_are_told_one_by_one():
+def test_columns_that_refuse_a_plan_are_reported_one_by_one():
     """Each column of passwords needs an answer of its own."""
     named = {name: ["x"] for name in ("password", "secret", "api_key", "pwd", "private_key")}
     report = text_of(pl.DataFrame({"id": ["a"], **named}))
@@ -216,36 +216,38 @@ def test_the_repair_of_guarded_digits_takes_off_the_signs_alone():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "is_consent"),
     [
         (["SUBSCRIBED", "UNSUBSCRIBED", "NEVER_SUBSCRIBED"], True),
         (["subscribed", "opted out"], True),
         (["weekly", "monthly"], False),
     ],
 )
-def test_consents_in_the_words_of_mail_programs_are_told(words, said):
-    """A consent is known by its name and its words, whatever program wrote them."""
-    assert ("trait.consent" in told(words, name="Email Marketing Consent")) == said
+def test_consents_in_the_words_of_mail_programs_are_reported(words, is_consent):
+    """A consent is recognised by its name and its words, whatever program wrote them."""
+    assert ("trait.consent" in codes_of(words, name="Email Marketing Consent")) == is_consent
 
 
-def test_a_time_of_events_that_is_not_named_is_told_once():
-    """Without timestamp= the column that holds the times is told as that, and not as a date as well."""
+def test_a_time_of_events_that_is_not_named_is_reported_once():
+    """Without timestamp= the column of times is reported as unmapped, and not as a date as well."""
     days = ["31.01.2024 10:00", "01.02.2024 11:00"] * 10
 
-    assert told(days, name="when", verb="track") == {"time.unmapped"}
+    assert codes_of(days, name="when", verb="track") == {"time.unmapped"}
 
 
 def test_a_row_that_is_left_out_is_no_message_twice():
-    """Of rows that are not sent anyway it is not said that they are the same."""
+    """Rows that are not sent anyway are not reported as duplicates."""
     frame = pl.DataFrame({"id": ["nan", "nan", "u", "u"]})
 
-    found = frame.cio.identify(user_id="id").findings.filter(pl.col("code") == "message.duplicate")
+    duplicates = frame.cio.identify(user_id="id").findings.filter(
+        pl.col("code") == "message.duplicate"
+    )
 
-    assert found["row"].to_list() == [3]
+    assert duplicates["row"].to_list() == [3]
 
 
-def found_of(frame: pl.DataFrame, **asked: object) -> set[tuple[str, str | None]]:
-    """Return the codes and columns that are found about people."""
+def codes_and_columns(frame: pl.DataFrame, **asked: object) -> set[tuple[str, str | None]]:
+    """Return the codes and columns of the findings about people."""
     findings = frame.cio.identify(**asked).findings
     return set(findings.select("code", "column").rows())
 
@@ -257,9 +259,9 @@ def found_of(frame: pl.DataFrame, **asked: object) -> set[tuple[str, str | None]
         ("email", ["mailto:ann@x.example", "bob@x.example", "cy@x.example"], "email.wrapped"),
     ],
 )
-def test_an_address_that_is_the_id_too_is_told_once(column, values, code):
-    """What is wrong with an address is told of the address, and not once more of the id it is."""
-    assert found_of(pl.DataFrame({column: values}), user_id=column) == {(code, column)}
+def test_an_address_that_is_also_the_id_is_reported_once(column, values, code):
+    """A wrong address that is also the id is reported once, for the address."""
+    assert codes_and_columns(pl.DataFrame({column: values}), user_id=column) == {(code, column)}
 
 
 def test_the_repair_of_an_address_repairs_the_id_that_it_is():
@@ -281,13 +283,13 @@ def test_the_repair_of_an_address_repairs_the_id_that_it_is():
         ("debit", ["(123.45)", "(20.00)", "(1,234.00)"], "column.numbers-as-text"),
     ],
 )
-def test_one_cause_is_told_by_one_code(name, values, code):
+def test_one_cause_is_reported_by_one_code(name, values, code):
     """The check that knows the column best speaks, and it alone."""
-    found = found_of(
+    findings = codes_and_columns(
         pl.DataFrame({"id": [f"u{n}" for n in range(len(values))], name: values}), user_id="id"
     )
 
-    assert {each for each, column in found if column == name} == {code}
+    assert {each for each, column in findings if column == name} == {code}
 
 
 def test_placeholders_are_not_addresses():

@@ -14,7 +14,7 @@ def people(**columns: list[object]) -> cio.Plan:
     return pl.DataFrame(columns).cio.identify(user_id="id")
 
 
-def found(plan: cio.Plan, code: str) -> list[int | None]:
+def failing_rows(plan: cio.Plan, code: str) -> list[int | None]:
     """Return the rows of the findings of one code."""
     return plan.findings.filter(pl.col("code") == code)["row"].to_list()
 
@@ -24,9 +24,9 @@ def test_words_for_nothing_are_known_in_ids_and_values(word):
     """What spreadsheets, databases and templates write for nothing is no id and no value."""
     plan = people(id=[word, "u"], plan=["pro", word])
 
-    assert found(plan, "id.placeholder") == [0]
-    assert found(plan, "value.placeholder") == [1]
-    assert found(plan, "text.markup") == found(plan, "text.json") == []
+    assert failing_rows(plan, "id.placeholder") == [0]
+    assert failing_rows(plan, "value.placeholder") == [1]
+    assert failing_rows(plan, "text.markup") == failing_rows(plan, "text.json") == []
     assert plan.fix("value.placeholder").payloads()[0].get("traits") is None
 
 
@@ -35,7 +35,7 @@ def test_values_like_those_words_stay():
     words = ["#REFUND", "Loading dock", "${x} and more", "#yes!", "#GO team!", "100%", "50% to 60%", "(none left)", "[1]", "5%-10%", "-->", "<b>"]  # fmt: skip
     plan = people(id=words, plan=words)
 
-    assert found(plan, "id.placeholder") == found(plan, "value.placeholder") == []
+    assert failing_rows(plan, "id.placeholder") == failing_rows(plan, "value.placeholder") == []
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_values_like_those_words_stay():
     ],
 )
 def test_guards_around_identifiers_are_taken_off(guarded, bare):
-    """Signs with which spreadsheets keep digits as text are told and repaired."""
+    """Signs with which spreadsheets keep digits as text are reported and repaired."""
     plan = people(id=[guarded, "o'hara", "'tis", "\u2019n Roll", "f(x)", "(7)"])
 
-    assert found(plan, "id.guarded") == [0]
+    assert failing_rows(plan, "id.guarded") == [0]
     assert plan.fix("id.guarded").payloads()[0]["userId"] == bare
 
 
@@ -67,17 +67,17 @@ def test_guards_around_values_are_taken_off(guarded):
     """The same signs around digits among the attributes, and not around words."""
     plan = people(id=["u", "v", "w"], zip=[guarded, "'tis", '"quoted"'])
 
-    assert found(plan, "value.guarded") == [0]
+    assert failing_rows(plan, "value.guarded") == [0]
     assert plan.fix("value.guarded").payloads()[0]["traits"] == {"zip": "00123"}
 
 
 def test_the_columns_own_name_is_no_identifier():
-    """A header repeated in the middle of a table is told and left out."""
+    """A header repeated in the middle of a table is reported and left out."""
     frame = pl.DataFrame({"Customer No": ["u1", "customer no", "u2"]})
 
     plan = frame.cio.identify(user_id="Customer No")
 
-    assert found(plan, "id.column-name") == [1]
+    assert failing_rows(plan, "id.column-name") == [1]
     assert plan.counts["valid"] == 2
 
 
@@ -93,17 +93,17 @@ NUMBERS = [str(place) for place in range(70_000, 70_500)]
         ([f"u{place}" for place in range(50)], []),
     ],
 )
-def test_a_few_ids_unlike_all_the_others_are_told(others, unlike):
-    """One or two ids of another form are told, not other lengths, not what other codes tell, not many."""
-    assert found(people(id=[*NUMBERS, *others]), "id.unlike") == unlike
+def test_a_few_ids_unlike_all_the_others_are_reported(others, unlike):
+    """One or two ids of another form are reported, but not other lengths, other codes' findings, or many ids."""
+    assert failing_rows(people(id=[*NUMBERS, *others]), "id.unlike") == unlike
 
 
 def test_ids_without_one_form_have_no_exceptions():
     """Where ids have many forms, none is unlike the others."""
-    assert found(people(id=[f"{'ab-_'[n % 4]}{n}{'x' * (n % 3)}-{n % 7}" for n in range(500)]), "id.unlike") == []  # fmt: skip
+    assert failing_rows(people(id=[f"{'ab-_'[n % 4]}{n}{'x' * (n % 3)}-{n % 7}" for n in range(500)]), "id.unlike") == []  # fmt: skip
 
 
-def test_details_of_salesforce_records_are_told():
+def test_details_of_salesforce_records_are_reported():
     """The attributes that simple-salesforce puts into every record are no data, whole or in parts."""
     details = {"type": "Lead", "url": "/services/data/v59.0/sobjects/Lead/1"}
     plan = people(**{"id": ["a"], "attributes": [details], "Owner.attributes.type": ["User"], "kind": ["x"]})  # fmt: skip
@@ -113,7 +113,7 @@ def test_details_of_salesforce_records_are_told():
     assert set(columns) == {"attributes", "Owner.attributes.type"}
 
 
-def test_details_inside_records_are_told():
+def test_details_inside_records_are_reported():
     """Records inside records have details too, in lists and in flattened columns; other attributes do not."""
     details = {"type": "Lead", "url": "/services/data/v59.0/sobjects/Lead/1"}
     plan = people(
@@ -141,11 +141,11 @@ def test_details_inside_records_are_told():
     ],
 )
 def test_times_before_and_after_noon_are_repaired(text, moment):
-    """Dates with AM or PM are told by the order of their parts, and the repair reads the hour."""
+    """Dates with AM or PM are reported by the order of their parts, and the repair reads the hour."""
     frame = pl.DataFrame({"id": ["u"], "at": [text]})
     plan = frame.cio.track(user_id="id", event=cio.lit("E"), timestamp="at")
 
-    assert found(plan, "time.month-first") == [0]
+    assert failing_rows(plan, "time.month-first") == [0]
     assert plan.fix("time.month-first").payloads()[0]["timestamp"] == moment
 
 
@@ -156,5 +156,5 @@ def test_an_hour_that_no_half_of_the_day_has_is_not_read(text):
         user_id="id", event=cio.lit("E"), timestamp="at"
     )
 
-    assert found(plan, "time.month-first") == []
+    assert failing_rows(plan, "time.month-first") == []
     assert plan.counts["valid"] == 0

@@ -101,10 +101,10 @@ PLANTED = {
 def refused(frame: pl.DataFrame, *, user_id: str = "id") -> dict[str, set[str]]:
     """Return the codes that refuse a table of people, with their columns."""
     plan = frame.lazy().cio.identify(user_id=user_id)
-    found = plan.findings.filter(pl.col("severity") == "refuse")
+    findings = plan.findings.filter(pl.col("severity") == "refuse")
     return {
         code: set(rows["column"])
-        for (code,), rows in found.partition_by("code", as_dict=True).items()
+        for (code,), rows in findings.partition_by("code", as_dict=True).items()
     }
 
 
@@ -158,9 +158,9 @@ def test_cards_stored_as_numbers_and_as_the_id_are_found():
     rng = random.Random(SEED)
     cards = [a_card(rng) for _ in range(ROWS)]
 
-    found = refused(pl.DataFrame({"id": cards, "x": [int(card) for card in cards]}))
+    findings = refused(pl.DataFrame({"id": cards, "x": [int(card) for card in cards]}))
 
-    assert found["sensitive.card"] == {"id", "x"}
+    assert findings["sensitive.card"] == {"id", "x"}
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ REGIONS = ("AR", "AU", "BR", "CA", "CH", "DE", "ES", "FR", "GB", "IM", "IT", "JP
 def examples(region: str) -> list[phonenumbers.PhoneNumber]:
     """Return one number of each kind that a region has."""
     kinds = (KINDS.FIXED_LINE, KINDS.MOBILE, KINDS.TOLL_FREE, KINDS.PREMIUM_RATE)
-    found = (phonenumbers.example_number_for_type(region, kind) for kind in kinds)
-    return [number for number in found if number]
+    examples = (phonenumbers.example_number_for_type(region, kind) for kind in kinds)
+    return [number for number in examples if number]
 
 
 @pytest.mark.parametrize("region", REGIONS)
@@ -43,9 +43,9 @@ def test_numbers_are_judged_as_the_library_judges_them():
     dice = random.Random(16)
     texts = []
     for number in (number for region in REGIONS for number in examples(region)):
-        said = phonenumbers.format_number(number, FORMS[0])
-        texts += [f"{said[:place]}{dice.randrange(10)}{said[place + 1 :]}" for place in range(4, len(said))]  # fmt: skip
-        texts += [said[:-1], f"{said}0", f"{said[:-4]}{dice.randrange(10**4):04}"]
+        written = phonenumbers.format_number(number, FORMS[0])
+        texts += [f"{written[:place]}{dice.randrange(10)}{written[place + 1 :]}" for place in range(4, len(written))]  # fmt: skip
+        texts += [written[:-1], f"{written}0", f"{written[:-4]}{dice.randrange(10**4):04}"]
 
     read = read_numbers(pl.Series(texts), region=None)
 
@@ -88,16 +88,16 @@ def people(values: list[object], **settings: object) -> cio.Plan:
     return frame.cio.identify(user_id="id", checks=cio.Checks(select=["trait"], **settings))
 
 
-def found(plan: cio.Plan) -> dict[str, list[int]]:
+def rows_by_code(plan: cio.Plan) -> dict[str, list[int]]:
     """Return the rows of each code."""
     rows = plan.findings.group_by("code").agg(pl.col("row").sort())
     return {code.removeprefix("trait.phone-"): rows for code, rows in rows.rows()}
 
 
 def test_each_number_has_one_code():
-    """A number that cannot be reached is told once; guards and words for nothing have other codes."""
-    assert found(people(TEXTS)) == {"fixed": [2], "unknown": [3], "form": [1, 4, 5]}
-    assert found(people(TEXTS, phone_region="de")) == {"written": [1], "fixed": [2], "unknown": [3], "form": [4, 5]}  # fmt: skip
+    """A number that cannot be reached is reported once; guards and words for nothing have other codes."""
+    assert rows_by_code(people(TEXTS)) == {"fixed": [2], "unknown": [3], "form": [1, 4, 5]}
+    assert rows_by_code(people(TEXTS, phone_region="de")) == {"written": [1], "fixed": [2], "unknown": [3], "form": [4, 5]}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_national_numbers_are_repaired(values):
 
     assert sent == ["+4915123456789", "hello", "+4915123456789", None]
     assert plan.changes.select("rows", "after").rows() == [(1, ["+4915123456789"])]
-    assert found(plan) == {"form": [1]}
+    assert rows_by_code(plan) == {"form": [1]}
     assert plan.fix("safe").changes.height == 1
 
 
@@ -129,7 +129,7 @@ def test_events_and_other_traits_are_not_judged():
     frame = pl.DataFrame({"id": ["u"], "mobile": ["hello"], "phone": ["hello"]})
     plan = frame.cio.track(user_id="id", event=cio.lit("E"))
 
-    assert found(frame.drop("phone").cio.identify(user_id="id")) == {}
+    assert rows_by_code(frame.drop("phone").cio.identify(user_id="id")) == {}
     assert not plan.findings["code"].str.contains("phone").any()
 
 
@@ -138,7 +138,7 @@ def test_without_the_library_the_form_is_judged(monkeypatch):
     monkeypatch.setattr("cio_frames.checks.phone_numbers.find_spec", lambda _: None)
     can_read_numbers.cache_clear()
     try:
-        assert found(people(TEXTS)) == {"form": [1, 4, 5]}
+        assert rows_by_code(people(TEXTS)) == {"form": [1, 4, 5]}
         with pytest.raises(MissingLibraryError, match=r"cio-frames\[phones\]"):
             people(TEXTS, phone_region="DE")
     finally:

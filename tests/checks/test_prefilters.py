@@ -41,7 +41,7 @@ def asked_of(
     )
 
 
-def found(prepared: pl.DataFrame, tests: list[CompiledCheck]) -> pl.DataFrame:
+def failing_rows(prepared: pl.DataFrame, tests: list[CompiledCheck]) -> pl.DataFrame:
     """Return what the tests find, in one order."""
     return check(prepared, tests=tests, raw=prepared).findings.sort(
         "row", "code", "column", "value"
@@ -69,7 +69,7 @@ def test_a_prefilter_hides_nothing(call, rows):
     opened = [replace(test, predicate=replace(test.predicate, prefilter=None)) for test in tests]
 
     assert any(test.predicate.prefilter for test in tests)
-    assert found(prepared, tests).equals(found(prepared, opened))
+    assert failing_rows(prepared, tests).equals(failing_rows(prepared, opened))
 
 
 def test_the_examples_reach_every_prefilter():
@@ -82,7 +82,7 @@ def test_the_examples_reach_every_prefilter():
     for call, asked in (("track", {"event": "name"}), ("identify", {})):
         prepared, tests = asked_of(frame, call, user_id="id", **asked)
         filtered |= {test.code for test in tests if test.predicate.prefilter}
-        seen |= set(found(prepared, tests)["code"])
+        seen |= set(failing_rows(prepared, tests)["code"])
 
     assert filtered - seen == set()
 

@@ -1,4 +1,4 @@
-"""Repairs: they change what they say, nothing else, and doing them twice changes nothing more."""
+"""Repairs change what their text says and nothing else, and a second time they change nothing."""
 
 import polars as pl
 import pytest
@@ -14,13 +14,13 @@ LET_THROUGH = cio.Checks(severity=dict.fromkeys(REPAIRS, "warn"))
 
 def values(plan: cio.Plan, *path: str) -> list[object]:
     """Return what stands at one place of every message."""
-    found = []
+    changed = []
     for message in plan.payloads(100):
         place: object = message
         for key in path:
             place = place[key]  # type: ignore[index]
-        found.append(place)
-    return found
+        changed.append(place)
+    return changed
 
 
 CHANGES = {
@@ -92,9 +92,9 @@ def test_fixing_floats_hides_no_other_loss(judge):
     """The repair of whole decimals leaves fractions, NaN and lost digits as they were found."""
     data = {"id": [1.0, 1.5, float("nan"), 2.0**53 + 2]}
 
-    found = judge("identify", data, user_id="id", repairs=("id.float",))
+    findings = judge("identify", data, user_id="id", repairs=("id.float",))
 
-    assert set(found.select("row", "code").rows()) == {
+    assert set(findings.select("row", "code").rows()) == {
         (3, "id.precision-lost"), (1, "id.fractional"), (2, "id.fractional"),
     }  # fmt: skip
 
@@ -152,7 +152,7 @@ def test_a_repaired_time_is_one_for_the_model_too(written, wanted):
     assert isinstance(converted(sent), int) == (written != wanted)
 
 
-def test_that_nothing_is_safe_to_repair_is_told():
+def test_the_report_says_that_nothing_is_safe_to_repair():
     """The plan stays as it is, and its report says so; where something is repaired, it does not."""
     clean = pl.DataFrame({"id": ["u1"], "plan": ["x"]}).cio.identify(user_id="id")
     padded = pl.DataFrame({"id": ["u1"], "unsubscribed": [" "]}).cio.identify(user_id="id")

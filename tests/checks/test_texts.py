@@ -18,7 +18,7 @@ ALLOWED = {
 
 
 def test_every_check_has_its_texts_and_no_others_are_there():
-    """A code without texts, or texts without a code, is a slip of the pen."""
+    """A code without texts, or texts without a code, is an error."""
     assert set(check_texts()) == {check.code for check in CATALOGUE}
 
 

@@ -27,7 +27,7 @@ def mixpanel_events() -> Export:
     return Export(
         source="Mixpanel", file="mixpanel_events.csv", content=written(grid), grid=grid,
         call="track", asked={"event": "event", "user_id": "distinct_id", "timestamp": "time"},
-        told={"name.odd": odd, "time.epoch": ("time",)},
+        expected={"name.odd": odd, "time.epoch": ("time",)},
         person=("distinct_id",), time=("time",),
     )  # fmt: skip
 
@@ -50,7 +50,7 @@ def mixpanel_people() -> Export:
     return Export(
         source="Mixpanel", file="mixpanel_users.csv", content=written(grid), grid=grid,
         asked={"user_id": "$distinct_id"},
-        told={
+        expected={
             "name.odd": odd, "name.nearly": ("$email", "$phone", "$created"),
             "value.placeholder": ("plan",),
         },
@@ -89,7 +89,7 @@ def amplitude_events() -> Export:
         source="Amplitude", file="amplitude_events.csv", content=written(grid), grid=grid,
         call="track",
         asked={"event": "event_type", "user_id": "user_id", "anonymous_id": "device_id", "timestamp": "event_time"},
-        told={
+        expected={
             "text.json": ("event_properties", "user_properties"),
             "time.naive-text": ("event_time",),
             "trait.time-space": ("client_event_time", "server_upload_time"),
@@ -130,7 +130,7 @@ def snowplow_events() -> Export:
         asked={
             "event": "event", "user_id": "user_id", "anonymous_id": "domain_userid", "timestamp": "collector_tstamp",
         },
-        told={
+        expected={
             "time.naive-text": ("collector_tstamp",),
             "trait.time-space": ("etl_tstamp", "dvce_created_tstamp"),
         },
@@ -158,7 +158,7 @@ def segment_identifies() -> Export:
     return Export(
         source="Segment", file="identifies.csv", content=written(grid), grid=grid,
         asked={"user_id": "user_id", "timestamp": "timestamp"},
-        told={
+        expected={
             "id.duplicate": ("user_id",),
             "name.reserved": ("id",),
             "time.stale": ("timestamp",),
@@ -209,7 +209,7 @@ def google_analytics() -> Export:
         source="Google Analytics", file="events-report.csv",
         content=written(grid, before=before), grid=grid,
         asked={"user_id": "Event name"},
-        told={
+        expected={
             "file.preamble": ("",), "value.placeholder": ("Country",), "id.placeholder": ("Event name",),
             "id.duplicate": ("Event name",),
         },

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import cio_frames as cio
-from tests.corpus.export import Column, Export, Grid, Told, generated, lines, written
+from tests.corpus.export import Column, Export, Findings, Grid, generated, lines, written
 
 REPORT = "Contacts of May"
 
@@ -14,11 +14,11 @@ def people(columns: Mapping[str, Column | str], **more: Any) -> Grid:
     return generated({"user_id": lambda p: f"u{p.place}", **columns}, **more)
 
 
-def tame(source: str, grid: Grid, *, told: Told | None = None, **more: Any) -> Export:
+def tame(source: str, grid: Grid, *, expected: Findings | None = None, **more: Any) -> Export:
     """Return a file of people that is identified by its first column."""
     given = {"file": "people.csv", "content": written(grid), "asked": {"user_id": grid.names[0]}}
     known = {"person": (grid.names[0],), **given, **more}
-    return Export(source=source, grid=grid, told=told or {}, **known)
+    return Export(source=source, grid=grid, expected=expected or {}, **known)
 
 
 NAMED: dict[str, Column | str] = {"first_name": lambda p: p.first, "last_name": lambda p: p.last}
@@ -40,7 +40,7 @@ def ordinary() -> list[Export]:
         tame("postal codes of several countries", people({"postcode": lambda p: p.pick("90210", "H3B 1A1", "SW1A 1AA", "02139", "1010 AB"), **PAID})),
         tame("UUIDs", generated({"rowguid": lambda p: p.uuid().upper(), "user_id": lambda p: str(p.place + 1), **NAMED, **PAID}), asked={"user_id": "user_id"}, person=("user_id",)),
         tame("ids of 18 digits", generated({"user_id": lambda p: p.digits(18), "guild_id": lambda p: p.digits(18), "message_count": lambda p: p.dice.randrange(900)})),
-        tame("device numbers", people({"imei": lambda p: f"35{p.digits(13)}", "iccid": lambda p: f"8947{p.digits(15)}", "order": lambda p: p.digits(13), "trace": lambda p: p.digits(16)}), told={"number.large": ("trace",)}),
+        tame("device numbers", people({"imei": lambda p: f"35{p.digits(13)}", "iccid": lambda p: f"8947{p.digits(15)}", "order": lambda p: p.digits(13), "trace": lambda p: p.digits(16)}), expected={"number.large": ("trace",)}),
         tame("EAN and ISBN", people({"ean": lambda p: p.digits(13), "isbn": lambda p: p.pick("978-3-16-148410-0", "3-598-21508-8"), **PAID})),
         tame("versions and prices", people({"app_version": lambda p: p.pick("3.10", "3.1", "3.2"), "price": lambda p: p.pick("10.00", "9.50", "0.99")})),
         tame("notes of several lines", people({"note": lambda p: p.pick("First, call.\nThen write.\r\nDone", 'She said "no".', '5" pipe', "- none of it -"), **PAID})),
@@ -58,32 +58,32 @@ def ordinary() -> list[Export]:
 
 
 def wrong() -> list[Export]:
-    """Return tables in which something is wrong that must be told."""
+    """Return tables in which something is wrong that must be reported."""
     luhn = ("4111111111111111", "5555555555554444", "4012888888881881", "378282246310005")
     iban = ("DE89370400440532013000", "GB82WEST12345698765432", "FR1420041010050500013M02606")
     return [
-        tame("cards", people({"card": lambda p: p.pick(*luhn), **PAID}), told={"sensitive.card": ("card",)}, rejected=240),
-        tame("cards in notes", people({"note": lambda p: p.pick("", "", "paid with 4111 1111 1111 1111 in May"), **PAID}), told={"sensitive.card": ("note",)}, rejected=84),
-        tame("bank accounts", people({"account": lambda p: p.pick(*iban), **PAID}), told={"sensitive.iban": ("account",)}, rejected=240),
-        tame("numbers of citizens", people({"ssn": lambda p: f"{p.dice.randrange(100, 600)}-{p.dice.randrange(10, 99)}-{p.dice.randrange(1000, 9999)}", **PAID}), told={"sensitive.national-id": ("ssn",), "sensitive.identity-column": ("ssn",)}, rejected=240),
-        tame("passwords", people({"password": lambda p: f"$2b$12${p.hex(53)}", **PAID}), told={"sensitive.secret": ("password",), "sensitive.secret-column": ("password",)}, rejected=240),
-        tame("places of templates", generated({"user_id": lambda p: p.pick("{{customer.id}}", f"u{p.place}"), "city": lambda p: p.pick("${city}", "Rome")}, rows=40), told={"id.placeholder": ("user_id",), "value.placeholder": ("city",)}, rejected=27),
-        tame("errors of spreadsheets", generated({"user_id": lambda p: f"u{p.place}", "score": lambda p: p.pick("#REF!", "#DIV/0!", "Loading...", "7", "8", "9")}), told={"value.placeholder": ("score",)}),
-        tame("guarded ids", generated({"Customer No": lambda p: f'="00{p.place:03}"', **PAID}), told={"id.guarded": ("Customer No",)}, rejected=240),
-        tame("ids that lost zeros", generated({"customer_id": lambda p: f"{p.place + 1:04}" if p.place % 3 else f"{p.place + 1}", **PAID}), told={"id.zeros-mixed": ("customer_id",)}),
-        tame("postal codes that lost zeros", people({"zip": lambda p: p.zip if p.place % 4 else p.zip.lstrip("0"), **PAID}), told={"value.zeros-mixed": ("zip",)}),
-        tame("people who come twice", generated({"user_id": lambda p: f"u{p.place // 2}", **PAID}), told={"id.duplicate": ("user_id",)}),
-        tame("ids in two cases", generated({"user_id": lambda p: f"{'A' if p.place % 2 else 'a'}{p.place // 2}x", **PAID}), told={"id.case-variants": ("user_id",)}),
-        tame("a few ids unlike the others", generated({"user_id": lambda p: f"cus_{p.hex(14)}" if p.place % 120 else f"{p.place} test", **PAID}), told={"id.unlike": ("user_id",)}),
-        tame("mojibake", people({"city": lambda p: p.pick("MÃ¼nchen", "SÃ£o Paulo", "Rome"), **PAID}), told={"text.mojibake": ("city",)}),
-        tame("unsubscribed in words", people({"unsubscribed": lambda p: p.pick("yes", "no"), **PAID}), told={"trait.unsubscribed-word": ("unsubscribed",)}, rejected=240),
-        tame("milliseconds", people({"created_at": lambda p: int(p.at.timestamp() * 1000), **PAID}), told={"trait.milliseconds": ("created_at",)}),
-        tame("times of an American spreadsheet", people({"created_at": lambda p: f"{p.at:%m/%d/%Y %I:%M:%S %p}", **PAID}), told={"time.month-first": ("created_at",)}, rejected=240),
-        tame("phones that no message reaches", people({"phone": lambda p: p.pick("5551234", "(212) 555-0142", p.us_phone), **PAID}), told={"trait.phone-form": ("phone",)}),
-        tame("formulas", people({"bio": lambda p: p.pick('=HYPERLINK("http://x.example","a")', "@SUM(1+1)", "hello"), **PAID}), told={"text.formula": ("bio",)}),
-        tame("addresses badly written", generated({"email": lambda p: p.email if p.place % 20 else f"{p.slug} at example", **PAID}), told={"email.invalid": ("email",)}),
-        tame("prices with signs", people({"price": lambda p: f"${p.money()}"}), told={"column.numbers-as-text": ("price",)}),
-        tame("one stray word in a column of numbers", people({"score": lambda p: "n.a. yet" if p.place == 77 else str(p.place)}), told={"column.stray-text": ("score",)}),
+        tame("cards", people({"card": lambda p: p.pick(*luhn), **PAID}), expected={"sensitive.card": ("card",)}, rejected=240),
+        tame("cards in notes", people({"note": lambda p: p.pick("", "", "paid with 4111 1111 1111 1111 in May"), **PAID}), expected={"sensitive.card": ("note",)}, rejected=84),
+        tame("bank accounts", people({"account": lambda p: p.pick(*iban), **PAID}), expected={"sensitive.iban": ("account",)}, rejected=240),
+        tame("numbers of citizens", people({"ssn": lambda p: f"{p.dice.randrange(100, 600)}-{p.dice.randrange(10, 99)}-{p.dice.randrange(1000, 9999)}", **PAID}), expected={"sensitive.national-id": ("ssn",), "sensitive.identity-column": ("ssn",)}, rejected=240),
+        tame("passwords", people({"password": lambda p: f"$2b$12${p.hex(53)}", **PAID}), expected={"sensitive.secret": ("password",), "sensitive.secret-column": ("password",)}, rejected=240),
+        tame("places of templates", generated({"user_id": lambda p: p.pick("{{customer.id}}", f"u{p.place}"), "city": lambda p: p.pick("${city}", "Rome")}, rows=40), expected={"id.placeholder": ("user_id",), "value.placeholder": ("city",)}, rejected=27),
+        tame("errors of spreadsheets", generated({"user_id": lambda p: f"u{p.place}", "score": lambda p: p.pick("#REF!", "#DIV/0!", "Loading...", "7", "8", "9")}), expected={"value.placeholder": ("score",)}),
+        tame("guarded ids", generated({"Customer No": lambda p: f'="00{p.place:03}"', **PAID}), expected={"id.guarded": ("Customer No",)}, rejected=240),
+        tame("ids that lost zeros", generated({"customer_id": lambda p: f"{p.place + 1:04}" if p.place % 3 else f"{p.place + 1}", **PAID}), expected={"id.zeros-mixed": ("customer_id",)}),
+        tame("postal codes that lost zeros", people({"zip": lambda p: p.zip if p.place % 4 else p.zip.lstrip("0"), **PAID}), expected={"value.zeros-mixed": ("zip",)}),
+        tame("people who come twice", generated({"user_id": lambda p: f"u{p.place // 2}", **PAID}), expected={"id.duplicate": ("user_id",)}),
+        tame("ids in two cases", generated({"user_id": lambda p: f"{'A' if p.place % 2 else 'a'}{p.place // 2}x", **PAID}), expected={"id.case-variants": ("user_id",)}),
+        tame("a few ids unlike the others", generated({"user_id": lambda p: f"cus_{p.hex(14)}" if p.place % 120 else f"{p.place} test", **PAID}), expected={"id.unlike": ("user_id",)}),
+        tame("mojibake", people({"city": lambda p: p.pick("MÃ¼nchen", "SÃ£o Paulo", "Rome"), **PAID}), expected={"text.mojibake": ("city",)}),
+        tame("unsubscribed in words", people({"unsubscribed": lambda p: p.pick("yes", "no"), **PAID}), expected={"trait.unsubscribed-word": ("unsubscribed",)}, rejected=240),
+        tame("milliseconds", people({"created_at": lambda p: int(p.at.timestamp() * 1000), **PAID}), expected={"trait.milliseconds": ("created_at",)}),
+        tame("times of an American spreadsheet", people({"created_at": lambda p: f"{p.at:%m/%d/%Y %I:%M:%S %p}", **PAID}), expected={"time.month-first": ("created_at",)}, rejected=240),
+        tame("phones that no message reaches", people({"phone": lambda p: p.pick("5551234", "(212) 555-0142", p.us_phone), **PAID}), expected={"trait.phone-form": ("phone",)}),
+        tame("formulas", people({"bio": lambda p: p.pick('=HYPERLINK("http://x.example","a")', "@SUM(1+1)", "hello"), **PAID}), expected={"text.formula": ("bio",)}),
+        tame("addresses badly written", generated({"email": lambda p: p.email if p.place % 20 else f"{p.slug} at example", **PAID}), expected={"email.invalid": ("email",)}),
+        tame("prices with signs", people({"price": lambda p: f"${p.money()}"}), expected={"column.numbers-as-text": ("price",)}),
+        tame("one stray word in a column of numbers", people({"score": lambda p: "n.a. yet" if p.place == 77 else str(p.place)}), expected={"column.stray-text": ("score",)}),
     ]  # fmt: skip
 
 
@@ -111,20 +111,20 @@ def layouts() -> list[Export]:
     return [
         tame("Google Sheets", grid, content=written(grid, end="\r\n")[:-2]),
         tame("all cells in quotes", grid, content=written(grid, all_quoted=True)),
-        tame("Excel of Germany", german, content=written(german, separator=";", encoding="cp1252", end="\r\n"), options={"encoding": "cp1252"}, told={**money, "file.separator": ("",)}),
-        tame("Excel of Germany with sep=", german, content=b"sep=;\r\n" + written(german, separator=";", end="\r\n"), told=money),
-        tame("UTF-16 of Excel", grid, content=written(grid, separator="\t", encoding="utf-16"), options={"encoding": "utf-16"}, told={"file.separator": ("",)}),
+        tame("Excel of Germany", german, content=written(german, separator=";", encoding="cp1252", end="\r\n"), options={"encoding": "cp1252"}, expected={**money, "file.separator": ("",)}),
+        tame("Excel of Germany with sep=", german, content=b"sep=;\r\n" + written(german, separator=";", end="\r\n"), expected=money),
+        tame("UTF-16 of Excel", grid, content=written(grid, separator="\t", encoding="utf-16"), options={"encoding": "utf-16"}, expected={"file.separator": ("",)}),
         tame("tabs", grid, file="people.tsv", content=written(grid, separator="\t")),
-        tame("bars and \\N of a database", nulls, content=written(nulls, separator="|"), told={"file.separator": ("",), "value.placeholder": ("plan",), "column.placeholders": ("plan",)}),
-        tame("a title above", grid, content=f"{REPORT}\nMade on 2024-05-01\n\n".encode() + written(grid), told={"file.preamble": ("",)}),
-        tame("a total below", grid, content=written(grid, after="Total,,,,9999.00\n"), told={"file.footer": ("",)}),
-        tame("rows counted at the end", grid, content=written(grid, after="(240 rows)\n"), told={"file.footer": ("",)}),
-        tame("two files in one", many, content=written(grid) + written(Grid(grid.names, many.rows[240:])), told={"file.header-repeated": ("",)}),
-        tame("rows that come again", twice, told={"message.duplicate": ("",), "id.duplicate": ("user_id",)}),
-        tame("no header", unnamed, content=written(grid, header=False), told={"file.no-header": ("",)}, person=()),
-        tame("trailing separators", grid, content=written(grid).replace(b"\n", b",\n"), told={"file.trailing-separators": ("",)}),
-        tame("a row of units", grid, content=written(Grid(grid.names, [["", "", "", "", "[EUR]"], *grid.rows])), told={"file.units": ("",)}),
-        tame("backslashes before quotes", lines("user_id|note", 'u1|say "hi", Ann', 'u2|5" pipe', "u3|x"), content=b'user_id,note\nu1,"say \\"hi\\", Ann"\nu2,"5\\" pipe"\nu3,x\n', told={"file.backslash": ("",)}),
+        tame("bars and \\N of a database", nulls, content=written(nulls, separator="|"), expected={"file.separator": ("",), "value.placeholder": ("plan",), "column.placeholders": ("plan",)}),
+        tame("a title above", grid, content=f"{REPORT}\nMade on 2024-05-01\n\n".encode() + written(grid), expected={"file.preamble": ("",)}),
+        tame("a total below", grid, content=written(grid, after="Total,,,,9999.00\n"), expected={"file.footer": ("",)}),
+        tame("rows counted at the end", grid, content=written(grid, after="(240 rows)\n"), expected={"file.footer": ("",)}),
+        tame("two files in one", many, content=written(grid) + written(Grid(grid.names, many.rows[240:])), expected={"file.header-repeated": ("",)}),
+        tame("rows that come again", twice, expected={"message.duplicate": ("",), "id.duplicate": ("user_id",)}),
+        tame("no header", unnamed, content=written(grid, header=False), expected={"file.no-header": ("",)}, person=()),
+        tame("trailing separators", grid, content=written(grid).replace(b"\n", b",\n"), expected={"file.trailing-separators": ("",)}),
+        tame("a row of units", grid, content=written(Grid(grid.names, [["", "", "", "", "[EUR]"], *grid.rows])), expected={"file.units": ("",)}),
+        tame("backslashes before quotes", lines("user_id|note", 'u1|say "hi", Ann', 'u2|5" pipe', "u3|x"), content=b'user_id,note\nu1,"say \\"hi\\", Ann"\nu2,"5\\" pipe"\nu3,x\n', expected={"file.backslash": ("",)}),
         tame("header alone", Grid(grid.names, []), content=b",".join(name.encode() for name in grid.names) + b"\n"),
         tame("Greek of Windows", _greek(), content=written(_greek(), encoding="cp1253"), options={"encoding": "cp1253"}),
         tame("Chinese of Taiwan", _chinese(), content=written(_chinese(), encoding="big5"), options={"encoding": "big5"}),
@@ -194,7 +194,7 @@ def refused() -> list[Export]:
 
 
 def events() -> list[Export]:
-    """Return tables of events in which nothing is wrong but what is told."""
+    """Return tables of events in which nothing is wrong but the expected findings."""
     grid = generated(
         {
             "event": lambda p: p.pick("Opened", "Closed"),
@@ -215,8 +215,8 @@ def events() -> list[Export]:
     asked: dict[str, Any] = {"event": "event"}
     return [
         Export(source="events in order", file="events.csv", content=written(grid), grid=grid, call="track", asked={**asked, "user_id": "email", "timestamp": "at"}, person=("email",), time=("at",)),
-        Export(source="days before months", file="events.csv", content=written(local), grid=local, call="track", asked={**asked, "user_id": "member_no", "timestamp": "when"}, told={"time.day-first": ("when",)}, rejected=240, person=("member_no",), time=("when",)),
-        Export(source="events without a time", file="events.csv", content=written(local), grid=local, call="track", asked={"event": cio.lit("Bought"), "user_id": "member_no"}, told={"time.now": ("",), "time.unmapped": ("when",)}, person=("member_no",), time=("when",)),
+        Export(source="days before months", file="events.csv", content=written(local), grid=local, call="track", asked={**asked, "user_id": "member_no", "timestamp": "when"}, expected={"time.day-first": ("when",)}, rejected=240, person=("member_no",), time=("when",)),
+        Export(source="events without a time", file="events.csv", content=written(local), grid=local, call="track", asked={"event": cio.lit("Bought"), "user_id": "member_no"}, expected={"time.now": ("",), "time.unmapped": ("when",)}, person=("member_no",), time=("when",)),
     ]  # fmt: skip
 
 

@@ -36,7 +36,7 @@ def mailchimp_audience() -> Export:
     return Export(
         source="Mailchimp", file="subscribed_members_export.csv", content=written(grid, all_quoted=True), grid=grid,
         asked={"user_id": "Email Address"},
-        told={
+        expected={
             "name.nearly": ("Phone Number",),
             "trait.time-space": ("OPTIN_TIME", "CONFIRM_TIME", "LAST_CHANGED"),
         },
@@ -60,7 +60,7 @@ def mailchimp_unsubscribed() -> Export:
     )
     return Export(
         source="Mailchimp", file="unsubscribed_members_export.csv", content=written(grid, all_quoted=True), grid=grid,
-        asked={"user_id": "Email Address"}, told={"trait.time-space": ("UNSUB_TIME",)},
+        asked={"user_id": "Email Address"}, expected={"trait.time-space": ("UNSUB_TIME",)},
         person=("Email Address",),
     )  # fmt: skip
 
@@ -95,7 +95,7 @@ def klaviyo_list() -> Export:
     return Export(
         source="Klaviyo", file="list_members.csv", content=written(grid), grid=grid,
         asked={"user_id": "Email"},
-        told={
+        expected={
             "name.nearly": ("Phone Number",),
             "trait.consent": ("Email Marketing Consent",),
             "text.json": ("Email Suppressions",),
@@ -130,7 +130,7 @@ def hubspot_contacts() -> Export:
     return Export(
         source="HubSpot", file="hubspot-contacts.csv", content=written(grid, all_quoted=True), grid=grid,
         asked={"user_id": "Record ID"},
-        told={
+        expected={
             "name.nearly": ("Email", "Phone Number"),
             "trait.consent": ("Unsubscribed from all email",),
             "column.truth-as-text": ("Unsubscribed from all email",),
@@ -162,7 +162,7 @@ def hubspot_deals() -> Export:
         source="HubSpot", file="hubspot-deals.csv", content=written(grid, all_quoted=True), grid=grid,
         call="track",
         asked={"event": cio.lit("Deal Created"), "user_id": "Associated Contact IDs", "timestamp": "Create Date"},
-        told={"time.naive-text": ("Create Date",), "trait.time-space": ("Close Date",)},
+        expected={"time.naive-text": ("Create Date",), "trait.time-space": ("Close Date",)},
         person=("Associated Contact IDs",), time=("Create Date", "Close Date"),
     )  # fmt: skip
 
@@ -206,7 +206,7 @@ def salesforce_contacts() -> Export:
     return Export(
         source="Salesforce", file="Contact.csv", content=written(grid, all_quoted=True, end="\r\n"), grid=grid,
         asked={"user_id": "Id"},
-        told={
+        expected={
             "name.nearly": ("Email", "Phone", "CreatedDate"),
             "trait.consent": ("HasOptedOutOfEmail",),
             "trait.date-only": ("Birthdate",),
@@ -233,7 +233,7 @@ def salesforce_report() -> Export:
         source="Salesforce", file="report1714550000.csv",
         content=written(grid, all_quoted=True, end="\r\n", after=footer, encoding="cp1252"), grid=grid,
         options={"encoding": "cp1252"}, asked={"user_id": "Contact ID"},
-        told={"file.footer": ("",), "name.nearly": ("Email",)},
+        expected={"file.footer": ("",), "name.nearly": ("Email",)},
         person=("Contact ID", "Email"),
     )  # fmt: skip
 
@@ -259,7 +259,7 @@ def zendesk_users() -> Export:
     )
     return Export(
         source="Zendesk", file="zendesk_users.csv", content=written(grid), grid=grid,
-        asked={"user_id": "id"}, told={"text.json": ("tags",)}, person=("id", "external_id", "email"),
+        asked={"user_id": "id"}, expected={"text.json": ("tags",)}, person=("id", "external_id", "email"),
     )  # fmt: skip
 
 
@@ -291,7 +291,7 @@ def zendesk_tickets() -> Export:
         source="Zendesk", file="tickets.csv", content=written(grid), grid=grid,
         call="track",
         asked={"event": cio.lit("Ticket Created"), "user_id": "Requester id", "timestamp": "Created at"},
-        told={
+        expected={
             "time.naive-text": ("Created at",),
             "trait.time-space": ("Updated at",),
             "value.placeholder": ("Assignee", "Priority"),
@@ -324,7 +324,7 @@ def intercom_users() -> Export:
     return Export(
         source="Intercom", file="intercom-users.csv", content=written(grid), grid=grid,
         asked={"user_id": "User ID"},
-        told={
+        expected={
             "name.nearly": ("Email", "Phone"),
             "trait.consent": ("Unsubscribed from Emails",),
             "trait.time-space": (

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Columns = tuple[str, ...]
-Told = Mapping[str, Columns]
+Findings = Mapping[str, Columns]
 """Columns by code; those of a finding that is about no column are the empty text."""
 
 
@@ -34,7 +34,7 @@ class Export:
         options: What is passed to `cio.scan`.
         call: The verb.
         asked: What is passed to the verb.
-        told: What an analyst needs to be told of it; what is told beside is false or noise.
+        expected: The findings that an analyst needs; all others are false or noise.
         rejected: How many rows cannot be sent.
         person: The columns that are right as a proposal for the person; none where no column is.
         time: The columns that are right as a proposal for the time.
@@ -48,7 +48,7 @@ class Export:
     options: Mapping[str, Any] = field(default_factory=dict)
     call: str = "identify"
     asked: Mapping[str, Any] = field(default_factory=dict)
-    told: Told = field(default_factory=dict)
+    expected: Findings = field(default_factory=dict)
     rejected: int = 0
     person: Columns = ()
     time: Columns = ()

@@ -8,31 +8,31 @@ from tests.corpus.export import Export, Grid, generated, written
 
 
 def damaged() -> list[Export]:
-    """Return tables that a program has damaged, which must be told."""
+    """Return tables that a program has damaged, which must be reported."""
     return [
-        tame("ids rounded by Excel", generated({"customer_id": lambda p: "6.12345E+12" if p.place % 3 else f"c{p.place}", **PAID}), told={"id.scientific": ("customer_id",)}, rejected=160),
-        tame("phones rounded by Excel", people({"phone": lambda p: p.pick("4.47701E+11", p.us_phone), **PAID}), told={"trait.phone-form": ("phone",)}),
+        tame("ids rounded by Excel", generated({"customer_id": lambda p: "6.12345E+12" if p.place % 3 else f"c{p.place}", **PAID}), expected={"id.scientific": ("customer_id",)}, rejected=160),
+        tame("phones rounded by Excel", people({"phone": lambda p: p.pick("4.47701E+11", p.us_phone), **PAID}), expected={"trait.phone-form": ("phone",)}),
         tame("dates that Excel made of ranges", people({"size": lambda p: p.pick("1-10", "11-50", "10-Jan", "5-Nov"), **PAID})),
-        tame("zero dates of MySQL", people({"created_at": lambda p: p.pick("0000-00-00 00:00:00", f"{p.at:%Y-%m-%d %H:%M:%S}"), **PAID}), told={"trait.created-unread": ("created_at",), "trait.time-space": ("created_at",)}),
-        tame("dates of no day", people({"born": lambda p: p.pick("1990-02-30", "1990-03-01"), **PAID}), told={"trait.time-impossible": ("born",), "trait.date-only": ("born",)}),
-        tame("the word NULL for ids", generated({"user_id": lambda p: "NULL" if p.place % 6 == 0 else f"u{p.place}", **PAID}), told={"id.placeholder": ("user_id",)}, rejected=40),
-        tame("ids with spaces around", generated({"user_id": lambda p: f" u{p.place}" if p.place % 6 == 0 else f"u{p.place}", **PAID}), told={"id.padded": ("user_id",)}, rejected=40),
-        tame("addresses in brackets", generated({"email": lambda p: f"{p.first} <{p.email}>" if p.place % 6 == 0 else p.email, **PAID}), told={"email.invalid": ("email",)}),
-        tame("addresses with mailto", generated({"email": lambda p: f"mailto:{p.email}" if p.place % 6 == 0 else p.email, **PAID}), told={"email.wrapped": ("email",)}, rejected=40),
-        tame("one address for everybody", generated({"user_id": lambda p: f"u{p.place}", "email": lambda p: "shop@example.com" if p.place % 2 else p.email}), told={"person.shared-email": ("user_id",)}),
-        tame("several addresses of a person", generated({"user_id": lambda p: f"u{p.place // 2}", "email": lambda p: p.email}), told={"id.duplicate": ("user_id",), "person.many-emails": ("email",)}),
-        tame("web pages in cells", people({"bio": lambda p: p.pick("<p>Hello <b>you</b></p>", "Tea &amp; cups", "fine"), **PAID}), told={"text.markup": ("bio",), "text.entity": ("bio",)}),
-        tame("characters that are lost", people({"city": lambda p: p.pick("M\ufffdnchen", "Rome"), **PAID}), told={"text.lost-character": ("city",)}),
-        tame("bytes of nothing", people({"city": lambda p: p.pick("Ro\x00me", "Oslo"), **PAID}), told={"text.control": ("city",)}),
-        tame("spaces at the ends", people({"city": lambda p: p.pick("Rome ", "Rome", " Oslo"), **PAID}), told={"value.padded": ("city",)}),
-        tame("a secret key", people({"note": lambda p: p.pick("", "", f"sk_live_{p.hex(24)}"), **PAID}), told={"sensitive.secret": ("note",)}, rejected=90),
-        tame("what doctors write", people({"diagnosis": lambda p: p.pick("flu", "cold"), **PAID}), told={"sensitive.health-column": ("diagnosis",)}),
-        tame("topics in columns", people({"cio_subscription_preferences.topics.topic_1": lambda p: p.pick("true", "no"), **PAID}), told={"trait.unsubscribed-word": ("cio_subscription_preferences.topics.topic_1",)}, rejected=115),
-        tame("names that are nearly the same", people({"Plan": lambda p: p.pick("a", "b"), "plan": lambda p: p.pick("a", "b"), "paid": lambda p: p.money()}), told={"name.variants": ("",)}),
-        tame("an id that belongs to Customer.io", people({"cio_id": lambda p: p.hex(12), "id": lambda p: p.place, **PAID}), told={"name.reserved": ("cio_id", "id")}),
-        tame("people with decimals as ids", generated({"user_id": lambda p: f"{p.place + 1000}.0", **PAID}), told={"id.float-text": ("user_id",)}, rejected=240),
-        tame("a total among the rows", generated({"user_id": lambda p: "Total" if p.place == 239 else f"u{p.place}", **PAID}), told={"id.unlike": ("user_id",), "file.footer": ("",)}),
-        tame("percents and thousands", people({"share": lambda p: f"{p.dice.randrange(100)}%", "sales": lambda p: f"{p.dice.randrange(1000, 9999):,}"}), told={"column.numbers-as-text": ("share", "sales")}),
+        tame("zero dates of MySQL", people({"created_at": lambda p: p.pick("0000-00-00 00:00:00", f"{p.at:%Y-%m-%d %H:%M:%S}"), **PAID}), expected={"trait.created-unread": ("created_at",), "trait.time-space": ("created_at",)}),
+        tame("dates of no day", people({"born": lambda p: p.pick("1990-02-30", "1990-03-01"), **PAID}), expected={"trait.time-impossible": ("born",), "trait.date-only": ("born",)}),
+        tame("the word NULL for ids", generated({"user_id": lambda p: "NULL" if p.place % 6 == 0 else f"u{p.place}", **PAID}), expected={"id.placeholder": ("user_id",)}, rejected=40),
+        tame("ids with spaces around", generated({"user_id": lambda p: f" u{p.place}" if p.place % 6 == 0 else f"u{p.place}", **PAID}), expected={"id.padded": ("user_id",)}, rejected=40),
+        tame("addresses in brackets", generated({"email": lambda p: f"{p.first} <{p.email}>" if p.place % 6 == 0 else p.email, **PAID}), expected={"email.invalid": ("email",)}),
+        tame("addresses with mailto", generated({"email": lambda p: f"mailto:{p.email}" if p.place % 6 == 0 else p.email, **PAID}), expected={"email.wrapped": ("email",)}, rejected=40),
+        tame("one address for everybody", generated({"user_id": lambda p: f"u{p.place}", "email": lambda p: "shop@example.com" if p.place % 2 else p.email}), expected={"person.shared-email": ("user_id",)}),
+        tame("several addresses of a person", generated({"user_id": lambda p: f"u{p.place // 2}", "email": lambda p: p.email}), expected={"id.duplicate": ("user_id",), "person.many-emails": ("email",)}),
+        tame("web pages in cells", people({"bio": lambda p: p.pick("<p>Hello <b>you</b></p>", "Tea &amp; cups", "fine"), **PAID}), expected={"text.markup": ("bio",), "text.entity": ("bio",)}),
+        tame("characters that are lost", people({"city": lambda p: p.pick("M\ufffdnchen", "Rome"), **PAID}), expected={"text.lost-character": ("city",)}),
+        tame("bytes of nothing", people({"city": lambda p: p.pick("Ro\x00me", "Oslo"), **PAID}), expected={"text.control": ("city",)}),
+        tame("spaces at the ends", people({"city": lambda p: p.pick("Rome ", "Rome", " Oslo"), **PAID}), expected={"value.padded": ("city",)}),
+        tame("a secret key", people({"note": lambda p: p.pick("", "", f"sk_live_{p.hex(24)}"), **PAID}), expected={"sensitive.secret": ("note",)}, rejected=90),
+        tame("what doctors write", people({"diagnosis": lambda p: p.pick("flu", "cold"), **PAID}), expected={"sensitive.health-column": ("diagnosis",)}),
+        tame("topics in columns", people({"cio_subscription_preferences.topics.topic_1": lambda p: p.pick("true", "no"), **PAID}), expected={"trait.unsubscribed-word": ("cio_subscription_preferences.topics.topic_1",)}, rejected=115),
+        tame("names that are nearly the same", people({"Plan": lambda p: p.pick("a", "b"), "plan": lambda p: p.pick("a", "b"), "paid": lambda p: p.money()}), expected={"name.variants": ("",)}),
+        tame("an id that belongs to Customer.io", people({"cio_id": lambda p: p.hex(12), "id": lambda p: p.place, **PAID}), expected={"name.reserved": ("cio_id", "id")}),
+        tame("people with decimals as ids", generated({"user_id": lambda p: f"{p.place + 1000}.0", **PAID}), expected={"id.float-text": ("user_id",)}, rejected=240),
+        tame("a total among the rows", generated({"user_id": lambda p: "Total" if p.place == 239 else f"u{p.place}", **PAID}), expected={"id.unlike": ("user_id",), "file.footer": ("",)}),
+        tame("percents and thousands", people({"share": lambda p: f"{p.dice.randrange(100)}%", "sales": lambda p: f"{p.dice.randrange(1000, 9999):,}"}), expected={"column.numbers-as-text": ("share", "sales")}),
     ]  # fmt: skip
 
 
@@ -72,18 +72,18 @@ def of_the_world() -> list[Export]:
     return [
         tame("a table of Japan", japanese),
         tame("Shift JIS", shift, content=written(shift, encoding="shift_jis"), options={"encoding": "shift_jis"}),
-        tame("a shop of Germany", german, content=written(german, separator=";"), told={"file.separator": ("",), "column.numbers-as-text": ("Umsatz",), "column.truth-as-text": ("Newsletter",), "trait.consent": ("Newsletter",), "trait.date-written": ("Erstellt am",)}),
-        tame("a list of France", french, content=written(french, separator=";", encoding="utf-8-sig"), told={"file.separator": ("",), "column.truth-as-text": ("Opt-in",), "trait.consent": ("Opt-in",)}),
+        tame("a shop of Germany", german, content=written(german, separator=";"), expected={"file.separator": ("",), "column.numbers-as-text": ("Umsatz",), "column.truth-as-text": ("Newsletter",), "trait.consent": ("Newsletter",), "trait.date-written": ("Erstellt am",)}),
+        tame("a list of France", french, content=written(french, separator=";", encoding="utf-8-sig"), expected={"file.separator": ("",), "column.truth-as-text": ("Opt-in",), "trait.consent": ("Opt-in",)}),
         tame("packed with gzip", sheet, file="people.csv.gz", content=gzip.compress(written(sheet), mtime=0)),
-        tame("text with tabs", sheet, file="people.txt", content=written(sheet, separator="\t"), told={"file.separator": ("",)}),
+        tame("text with tabs", sheet, file="people.txt", content=written(sheet, separator="\t"), expected={"file.separator": ("",)}),
         tame("one column of addresses", generated({"email": lambda p: p.email})),
-        tame("names with spaces around", Grid([f" {name}" for name in sheet.names], sheet.rows), told={"name.odd": (" first_name", " last_name", " plan", " paid")}),
-        tame("comments of a tool", sheet, content=b"# made by a tool\n# 2024\n" + written(sheet), told={"file.preamble": ("",)}),
+        tame("names with spaces around", Grid([f" {name}" for name in sheet.names], sheet.rows), expected={"name.odd": (" first_name", " last_name", " plan", " paid")}),
+        tame("comments of a tool", sheet, content=b"# made by a tool\n# 2024\n" + written(sheet), expected={"file.preamble": ("",)}),
         tame("lists apart by semicolons", people({"tags": lambda p: p.pick("a;b;c", "b", "a;c"), "path": lambda p: p.pick("Home > Tea > Green", "Home"), **PAID})),
         tame("choices as names", people({"Tea": lambda p: p.pick("Tea", ""), "Rum": lambda p: p.pick("Rum", ""), "Sum": lambda p: p.dice.randrange(9)})),
-        tame("flags of 0 and 1", people({"is_member": lambda p: p.pick("0", "1"), "opted_in": lambda p: p.pick("0", "1"), "score": lambda p: p.pick("-1", "0", "1")}), told={"trait.consent": ("opted_in",)}),
+        tame("flags of 0 and 1", people({"is_member": lambda p: p.pick("0", "1"), "opted_in": lambda p: p.pick("0", "1"), "score": lambda p: p.pick("-1", "0", "1")}), expected={"trait.consent": ("opted_in",)}),
         tame("ids of several kinds of program", generated({"user_id": lambda p: f"user_{p.hex(24)}", "org": lambda p: f"org_2{p.hex(20)}", "mongo": lambda p: p.hex(24), "ulid": lambda p: f"01HQ{p.hex(22).upper()}", "nano": lambda p: f"{p.hex(10)}_-{p.hex(9)}"})),
-        tame("money with signs before and after", people({"debit": lambda p: f"({p.money()})", "credit": lambda p: f"{p.money()} EUR"}), told={"column.numbers-as-text": ("debit", "credit")}),
+        tame("money with signs before and after", people({"debit": lambda p: f"({p.money()})", "credit": lambda p: f"{p.money()} EUR"}), expected={"column.numbers-as-text": ("debit", "credit")}),
     ]  # fmt: skip
 
 
@@ -115,8 +115,8 @@ def streams() -> list[Export]:
     )
     return [
         Export(source="events with two addresses", file="visits.csv", content=written(web), grid=web, call="track", asked={"event": cio.lit("Visit"), "user_id": "user_email", "timestamp": "timestamp"}, person=("user_email", "visitor"), time=("timestamp",)),
-        Export(source="events by day", file="days.csv", content=written(weekly), grid=weekly, call="track", asked={"event": "event_name", "user_id": "contact_id", "timestamp": "date"}, told={"time.date-only": ("date",)}, person=("contact_id",), time=("date",)),
-        Export(source="events in milliseconds", file="events.csv", content=written(epoch), grid=epoch, call="track", asked={"event": "name", "user_id": "uid", "timestamp": "ts"}, told={"time.epoch": ("ts",)}, person=("uid",), time=("ts",)),
+        Export(source="events by day", file="days.csv", content=written(weekly), grid=weekly, call="track", asked={"event": "event_name", "user_id": "contact_id", "timestamp": "date"}, expected={"time.date-only": ("date",)}, person=("contact_id",), time=("date",)),
+        Export(source="events in milliseconds", file="events.csv", content=written(epoch), grid=epoch, call="track", asked={"event": "name", "user_id": "uid", "timestamp": "ts"}, expected={"time.epoch": ("ts",)}, person=("uid",), time=("ts",)),
     ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ class Judged:
         differing: Where a cell, or the table, is not what it should be.
         refused: Why a file, or a plan, that is good was refused; "" if it was not.
         false: Findings that are not true, or warn of nothing: code and columns.
-        noise: Findings that are true and tell an analyst nothing.
+        noise: Findings that are true and of no use to an analyst.
         missed: Findings that there should be.
         groups: How many findings the report shows.
         lines: How many lines the report has above the mapping.
@@ -67,8 +67,8 @@ def judge(export: Export) -> Judged:
 def _refused(export: Export, problem: str) -> Judged:
     if export.grid is not None:
         return Judged(export=export, refused=problem)
-    told = re.search(export.refused, problem)
-    return Judged(export=export, missed=() if told else (f"refused with: {problem}",))
+    is_expected = re.search(export.refused, problem)
+    return Judged(export=export, missed=() if is_expected else (f"refused with: {problem}",))
 
 
 def _judged(export: Export, frame: pl.LazyFrame) -> Judged:
@@ -77,32 +77,32 @@ def _judged(export: Export, frame: pl.LazyFrame) -> Judged:
     if differing:
         return Judged(export=export, differing=tuple(differing), cells=cells)
     plan = getattr(frame.cio, export.call)(**export.asked)
-    found = _found(plan)
-    noise = {pair for pair in found if _is_noise(*pair, grid=export.grid)}
-    wanted = {(code, column) for code, columns in export.told.items() for column in columns}
-    false, missed = found - noise - wanted, wanted - found
-    shown, told = _report(plan), _by_code(false)
-    refusing = {finding["code"] for finding in plan.refusals()} - set(export.told)
+    findings = _findings(plan)
+    noise = {pair for pair in findings if _is_noise(*pair, grid=export.grid)}
+    wanted = {(code, column) for code, columns in export.expected.items() for column in columns}
+    false, missed = findings - noise - wanted, wanted - findings
+    shown, false_by_code = _report(plan), _by_code(false)
+    refusing = {finding["code"] for finding in plan.refusals()} - set(export.expected)
     rejected = plan.counts["rejected"]
     if rejected != export.rejected:
         missed |= {(f"{rejected} rows left out instead of {export.rejected}", "")}
     wrong = tuple(_wrong(export, frame))
     return Judged(
-        export=export, cells=cells, refused=", ".join(sorted(refusing)), false=told, noise=_by_code(noise),
+        export=export, cells=cells, refused=", ".join(sorted(refusing)), false=false_by_code, noise=_by_code(noise),
         missed=_by_code(missed), groups=len(shown), lines=_lines(plan), wrong=wrong, right=_judged_proposals(export) - len(wrong),
         is_warned=not set(plan.findings["severity"]) <= {"info"},
     )  # fmt: skip
 
 
-def _found(plan: cio.Plan) -> set[tuple[str, str]]:
+def _findings(plan: cio.Plan) -> set[tuple[str, str]]:
     pairs = plan.findings.select("code", pl.col("column").fill_null("")).unique()
     return set(pairs.rows())
 
 
 def _report(plan: cio.Plan) -> list[str]:
     """Return the codes of the findings as the report shows them: one for many columns."""
-    found = plan.findings.select("code", "severity", "column").unique(maintain_order=True)
-    columns = Counter((code, severity) for code, severity, _ in found.rows())
+    findings = plan.findings.select("code", "severity", "column").unique(maintain_order=True)
+    columns = Counter((code, severity) for code, severity, _ in findings.rows())
     return [code for (code, severity), count in columns.items() for _ in range(count if count <= 3 or severity == "refuse" else 1)]  # fmt: skip
 
 
@@ -116,7 +116,7 @@ def _is_noise(code: str, column: str, *, grid: Grid) -> bool:
     if code in (
         "file.text-columns",
         "column.placeholders",
-    ):  # of the second value.placeholder tells
+    ):  # value.placeholder reports the second
         return True
     if code not in ("column.empty", "column.constant") or column not in grid.names:
         return False
@@ -138,13 +138,13 @@ def differences(table: pl.DataFrame, grid: Grid) -> tuple[list[str], int]:
         return [f"columns {table.columns} instead of {grid.names}"], 0
     if table.height != len(grid.rows):
         return [f"{table.height} rows instead of {len(grid.rows)}"], 0
-    found = [
+    differing = [
         f"row {place}, {name}: {got!r} instead of {row[at]!r}"
         for place, (values, row) in enumerate(zip(table.rows(), grid.rows, strict=True))
         for at, (name, got) in enumerate(zip(grid.names, values, strict=True))
         if not _same(got, row[at])
     ]
-    return found, table.height * table.width
+    return differing, table.height * table.width
 
 
 def _same(value: object, cell: str) -> bool:
@@ -167,12 +167,12 @@ def _judged_proposals(export: Export) -> int:
 def _wrong(export: Export, frame: pl.LazyFrame) -> Iterator[str]:
     proposed = dict(cio.suggest(frame, export.call).select("argument", "column").rows())
     who = [proposed[name] for name in ("user_id", "anonymous_id") if name in proposed]
-    yield from _told_wrong("person", who, export.person)
+    yield from _wrong_proposals("person", who, export.person)
     when = [proposed["timestamp"]] if "timestamp" in proposed and export.call == "track" else []
-    yield from _told_wrong("time", when, export.time)
+    yield from _wrong_proposals("time", when, export.time)
 
 
-def _told_wrong(what: str, got: list[str], right: Columns) -> Iterator[str]:
+def _wrong_proposals(what: str, got: list[str], right: Columns) -> Iterator[str]:
     if not got and right:
         yield f"{what}: none instead of {' or '.join(right)}"
     elif any(column not in right for column in got):

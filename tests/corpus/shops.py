@@ -33,7 +33,7 @@ def shopify_customers() -> Export:
     return Export(
         source="Shopify", file="customers_export.csv", content=written(grid), grid=grid,
         asked={"user_id": "Customer ID"},
-        told={
+        expected={
             "id.guarded": ("Customer ID",),
             "value.guarded": ("Default Address Zip", "Default Address Phone", "Phone"),
             "name.nearly": ("Email", "Phone"),
@@ -101,7 +101,7 @@ def shopify_orders() -> Export:
         source="Shopify", file="orders_export.csv", content=written(grid), grid=grid,
         call="track",
         asked={"event": cio.lit("Order Placed"), "user_id": "Email", "timestamp": "Created at"},
-        told={
+        expected={
             "value.guarded": ("Billing Zip",),
             "column.truth-as-text": ("Accepts Marketing",),
             "trait.time-space": ("Paid at", "Fulfilled at", "Cancelled at"),
@@ -138,7 +138,7 @@ def stripe_customers() -> Export:
     return Export(
         source="Stripe", file="customers.csv", content=written(grid), grid=grid,
         asked={"user_id": "id"},
-        told={"name.nearly": ("Email",), "trait.time-space": ("Created (UTC)",)},
+        expected={"name.nearly": ("Email",), "trait.time-space": ("Created (UTC)",)},
         person=("id", "Email"),
     )  # fmt: skip
 
@@ -172,7 +172,7 @@ def stripe_charges() -> Export:
         source="Stripe", file="payments.csv", content=written(grid), grid=grid,
         call="track",
         asked={"event": cio.lit("Payment"), "user_id": "Customer ID", "timestamp": "Created date (UTC)"},
-        told={
+        expected={
             "time.naive-text": ("Created date (UTC)",),
             "trait.time-space": ("Refunded date (UTC)",),
             "column.numbers-as-text": ("Amount", "Amount Refunded", "Converted Amount", "Fee"),
@@ -201,7 +201,7 @@ def woo_customers() -> Export:
     )
     return Export(
         source="WooCommerce", file="wc-customers.csv", content=written(grid), grid=grid,
-        asked={"user_id": "Email"}, told={"trait.time-space": ("Last Active", "Date Registered")},
+        asked={"user_id": "Email"}, expected={"trait.time-space": ("Last Active", "Date Registered")},
         person=("Email",),
     )  # fmt: skip
 
@@ -231,7 +231,7 @@ def woo_orders() -> Export:
         source="WooCommerce", file="orders.csv", content=written(grid, encoding="utf-8-sig", end="\r\n"), grid=grid,
         call="track",
         asked={"event": cio.lit("Order Placed"), "user_id": "Email (Billing)", "timestamp": "Order Date"},
-        told={"time.naive-text": ("Order Date",)},
+        expected={"time.naive-text": ("Order Date",)},
         person=("Email (Billing)",), time=("Order Date",),
     )  # fmt: skip
 
@@ -254,7 +254,7 @@ def online_retail() -> Export:
         source="Online Retail", file="online_retail.csv", content=written(grid), grid=grid,
         call="track",
         asked={"event": cio.lit("Item Bought"), "user_id": "CustomerID", "timestamp": "InvoiceDate"},
-        told={"time.month-first": ("InvoiceDate",)}, rejected=240,
+        expected={"time.month-first": ("InvoiceDate",)}, rejected=240,
         person=("CustomerID",), time=("InvoiceDate",),
     )  # fmt: skip
 
@@ -275,7 +275,7 @@ def pandas_round_trip() -> Export:
         source="pandas to_csv", file="retail_clean.csv", content=written(grid), grid=named,
         call="track",
         asked={"event": cio.lit("Item Bought"), "user_id": "CustomerID", "timestamp": "InvoiceDate"},
-        told={
+        expected={
             "file.unnamed-column": ("",),
             "id.float-text": ("CustomerID",),
             "time.naive-text": ("InvoiceDate",),

@@ -38,7 +38,7 @@ def qualtrics() -> Export:
         content=written(Grid(grid.names, [questions, imports, *grid.rows])), grid=grid,
         call="track",
         asked={"event": cio.lit("Survey Answered"), "user_id": "RecipientEmail", "timestamp": "RecordedDate"},
-        told={
+        expected={
             "file.header-rows": ("",),
             "time.naive-text": ("RecordedDate",),
             "trait.time-space": ("StartDate", "EndDate"),
@@ -74,7 +74,7 @@ def surveymonkey() -> Export:
         source="SurveyMonkey", file="survey.csv", content=written(Grid(first, [second, *grid.rows])), grid=named,
         call="track",
         asked={"event": cio.lit("Survey Answered"), "user_id": "Email Address", "timestamp": "Date Modified"},
-        told={
+        expected={
             "file.header-rows": ("",),
             "time.month-first": ("Date Modified",),
             "trait.date-written": ("Date Created",),
@@ -111,7 +111,7 @@ def typeform() -> Export:
             "event": cio.lit("Survey Answered"), "user_id": "What is your *email address*?",
             "timestamp": "Submit Date (UTC)",
         },
-        told={"time.naive-text": ("Submit Date (UTC)",), "trait.time-space": ("Start Date (UTC)",)},
+        expected={"time.naive-text": ("Submit Date (UTC)",), "trait.time-space": ("Start Date (UTC)",)},
         person=("What is your *email address*?",), time=("Submit Date (UTC)", "Start Date (UTC)"),
     )  # fmt: skip
 
@@ -129,7 +129,7 @@ def wide_panel() -> Export:
     )
     return Export(
         source="Panel", file="panel.csv", content=written(grid), grid=grid,
-        asked={"user_id": "unique_id"}, told={"name.too-many": ("",)}, person=("unique_id",),
+        asked={"user_id": "unique_id"}, expected={"name.too-many": ("",)}, person=("unique_id",),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ SCREEN = 40
 TITLE = """# Files that analysts have
 
 `python -m tests.corpus > docs/corpus.md` reads {files} files made in the shape of real exports, compares the table of each
-cell by cell with the one it was made from, its report with what an analyst needs to be told of it, and the columns
+cell by cell with the one it was made from, its report with the findings that an analyst needs, and the columns
 proposed for the person and the time with the right ones. The people are invented. A test holds the numbers.
 
 * **agrees**: the file is read as the table that it holds, or refused in the right words if it holds none.
@@ -56,7 +56,7 @@ def judged() -> list[Judged]:
 
 
 def summed(files: Sequence[Judged]) -> Sums:
-    """Return the sums; the longest report is that of a file of which nothing worse than a note is told."""
+    """Return the sums; the longest report is that of a file with no finding worse than information."""
     return Sums(
         files=len(files),
         cells=sum(file.cells for file in files),
@@ -82,12 +82,12 @@ def page(files: Sequence[Judged]) -> str:
         f"{sums.right} of {sums.right + sums.wrong}",
     )  # fmt: skip
     rows = [_row(file) for file in files]
-    told = [
+    problems = [
         f"* {file.export.source}, `{file.export.file}`: {what}."
         for file in files
-        for what in _told(file)
+        for what in _problems(file)
     ]
-    left = "\n## What does not agree\n\n" + "\n".join(told) + "\n" if told else ""
+    left = "\n## What does not agree\n\n" + "\n".join(problems) + "\n" if problems else ""
     summary = f"\nFalse refusals: {sums.refused}. False findings: {sums.false_share:.1%}.\n"
     return f"{TITLE.format(files=sums.files)}{summary}\n{_table([head, total, *rows])}{left}"
 
@@ -104,7 +104,7 @@ def _row(file: Judged) -> tuple[str, ...]:
     )
 
 
-def _told(file: Judged) -> Iterable[str]:
+def _problems(file: Judged) -> Iterable[str]:
     yield from (f"the table differs: {what}" for what in file.differing[:1])
     yield from (f"refused: {what}" for what in (file.refused,) if what)
     yield from (f"false: {what}" for what in file.false)

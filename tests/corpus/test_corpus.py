@@ -19,7 +19,7 @@ SOURCES = (
 PLACES = range(len(MAKERS))
 MOST_FALSE = 0.03
 UNSURE = {"no header"}
-"""Files in which something false is told that cannot be known to be: a column without a name has names."""
+"""Files with a false finding that cannot be avoided: a column without a name contains names."""
 
 
 @cache
@@ -29,7 +29,7 @@ def judged(place: int) -> Judged:
 
 
 @pytest.mark.parametrize("place", PLACES, ids=[f"{e.source}-{e.file}" for e in (make() for make in MAKERS)])  # fmt: skip
-def test_a_file_is_read_and_told_of_as_an_analyst_wants(place):
+def test_a_file_is_read_and_reported_as_an_analyst_wants(place):
     """The table is the one of the file, nothing is refused that is good, nothing needed is missed."""
     file = judged(place)
 
@@ -37,7 +37,7 @@ def test_a_file_is_read_and_told_of_as_an_analyst_wants(place):
     assert file.false == () or file.export.source in UNSURE
 
 
-def test_what_is_told_of_all_files_is_nearly_always_true():
+def test_findings_are_nearly_always_true():
     """False findings stay under three in a hundred, and a file without a warning fills one screen."""
     sums = summed([judged(place) for place in PLACES])
 
@@ -70,6 +70,8 @@ def test_a_table_that_differs_is_noticed():
         Grid(["x", *names[1:]], rows),
     ):
         assert judge(replace(good, grid=grid)).differing
-    assert judge(replace(good, told={})).false
-    assert judge(replace(good, told={**good.told, "id.float": ("id",)})).missed == ("id.float: id",)
+    assert judge(replace(good, expected={})).false
+    assert judge(replace(good, expected={**good.expected, "id.float": ("id",)})).missed == (
+        "id.float: id",
+    )
     assert judge(replace(good, person=("Name",))).wrong

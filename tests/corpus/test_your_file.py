@@ -10,7 +10,7 @@ from tests.corpus.table import MAKERS
 from tests.corpus.test_corpus import SOURCES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-file.md").read_text(encoding="utf-8")
-NOT_TOLD = {"column.empty", "column.constant", "file.text-columns", "mapping.unused"}
+OMITTED = {"column.empty", "column.constant", "file.text-columns", "mapping.unused"}
 """What the page says once, for all recipes."""
 
 BLOCK = re.compile(r"```python\n(.*?)```\n+(?:The report says: (.*?)(?:[.;]\s|\Z))?", re.DOTALL)
@@ -29,16 +29,16 @@ def exports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("code", "told"), RECIPES, ids=[FILE.findall(code)[0] for code, _ in RECIPES])  # fmt: skip
+@pytest.mark.parametrize(("code", "text"), RECIPES, ids=[FILE.findall(code)[0] for code, _ in RECIPES])  # fmt: skip
 @pytest.mark.usefixtures("exports")
-def test_a_recipe_makes_a_plan_of_which_the_report_says_what_the_page_says(code, told):
+def test_a_recipe_makes_a_plan_of_which_the_report_says_what_the_page_says(code, text):
     """Every row can be sent, and the codes in the report are those on the page."""
     names: dict[str, Any] = {}
     exec(FIRST[0] + code, names)  # noqa: S102 - the code of our own page
     plan = names["plan"]
 
     assert plan.counts["rejected"] == 0
-    assert set(plan.findings["code"]) - NOT_TOLD == set(CODE.findall(told))
+    assert set(plan.findings["code"]) - OMITTED == set(CODE.findall(text))
 
 
 @pytest.mark.parametrize("source", ["Shopify", "Stripe", "Mailchimp", "HubSpot", "Salesforce", "Mixpanel", "Amplitude", "Klaviyo", "Snowplow", "Segment", "Qualtrics", "Typeform"])  # fmt: skip

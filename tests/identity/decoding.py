@@ -1,4 +1,4 @@
-"""What JSON messages say about who is who, read one by one: the oracle of the columns."""
+"""The identifiers in JSON messages, read one by one: the oracle of the columns."""
 
 import json
 
@@ -36,7 +36,7 @@ def object_type(message):
     return text(next((value for value in values if value is not None), None))
 
 
-def said(message, call):
+def identity_of(message, call):
     """Return the identity columns of one message, without kind and text."""
     row = {}
     for column, calls in PLACES.items():
@@ -68,7 +68,7 @@ def columns_of(call, messages, *, whole=False, dated=False):
     """Return the identity columns of messages; their rows are their positions."""
     dated = dated and call in ("identify", "form", "group")
     lines = [
-        said(message, call)
+        identity_of(message, call)
         | {
             "row": row,
             "text": json.dumps(message) if whole or needs_text(message, call) else None,

@@ -92,7 +92,7 @@ def test_created_at_comes_from_either_trait(traits, created):
 
 
 def test_a_read_only_attribute_is_a_failure():
-    """Trying to set what only Customer.io sets is told, not dropped in silence."""
+    """Trying to set what only Customer.io sets is reported, not dropped in silence."""
     model = Model()
 
     model.apply(identify({"cio_id": "x"}), received_at=NOW)

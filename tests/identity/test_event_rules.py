@@ -30,11 +30,11 @@ def identify(user, visitor=None, **traits):
 def run(steps, **settings):
     """Apply messages, each at its time after the start; returns the workspace and all rules."""
     model = Model(Settings(**settings))
-    told = [
+    applied = [
         [change.rule.name for change in model.apply(message, received_at=START + after)]
         for after, message in steps
     ]
-    return model, told
+    return model, applied
 
 
 def owners(model):
@@ -175,11 +175,11 @@ def test_an_anonymous_identify_is_no_person_until_linked():
         (0 * DAY, identify("u1", "x", plan="pro")),
     ]
 
-    early, told = run(steps[:1])
+    early, applied = run(steps[:1])
     model, _ = run(steps)
     staying, _ = run(steps, anonymous_traits="stay")
 
-    assert told == [["anonymous.updated"]]
+    assert applied == [["anonymous.updated"]]
     assert early.people() == []
     assert early.anonymous()[0]["attributes"] == {"plan": "free", "city": "Bonn"}
     assert model.people()[0]["attributes"] == {"plan": "pro", "city": "Bonn"}
@@ -278,8 +278,8 @@ def test_a_device_event_reads_its_token_from_context_only():
     """A token in properties is not seen, so nothing happens (C25)."""
     message = track("Device Created or Updated", user="u1", device={"token": "t1"})
 
-    model, told = run([(0 * DAY, message)])
+    model, applied = run([(0 * DAY, message)])
 
-    assert told == [["device.no-token"]]
+    assert applied == [["device.no-token"]]
     assert model.people() == []
     assert model.failures()[0]["number"] == 0

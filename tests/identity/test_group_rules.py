@@ -41,22 +41,22 @@ def run(*messages, **settings):
 )
 def test_the_object_type_is_read_from_traits(message, expected):
     """The type of an object comes from its traits, in this order, else it is 1 (C17)."""
-    model, told = run(message)
+    model, applied = run(message)
 
     assert [row["object_type_id"] for row in model.objects()] == [expected]
-    assert told == ["object.created"]
+    assert applied == ["object.created"]
 
 
 @pytest.mark.parametrize("name", ["objectTypeId", "object_type_id"])
-def test_an_object_type_beside_the_traits_is_not_read_and_told(name):
+def test_an_object_type_beside_the_traits_is_not_read_and_is_reported(name):
     """A type at the top of a message is not that of the object, and a failure says so (C17)."""
     message = {**group(), name: "9"}
 
-    model, told = run(message)
+    model, applied = run(message)
     other, quiet = run(message, object_type_place="top")
 
     assert [row["object_type_id"] for row in model.objects()] == ["1"]
-    assert told == ["object.created", "object.type-aside"]
+    assert applied == ["object.created", "object.type-aside"]
     assert [(row["rule"], row["subject"]) for row in model.failures()] == [
         ("object.type-aside", name)
     ]
@@ -64,13 +64,13 @@ def test_an_object_type_beside_the_traits_is_not_read_and_told(name):
     assert quiet == ["object.created"]
 
 
-def test_an_object_type_beside_the_properties_of_an_event_is_told():
+def test_an_object_type_beside_the_properties_of_an_event_is_reported():
     """A deletion whose type stands at the top deletes the object of type 1, and a failure says so."""
     deleted = {**event("Object Deleted", objectId="g1"), "objectTypeId": 2}
 
-    model, told = run(group(objectTypeId="2"), deleted)
+    model, applied = run(group(objectTypeId="2"), deleted)
 
-    assert told == ["object.unknown", "object.type-aside"]
+    assert applied == ["object.unknown", "object.type-aside"]
     assert len(model.objects()) == 1
     assert model.objects()[0]["attributes"] == {}
 
@@ -124,9 +124,9 @@ RELATED = {
 @pytest.mark.parametrize(("messages", "rules", "related"), RELATED.values(), ids=RELATED.keys())
 def test_relationships_follow_the_rule(messages, rules, related):
     """Who is related to the object after the last message is what its section says."""
-    model, told = run(*messages)
+    model, applied = run(*messages)
 
-    assert told == rules
+    assert applied == rules
     assert [(row["person"], row["anonymous_id"]) for row in model.relationships()] == related
 
 
@@ -197,9 +197,9 @@ FORMS = {
 )
 def test_forms_follow_the_rule(messages, settings, rules, people):
     """A submission identifies one person by one identifier, or is refused (section 5)."""
-    model, told = run(*messages, **settings)
+    model, applied = run(*messages, **settings)
 
-    assert told == rules
+    assert applied == rules
     assert len(model.people()) == people
 
 
@@ -215,25 +215,25 @@ def test_a_form_sets_attributes_and_records_an_event():
 
 def test_a_refused_form_exists_and_works_once_mapped():
     """The first submission without identifier is refused, and works after mapping the field."""
-    model, told = run(form(email_address="a@example.com"))
+    model, applied = run(form(email_address="a@example.com"))
     model.map_form("f1", {"email_address": "email"})
 
     changes = model.apply(form(email_address="a@example.com"), received_at=NOW)
 
-    assert told == ["form.no-identifier"]
+    assert applied == ["form.no-identifier"]
     assert [change.kind for change in changes] == ["created", "event"]
     assert model.forms()[0]["submissions"] == 1
     assert model.forms()[0]["refused"] == 1
 
 
 @pytest.mark.parametrize(
-    ("settings", "plan", "told"),
+    ("settings", "plan", "applied"),
     [
         ({}, "old", ["object.updated"]),
         ({"object_order": "timestamp"}, "new", ["object.updated", "object.stale"]),
     ],
 )
-def test_whether_older_attributes_replace_newer_ones_is_a_setting(settings, plan, told):
+def test_whether_older_attributes_replace_newer_ones_is_a_setting(settings, plan, applied):
     """No source has a time for attributes of objects; whichever side is taken, it is marked (3.7)."""
     times = {"new": "2026-02-02T00:00:00Z", "old": "2026-02-01T00:00:00Z"}
     messages = [group(plan=value, size=1) | {"timestamp": at} for value, at in times.items()]
@@ -242,5 +242,5 @@ def test_whether_older_attributes_replace_newer_ones_is_a_setting(settings, plan
         changes = model.apply(message, received_at=NOW)
 
     assert model.objects()[0]["attributes"] == {"plan": plan, "size": 1}
-    assert [change.rule.name for change in changes] == told
-    assert [change.rests_on for change in changes] == ["object_order"] * len(told)
+    assert [change.rule.name for change in changes] == applied
+    assert [change.rests_on for change in changes] == ["object_order"] * len(applied)

@@ -1,4 +1,4 @@
-"""Ids of rows that the export has in another form are told, with the rows and what to do."""
+"""Ids of rows that the export has in another form are reported, with the rows and what to do."""
 
 import pandas as pd
 import polars as pl
@@ -48,14 +48,14 @@ def test_an_id_in_another_form_is_a_conflict(form, lost_by):
     ],
 )
 def test_ids_that_are_two_people_are_no_conflict(ids, known):
-    """Ids that are known as they are, or unlike all others, are told as no other form."""
+    """Ids that the export has as they are, or not at all, are not reported as another form."""
     preview = identified(*ids).identity(known=pl.DataFrame({"id": known, "email": known}))
 
     assert "identifier.other-form" not in set(preview.conflicts["kind"])
 
 
 def test_a_cio_id_without_its_prefix_is_another_form():
-    """An id that is the cio_id of a known person is told with the prefix that it needs."""
+    """An id that is the cio_id of a known person is reported with the prefix that it needs."""
     known = pl.DataFrame({"id": ["u1"], "cio_id": ["03a0"]})
 
     (line,) = identified("03a0").identity(known=known).conflicts.to_dicts()
@@ -74,9 +74,9 @@ def test_every_call_that_names_people_is_compared():
         ids.cio.group(group_id="g", user_id="u"),
     ])  # fmt: skip
 
-    found = backfill.identity(known=known).conflicts
+    conflicts = backfill.identity(known=known).conflicts
     rows = dict(
-        found.filter(pl.col("kind") == "identifier.other-form")
+        conflicts.filter(pl.col("kind") == "identifier.other-form")
         .select(pl.col("ids").list.first(), "rows").iter_rows()
     )  # fmt: skip
 

@@ -15,9 +15,9 @@ def test_identifiers_become_text():
     """Numbers, decimals and padded texts are the ids they stand for; empty ones are none."""
     people = pl.DataFrame({"ID": [7.0, None], "Email": [" a@x.co ", ""], "cio_id": [None, "c1"]})
 
-    found = normalize_export(people)
+    exported = normalize_export(people)
 
-    assert found.rows() == [("7", "a@x.co", None, []), (None, None, "c1", [])]
+    assert exported.rows() == [("7", "a@x.co", None, []), (None, None, "c1", [])]
 
 
 def test_anonymous_ids_come_from_both_columns():
@@ -65,9 +65,9 @@ def test_equal_keys_are_equal_people(one, other):
     frame = pl.DataFrame({"user": [one, other]})
     keys = frame.select(person_key("user"))["user"]
 
-    found = [address(value, settings=Settings()) for value in (one, other)]
+    addresses = [address(value, settings=Settings()) for value in (one, other)]
 
-    assert (keys[0] == keys[1]) == (found[0].key == found[1].key)
+    assert (keys[0] == keys[1]) == (addresses[0].key == addresses[1].key)
 
 
 @settings(deadline=None)

@@ -106,7 +106,7 @@ def applied(stream, settings=None):
 
 @given(streams, settings_)
 def test_people_are_creations_less_merges_less_deletions(stream, settings):
-    """Every person is accounted for by the changes, and every message is told about."""
+    """Every person is accounted for by the changes, and every message has a change."""
     model, changes = applied(stream, settings)
 
     kinds = Counter(change.kind for message in changes for change in message)
@@ -223,7 +223,7 @@ def test_every_change_reads_as_a_sentence(stream, settings):
 
 
 @given(streams)
-def test_failures_are_what_was_told_as_such(stream):
+def test_failures_are_the_changes_reported_as_failures(stream):
     """The list of failures holds every failed change with the number of its message."""
     model, changes = applied(stream)
 

@@ -21,7 +21,7 @@ from cio_frames.identity.messages import (
 from cio_frames.mapping import CallArguments, resolve
 from cio_frames.payloads import contents, encode, max_message_bytes
 from cio_frames.spec import CALLS
-from tests.identity.decoding import needs_text, said
+from tests.identity.decoding import identity_of, needs_text
 
 TEXTS = st.one_of(
     st.sampled_from(["u1", "", " ", "A@x.co", "a@x.co", "cio_1", "User Deleted", "Ä", '"\\\n\x00']),
@@ -127,7 +127,7 @@ def test_columns_say_what_the_messages_say(call, data):
         message = json.loads(texts[row["row"]])
         if call == "form":
             message["formId"] = form_of(frame, mapping, row["row"])
-        wanted = said(message, call)
+        wanted = identity_of(message, call)
         assert {name: row[name] for name in wanted} == wanted, texts[row["row"]]
         assert row["text"] in (None, texts[row["row"]])
         assert row["text"] is not None or not needs_text(message, call)

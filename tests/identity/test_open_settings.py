@@ -64,19 +64,19 @@ nothing of them."""
 
 def lines(frame):
     """Return what each line says, with the settings it is marked with; also of its sentence."""
-    said = {}
+    settings_by_content = {}
     for row in frame.iter_rows(named=True):
         marks = row["open"]
-        told = {name: value for name, value in row.items() if name not in OWN}
-        if "sentence" in told:
-            assert (f"Open: {marks}." in told["sentence"]) == (marks is not None)
-            told["sentence"] = told["sentence"].partition(" Open:")[0]
-        said.setdefault(str(told), set()).update((marks or "").split(", "))
-    return said
+        content = {name: value for name, value in row.items() if name not in OWN}
+        if "sentence" in content:
+            assert (f"Open: {marks}." in content["sentence"]) == (marks is not None)
+            content["sentence"] = content["sentence"].partition(" Open:")[0]
+        settings_by_content.setdefault(str(content), set()).update((marks or "").split(", "))
+    return settings_by_content
 
 
 def test_every_open_setting_has_a_case():
-    """Each question that the documents leave open has its case, or decides nothing that is told."""
+    """Each question that the documents leave open has its case, or decides nothing that a preview has."""
     assert {name for name, choice in CHOICES.items() if not choice.is_answered} == {*CASES, *SILENT}
 
 
@@ -85,58 +85,61 @@ def test_what_another_side_would_change_is_marked(preview_of, setting):
     """Each line that another side of the setting would not say names the setting."""
     plans, known, frames = CASES[setting]
     for taken in CHOICES[setting].options:
-        found = preview_of(plans, known=known, settings=Settings(**{setting: taken}))
+        preview = preview_of(plans, known=known, settings=Settings(**{setting: taken}))
         for side in CHOICES[setting].options:
             other = preview_of(plans, known=known, settings=Settings(**{setting: side}))
             unmarked = [
-                (name, taken, said)
+                (name, taken, content)
                 for name in frames
-                for said, marks in lines(getattr(found, name)).items()
-                if said not in lines(getattr(other, name)) and setting not in marks
+                for content, marks in lines(getattr(preview, name)).items()
+                if content not in lines(getattr(other, name)) and setting not in marks
             ]
             assert unmarked == []
         if setting not in ("attribute_order", "dedupe", "page_without_url") or taken == next(
             iter(CHOICES[setting].options)
         ):
-            assert setting in found.summary["open"]
+            assert setting in preview.summary["open"]
 
 
 @pytest.mark.parametrize("setting", SILENT)
-def test_settings_about_attributes_change_nothing_that_is_told(preview_of, setting):
+def test_settings_about_attributes_change_nothing_in_a_preview(preview_of, setting):
     """A preview is the same whichever side is taken, and marks nothing."""
     rows = [identify(None, "v", plan="a"), identify("u1", "v", plan=None), identify("u1", plan="b")]
-    told = [
+    previews = [
         preview_of([("identify", rows)], settings=Settings(**{setting: side}))
         for side in CHOICES[setting].options
     ]
 
-    assert all(found.summary == told[0].summary for found in told)
-    assert told[0].summary["open"] == {}
+    assert all(preview.summary == previews[0].summary for preview in previews)
+    assert previews[0].summary["open"] == {}
 
 
 def test_what_is_settled_is_not_marked(preview_of):
     """People, events, merges and conflicts that no open setting decides have no mark."""
     known = {"id": ["u1", "u2", None], "email": [A, None, B]}
-    found = preview_of([
+    preview = preview_of([
         ("identify", [identify("u1", "v", email=A), identify("u2", email=A), identify("u3", email=B)]),
         ("track", [track("u1"), track(None, "v"), track(None, "w")]),
         ("group", [{"userId": "u1", "groupId": "g"}]),
         ("alias", [alias("u2", "u1")]),
     ], known=known)  # fmt: skip
 
-    assert found.summary["open"] == {}
-    assert found.conflicts["kind"].to_list() == ["identifier.taken"]
-    assert found.merges.height == 1
+    assert preview.summary["open"] == {}
+    assert preview.conflicts["kind"].to_list() == ["identifier.taken"]
+    assert preview.merges.height == 1
     assert all(
-        getattr(found, name)["open"].null_count() == getattr(found, name).height for name in FRAMES
+        getattr(preview, name)["open"].null_count() == getattr(preview, name).height
+        for name in FRAMES
     )
 
 
 def test_checks_name_settings_that_are_there():
     """What a check says to rest on an open setting is one of the open questions."""
-    told = "\n".join(texts.consequence for texts in check_texts().values())
+    consequences = "\n".join(texts.consequence for texts in check_texts().values())
     named = {
-        name for found in re.findall(r"Open: ([a-z_, ]+)\.", told) for name in found.split(", ")
+        name
+        for names in re.findall(r"Open: ([a-z_, ]+)\.", consequences)
+        for name in names.split(", ")
     }
 
     assert named == {
@@ -148,10 +151,10 @@ def test_checks_name_settings_that_are_there():
 
 def test_rows_are_counted_for_each_setting(preview_of):
     """The summary says how many rows rest on each open setting."""
-    found = preview_of([("track", [track("u1"), track("u2"), track("u1")])])
+    preview = preview_of([("track", [track("u1"), track("u2"), track("u1")])])
 
-    assert found.summary["open"] == {"event_for_unknown": 2}
-    assert found.people.select("id", "open").rows() == [
+    assert preview.summary["open"] == {"event_for_unknown": 2}
+    assert preview.people.select("id", "open").rows() == [
         ("u1", "event_for_unknown"), ("u2", "event_for_unknown"),
     ]  # fmt: skip
-    assert isinstance(found.people["open"].dtype, pl.String)
+    assert isinstance(preview.people["open"].dtype, pl.String)

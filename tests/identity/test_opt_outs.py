@@ -64,12 +64,12 @@ def test_an_export_may_have_consent_as_a_column():
         user_id="id"
     )
 
-    told = " ".join(repr(plan.identity(known)).split())
+    text = " ".join(repr(plan.identity(known)).split())
 
-    assert "! 1 opt-out" in told
+    assert "! 1 opt-out" in text
     assert (
         "1 opt-out would end: people who have unsubscribed from e-mail or a topic would receive it again."
-        in told
+        in text
     )
 
 
@@ -82,7 +82,7 @@ def test_an_opt_out_ends_with_the_person_who_is_made_again():
     assert plan.identity(known).summary["opt_outs_ended"] == 1
 
 
-def test_an_opt_out_ends_with_a_merge_into_somebody_who_gets_mail():
+def test_an_opt_out_ends_with_a_merge_into_a_subscriber():
     """The kept person's own value counts, also where the row names neither of the two."""
     known = pl.DataFrame({
         "id": ["u1", "u2"], "email": ["a@example.com", None], "unsubscribed": [True, None],

@@ -21,7 +21,7 @@ DAY = 86_400
 
 
 class Oracle:
-    """What reference section 3 says, in the most naive way."""
+    """Section 3 of the reference, in the most naive way."""
 
     def __init__(self, settings):
         self.settings = settings
@@ -85,7 +85,7 @@ class Oracle:
             self.link(visitor, person)
 
     def rewrite(self, kind, who, other, claim):  # noqa: PLR0911, C901 - one return for each rule
-        """Apply the first rule that changes something; tells whether one did."""
+        """Apply the first rule that changes something, and return whether one did."""
         named = self.holders(kind, who)
         claimed = self.holders(other, claim) if claim else []
         if not named and not claimed:
@@ -160,22 +160,22 @@ class Oracle:
             return
         if user and self.is_blocked(self.kind(user), user):
             return
-        found = self.holders(self.kind(user), user) if user else []
+        people = self.holders(self.kind(user), user) if user else []
         if name in ("User Deleted", "User Suppressed"):
-            self.forget(user, found, block=name == "User Suppressed")
+            self.forget(user, people, block=name == "User Suppressed")
         elif name == "Relationship Deleted":
-            gone = [(("person", p["n"]), ("1", message["properties"]["objectId"])) for p in found]
+            gone = [(("person", p["n"]), ("1", message["properties"]["objectId"])) for p in people]
             self.related = [pair for pair in self.related if pair not in gone]
         elif user:
-            person = found[0] if found else self.add(**{self.kind(user): user})
+            person = people[0] if people else self.add(**{self.kind(user): user})
             self.log.append((self.when, person["n"], visitor, message["at"], name))
         elif visitor:
             self.log.append((self.when, None, visitor, message["at"], name))
 
-    def forget(self, user, found, *, block):
+    def forget(self, user, people, *, block):
         """Delete a person, and block the identifiers."""
         keys = {(self.kind(user), user)}
-        for person in found:
+        for person in people:
             keys = {(kind, person[kind]) for kind in ("id", "email") if person[kind]}
             person["gone"] = True
             self.deleted[person["n"]] = self.when
@@ -186,8 +186,10 @@ class Oracle:
     def drop_object(self, message):
         """Delete an object and its relationships."""
         key = ("1", message["properties"]["objectId"])
-        self.objects = [found for found in self.objects if found != key]
-        self.related = [(holder, found) for holder, found in self.related if found != key]
+        self.objects = [object_key for object_key in self.objects if object_key != key]
+        self.related = [
+            (holder, object_key) for holder, object_key in self.related if object_key != key
+        ]
 
     def group(self, message):
         """Add an object, and relate somebody to it."""
@@ -199,8 +201,8 @@ class Oracle:
             self.objects.append(key)
         holder = None
         if user:
-            found = self.holders(self.kind(user), user)
-            person = found[0] if found else self.add(**{self.kind(user): user})
+            people = self.holders(self.kind(user), user)
+            person = people[0] if people else self.add(**{self.kind(user): user})
             holder = ("person", person["n"])
         elif visitor:
             owner = self.heir(visitor)

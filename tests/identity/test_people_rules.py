@@ -171,9 +171,9 @@ CASES = {
 @pytest.mark.parametrize(("messages", "rules", "people"), CASES.values(), ids=CASES.keys())
 def test_a_new_workspace_follows_the_rule(messages, rules, people):
     """With the settings of a new workspace, the last message does what its section says."""
-    model, told = run(messages)
+    model, applied = run(messages)
 
-    assert told == rules
+    assert applied == rules
     assert keys(model) == people
 
 
@@ -215,7 +215,7 @@ def test_a_setting_takes_the_other_side(settings, messages, people):
 
 
 def test_automatic_merge_keeps_the_older_profile():
-    """The older profile stays with its own values, inherits the others, and the merge is told."""
+    """The older profile stays with its own values, inherits the others, and the merge is reported."""
     older, younger = identify(B, plan="pro", city=""), identify("u1", plan="free", city="Bonn")
 
     model, _ = run([older, younger, identify("u1", email=B, seen=1)])
@@ -273,13 +273,13 @@ def test_load_takes_attributes_and_anonymous_ids():
 
 
 def test_merged_anonymous_ids_belong_to_the_kept_person():
-    """An anonymous id of the removed profile is not free for somebody else."""
+    """An anonymous id of the removed profile is not free for another person."""
     linked = {"type": "identify", "userId": "u1", "anonymousId": "x"}
     stolen = {"type": "identify", "userId": "u3", "anonymousId": "x"}
 
-    model, told = run([linked, identify("u2"), alias("u1", "u2"), stolen])
+    model, applied = run([linked, identify("u2"), alias("u1", "u2"), stolen])
 
-    assert told == ["person.created", "anonymous.not-reusable"]
+    assert applied == ["person.created", "anonymous.not-reusable"]
     assert model.people()[0]["anonymous_ids"] == ["x"]
 
 
@@ -290,13 +290,13 @@ def test_a_time_without_offset_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("side", "email", "told"),
+    ("side", "email", "applied"),
     [
         ("stored", "nobody", ["person.created"]),
         ("refused", None, ["person.created", "email.refused"]),
     ],
 )
-def test_whether_an_invalid_address_is_set_is_open(side, email, told):
+def test_whether_an_invalid_address_is_set_is_open(side, email, applied):
     """The API publishes no rule for addresses, the app checks them: both sides are marked."""
     model = Model(Settings(invalid_email=side))
     message = {"type": "identify", "userId": "u1", "traits": {"email": "nobody", "plan": "x"}}
@@ -305,5 +305,5 @@ def test_whether_an_invalid_address_is_set_is_open(side, email, told):
 
     assert [(row["email"], row["attributes"]) for row in model.people()] == [(email, {"plan": "x"})]
     assert [(change.rule.name, change.rests_on) for change in changes] == [
-        (name, "invalid_email") for name in told
+        (name, "invalid_email") for name in applied
     ]

@@ -38,14 +38,14 @@ def places(rows):
 
 def test_people_have_their_rows_and_their_events(preview_of):
     """Each person has the rows that are about them; events are counted."""
-    found = preview_of([
+    preview = preview_of([
         ("identify", [identify("u1", email="a@x.co"), identify("u2"), identify("u1", plan="pro")]),
         ("track", [track("u1"), track("a@x.co"), track("u3"), track(None, "v9")]),
     ])  # fmt: skip
 
     lines = [
         (row["id"], row["email"], row["action"], row["events"], places(row["rows"]))
-        for row in found.people.iter_rows(named=True)
+        for row in preview.people.iter_rows(named=True)
     ]
     assert lines == [
         ("u1", "a@x.co", "create", 2, [(0, 0), (0, 2)]),
@@ -53,7 +53,7 @@ def test_people_have_their_rows_and_their_events(preview_of):
         ("u3", None, "create", 1, [(1, 2)]),
         (None, None, "anonymous", 1, [(1, 3)]),
     ]
-    assert found.people["known"].to_list() == [True, True, True, False]
+    assert preview.people["known"].to_list() == [True, True, True, False]
 
 
 def test_people_of_the_export_are_updated_and_not_created(preview_of):
@@ -62,54 +62,54 @@ def test_people_of_the_export_are_updated_and_not_created(preview_of):
         "id": ["u1", None, "u8"], "email": ["A@x.co", "b@x.co", "c@x.co"],
         "cio_id": ["c1", "c2", "c8"],
     }  # fmt: skip
-    found = preview_of(
+    preview = preview_of(
         [("identify", [identify("u1", email="a@x.co"), identify("u2", email="b@x.co")])],
         known=known,
     )
 
-    lines = found.people.select("id", "email", "cio_id", "action").rows()
+    lines = preview.people.select("id", "email", "cio_id", "action").rows()
     assert lines == [("u1", "A@x.co", "c1", "update"), ("u2", "b@x.co", "c2", "update")]
-    assert found.summary["creates"] == 0
-    assert found.summary["people"] == 3
+    assert preview.summary["creates"] == 0
+    assert preview.summary["people"] == 3
 
 
-def test_a_cio_id_is_only_told_where_customer_io_gave_it(preview_of):
+def test_only_a_cio_id_of_the_export_is_listed(preview_of):
     """The model's own made-up cio_ids never show."""
-    found = preview_of([
+    preview = preview_of([
         ("identify", [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")]),
         ("alias", [alias("u2", "u1")]),
     ])  # fmt: skip
 
-    shown = [found.people.drop("person"), found.merges, found.conflicts]
+    shown = [preview.people.drop("person"), preview.merges, preview.conflicts]
     assert "c1000" not in "".join(str(frame.to_dicts()) for frame in shown)
-    assert found.people["cio_id"].null_count() == found.people.height
+    assert preview.people["cio_id"].null_count() == preview.people.height
 
 
-def test_merges_tell_what_is_kept_what_is_gone_and_which_row_does_it(preview_of):
+def test_merges_have_the_kept_and_the_removed_person_and_the_row(preview_of):
     """A merge has both sides, its cause and what becomes of the events."""
-    found = preview_of([
+    preview = preview_of([
         ("identify", [identify("u1"), identify("old", email="o@x.co")]),
         ("track", [track("old", days=2), track("old", days=50)]),
         ("alias", [alias("old", "u1")]),
     ])  # fmt: skip
 
-    assert found.merges.to_dicts() == [{
+    assert preview.merges.to_dicts() == [{
         "kept": "u1", "removed": ["old", "o@x.co"], "why": "alias", "irreversible": True,
         "removed_existed": False, "events_moved": 1, "events_later": 1, "events_lost": 0,
         "rows": [{"plan": 2, "row": 0}], "open": "merged_events",
     }]  # fmt: skip
-    assert found.people.select("id", "email", "events").rows() == [("u1", "o@x.co", 2)]
+    assert preview.people.select("id", "email", "events").rows() == [("u1", "o@x.co", 2)]
 
 
-def test_an_automatic_merge_of_existing_people_is_told_as_such(preview_of):
+def test_an_automatic_merge_of_existing_people_is_listed_as_automatic(preview_of):
     """Two profiles of the export with one identifier each become one."""
     known = {"id": ["u1", None], "email": [None, "a@x.co"], "cio_id": ["c1", "c2"]}
-    found = preview_of([("identify", [identify("u1", email="a@x.co")])], known=known)
+    preview = preview_of([("identify", [identify("u1", email="a@x.co")])], known=known)
 
-    merge = found.merges.to_dicts()[0]
+    merge = preview.merges.to_dicts()[0]
     assert (merge["why"], merge["removed_existed"], merge["kept"]) == ("auto-merge", True, "u1")
     assert merge["removed"] == ["cio_c2", "a@x.co"]
-    assert found.summary["people"] == 1
+    assert preview.summary["people"] == 1
 
 
 @pytest.mark.parametrize("older", ["mail", "id"])
@@ -118,21 +118,21 @@ def test_an_automatic_merge_names_the_survivor_by_what_it_was_called(preview_of,
     mail, plain = {"id": None, "email": "a@x.co"}, {"id": "u1", "email": None}
     lines = [mail, plain] if older == "mail" else [plain, mail]
     known = {name: [line[name] for line in lines] for name in ("id", "email")}
-    found = preview_of([("identify", [identify("u1", email="a@x.co")])], known=known)
+    preview = preview_of([("identify", [identify("u1", email="a@x.co")])], known=known)
 
     names = {"mail": "a@x.co", "id": "u1"}
     gone = names.pop("id" if older == "mail" else "mail")
-    assert found.merges.select("kept", "removed").rows() == [(*names.values(), [gone])]
+    assert preview.merges.select("kept", "removed").rows() == [(*names.values(), [gone])]
 
 
 def test_an_alias_names_the_survivor_by_what_it_was_called(preview_of):
     """A person with an e-mail alone who takes over an id by a merge is named by the e-mail."""
-    found = preview_of([
+    preview = preview_of([
         ("identify", [identify("old"), identify(None, email="a@x.co")]),
         ("alias", [alias("old", "a@x.co")]),
     ])  # fmt: skip
 
-    assert found.merges.select("kept", "removed").rows() == [("a@x.co", ["old"])]
+    assert preview.merges.select("kept", "removed").rows() == [("a@x.co", ["old"])]
 
 
 REMOVED = {
@@ -152,15 +152,15 @@ REMOVED = {
 def test_people_whom_rows_delete_or_suppress_are_listed(preview_of, case):
     """Each has a line with the action and the rows; who is not in the export is not deleted."""
     known, messages, expected = REMOVED[case]
-    found = preview_of([("track", messages)], known=known)
+    preview = preview_of([("track", messages)], known=known)
 
-    gone = found.people.filter(pl.col("action").is_in(["delete", "suppress"]))
+    gone = preview.people.filter(pl.col("action").is_in(["delete", "suppress"]))
     lines = [
         (row["id"], row["email"], row["action"], places(row["rows"]))
         for row in gone.iter_rows(named=True)
     ]
     assert lines == expected
-    assert found.summary["deletes"] + found.summary["suppresses"] == len(expected)
+    assert preview.summary["deletes"] + preview.summary["suppresses"] == len(expected)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ CONFLICTS = {
 def test_a_conflict_names_the_last_row_and_says_what_to_do(preview_of, kind):
     """Each kind of conflict has its row, a sentence, a hint and a source."""
     plans = CONFLICTS[kind]
-    found = preview_of(plans)
+    preview = preview_of(plans)
 
-    line = found.conflicts.filter(pl.col("kind") == kind).to_dicts()[0]
+    line = preview.conflicts.filter(pl.col("kind") == kind).to_dicts()[0]
     assert places(line["rows"]) == [(len(plans) - 1, len(plans[-1][1]) - 1)]
     assert line["sentence"].endswith(".")
     assert line["hint"]
@@ -220,41 +220,41 @@ def test_conflicts_of_one_kind_and_cause_are_one_line(preview_of):
     rows = [identify("u1", email="a@x.co")] + [
         identify("u1", email="b@x.co", n=n) for n in range(4)
     ]
-    found = preview_of([("identify", rows)])
+    preview = preview_of([("identify", rows)])
 
-    assert found.conflicts["count"].to_list() == [4]
-    assert places(found.conflicts["rows"][0]) == [(0, 1), (0, 2), (0, 3), (0, 4)]
+    assert preview.conflicts["count"].to_list() == [4]
+    assert places(preview.conflicts["rows"][0]) == [(0, 1), (0, 2), (0, 3), (0, 4)]
 
 
 def test_a_placeholder_that_holds_everybody_together_is_a_conflict(preview_of):
-    """More identifiers than one person can have are told, with the culprit first."""
+    """More identifiers than one person can have are reported, with the culprit first."""
     rows = [identify("guest", email=f"m{n}@x.co") for n in range(30)]
-    found = preview_of([("identify", rows)], largest=20)
+    preview = preview_of([("identify", rows)], largest=20)
 
-    line = found.conflicts.filter(pl.col("kind") == "cluster.too-large").to_dicts()[0]
+    line = preview.conflicts.filter(pl.col("kind") == "cluster.too-large").to_dicts()[0]
     assert line["ids"][0] == "guest"
     assert line["count"] == 30
-    assert found.summary["largest_cluster"] == 31
+    assert preview.summary["largest_cluster"] == 31
 
 
 def test_too_many_rows_of_one_person_are_a_conflict_too(preview_of):
     """A placeholder without further identifiers shows by its rows."""
     rows = [identify("guest", n=n) for n in range(51)]
-    found = preview_of([("identify", rows)], largest=5)
+    preview = preview_of([("identify", rows)], largest=5)
 
-    assert found.conflicts["kind"].to_list() == ["cluster.too-large"]
-    assert found.conflicts["count"].to_list() == [51]
+    assert preview.conflicts["kind"].to_list() == ["cluster.too-large"]
+    assert preview.conflicts["count"].to_list() == [51]
 
 
 def test_a_large_family_within_the_limit_is_none(preview_of):
     """As many identifiers as are allowed are no conflict."""
     rows = [identify("u1", f"v{n}") for n in range(19)]
-    found = preview_of([("identify", rows)], largest=20)
+    preview = preview_of([("identify", rows)], largest=20)
 
-    assert found.conflicts.height == 0
+    assert preview.conflicts.height == 0
 
 
-FATES = {
+OUTCOMES = {
     "linked": ({}, [("track", [track(None, "v")]), ("identify", [identify("u1", "v")])]),
     "anonymous": ({}, [("track", [track(None, "v")])]),
     "off": ({"anonymous_merge": False},
@@ -264,34 +264,36 @@ FATES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("fate", FATES)
-def test_what_becomes_of_an_anonymous_event(preview_of, fate):
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_each_outcome_of_an_anonymous_event(preview_of, outcome):
     """Attribution says for each visitor what happens to the events, why, and in which rows."""
-    settings, plans = FATES[fate]
-    found = preview_of(plans, settings=Settings(**settings))
+    settings, plans = OUTCOMES[outcome]
+    preview = preview_of(plans, settings=Settings(**settings))
 
-    line = found.attribution.to_dicts()[0]
-    assert (line["anonymous_id"], line["outcome"], line["events"]) == ("v", fate, 1)
+    line = preview.attribution.to_dicts()[0]
+    assert (line["anonymous_id"], line["outcome"], line["events"]) == ("v", outcome, 1)
     assert places(line["rows"]) == [(0, 0)]
     assert line["why"]
-    assert found.summary["anonymous_events"] == {fate: 1}
+    assert preview.summary["anonymous_events"] == {outcome: 1}
 
 
-def test_events_of_somebody_linked_long_ago_come_too_late(preview_of):
+def test_events_of_a_visitor_linked_long_ago_come_too_late(preview_of):
     """An anonymous id that the export has is linked already: its events stay anonymous."""
-    found = preview_of([("track", [track(None, "v")])], known={"id": ["u1"], "anonymous_id": ["v"]})
+    preview = preview_of(
+        [("track", [track(None, "v")])], known={"id": ["u1"], "anonymous_id": ["v"]}
+    )
 
-    assert found.attribution["outcome"].to_list() == ["late"]
+    assert preview.attribution["outcome"].to_list() == ["late"]
 
 
-def test_groups_tell_objects_and_who_belongs_to_them(preview_of):
+def test_groups_list_objects_and_who_belongs_to_them(preview_of):
     """Objects have their people and rows; relationships name both sides."""
     rows = [
         {"userId": "u1", "groupId": "g1", "traits": {}},
         {"anonymousId": "v1", "groupId": "g1"},
         {"groupId": "g2", "traits": {"objectTypeId": "2"}},
     ]
-    found = preview_of([("identify", [identify("u1")]), ("group", rows)])
+    preview = preview_of([("identify", [identify("u1")]), ("group", rows)])
 
     lines = [
         (
@@ -301,37 +303,37 @@ def test_groups_tell_objects_and_who_belongs_to_them(preview_of):
             row["visitors"],
             places(row["rows"]),
         )
-        for row in found.groups.iter_rows(named=True)
+        for row in preview.groups.iter_rows(named=True)
     ]
     assert lines == [("1", "g1", 1, 1, [(1, 0), (1, 1)]), ("2", "g2", 0, 0, [(1, 2)])]
-    assert found.relationships.select("object_id", "id", "anonymous_id").rows() == [
+    assert preview.relationships.select("object_id", "id", "anonymous_id").rows() == [
         ("g1", "u1", None), ("g1", None, "v1"),
     ]  # fmt: skip
 
 
 def test_the_summary_counts_what_the_frames_show(preview_of):
     """The numbers of the summary are those of the frames."""
-    found = preview_of([
+    preview = preview_of([
         ("identify", [identify("u1", email="a@x.co"), identify("u2", email="a@x.co")]),
         ("track", [track("u1"), track("u9", days=60), track("u2", name="User Deleted")]),
     ])  # fmt: skip
 
-    summary = found.summary
+    summary = preview.summary
     assert summary["rows"] == 5
-    assert summary["creates"] == found.people.filter(pl.col("action") == "create").height == 2
+    assert summary["creates"] == preview.people.filter(pl.col("action") == "create").height == 2
     assert summary["open"] == {"event_for_unknown": 2, "taken_identifier": 2}
     assert (summary["deletes"], summary["created_by_events"]) == (1, 2)
     assert (summary["events"], summary["campaign_events"]) == (2, 1)
     assert summary["conflicts"] == 1
 
 
-def test_a_repeated_message_changes_nothing_and_is_told(preview_of):
+def test_a_repeated_message_changes_nothing_and_is_reported(preview_of):
     """The second message with an id is ignored, and its row says so."""
     message = {**identify("u1"), "messageId": "m1"}
-    found = preview_of([("identify", [message, message])])
+    preview = preview_of([("identify", [message, message])])
 
-    assert found.summary["repeated"] == 1
-    assert found.changes.select("rule", "row").rows() == [
+    assert preview.summary["repeated"] == 1
+    assert preview.changes.select("rule", "row").rows() == [
         ("person.created", 0), ("message.duplicate", 1),
     ]  # fmt: skip
 
@@ -365,12 +367,12 @@ KEPT = {
 @pytest.mark.parametrize("whole", [False, True])
 @pytest.mark.parametrize("case", KEPT)
 def test_attributes_that_keep_a_newer_value_are_counted(preview_of, case, whole):
-    """A value of an earlier time has no effect; it is told with its row, unless it is there anyway."""
+    """A value of an earlier time has no effect; it is reported with its row, unless the person has it already."""
     plans, known, count, rows = KEPT[case]
-    found = preview_of(plans, known=known, whole=whole)
+    preview = preview_of(plans, known=known, whole=whole)
 
-    stale = found.conflicts.filter(pl.col("kind") == "attribute.stale")
-    assert found.summary["attributes_kept"] == count
+    stale = preview.conflicts.filter(pl.col("kind") == "attribute.stale")
+    assert preview.summary["attributes_kept"] == count
     assert [place for line in stale["rows"] for place in places(line)] == rows
 
 
@@ -498,22 +500,22 @@ class Dice:
         )  # fmt: skip
 
 
-def comparable(found):
-    """Return everything a preview says, without the names that are its own."""
-    people = found.people.drop_nulls("person")
+def comparable(preview):
+    """Return everything in a preview, without its own internal names."""
+    people = preview.people.drop_nulls("person")
     names = dict(people.select("person", pl.coalesce("id", "email", "cio_id")).iter_rows())
-    changes = found.changes.drop("number").with_columns(
-        pl.col("person").is_null(), pl.col("other").replace(dict(found.labels))
+    changes = preview.changes.drop("number").with_columns(
+        pl.col("person").is_null(), pl.col("other").replace(dict(preview.labels))
     )
-    counted = found.event_counts.with_columns(pl.col("person").replace(names))
+    counted = preview.event_counts.with_columns(pl.col("person").replace(names))
     frames = {
-        "people": found.people.drop("person"), "merges": found.merges,
-        "conflicts": found.conflicts, "groups": found.groups,
-        "relationships": found.relationships, "attribution": found.attribution,
-        "changes": changes, "counted": counted, "clusters": found.clusters.drop("cluster"),
+        "people": preview.people.drop("person"), "merges": preview.merges,
+        "conflicts": preview.conflicts, "groups": preview.groups,
+        "relationships": preview.relationships, "attribution": preview.attribution,
+        "changes": changes, "counted": counted, "clusters": preview.clusters.drop("cluster"),
     }  # fmt: skip
     rows = {name: Counter(map(str, frame.iter_rows())) for name, frame in frames.items()}
-    return rows | {"summary": found.summary}
+    return rows | {"summary": preview.summary}
 
 
 SEEDS = (304, 519, 1260)
@@ -575,7 +577,7 @@ def test_values_of_strange_types_go_through_the_model(preview_of):
     assert comparable(preview_of(plans)) == comparable(preview_of(plans, whole=True))
 
 
-def test_a_deletion_of_somebody_unknown_is_told_once(preview_of):
+def test_a_deletion_of_an_unknown_person_is_reported_once(preview_of):
     """Without an export they are listed as deleted; with one that lacks them, as unknown."""
     plans = [("track", [{"userId": "u1", "event": "User Deleted"}])]
 

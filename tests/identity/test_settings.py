@@ -17,7 +17,7 @@ def test_the_first_option_is_the_default(choice):
     assert len(choice.options) > 1
 
 
-def test_choices_tell_what_was_taken():
+def test_choices_have_the_chosen_option():
     """A changed answer is marked as not the default, with its meaning and source."""
     rows = {row["setting"]: row for row in Settings(late_anonymous="reidentify").choices()}
 

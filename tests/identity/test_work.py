@@ -60,7 +60,7 @@ def test_merges_cost_the_same_however_long_the_chain_is(shape):
 
 
 def plain(rows):
-    """Return a back-fill of people and events whom no other row confuses."""
+    """Return a back-fill of independent people and their events."""
     people = [
         {"userId": f"u{n}", "anonymousId": f"a{n}", "traits": {"email": f"m{n}@x.co"}}
         for n in range(rows)
@@ -86,18 +86,18 @@ def counted():
         sys.setprofile(None)
 
 
-def test_nobody_is_modelled_whom_nothing_meets(preview_of):
-    """The model makes a person only for people whom rows confuse."""
+def test_people_in_one_message_do_not_need_the_model(preview_of):
+    """The model creates only the people of connected rows."""
     confused = ("identify", [{"userId": "x1", "traits": {"email": "m1@x.co"}}])
     with counted() as made:
-        found = preview_of([*plain(300), confused])
+        preview = preview_of([*plain(300), confused])
 
-    assert found.summary["creates"] == 300
+    assert preview.summary["creates"] == 300
     assert made[state.People.create.__code__] == 1
 
 
 def visits(rows, *, days):
-    """Return events of visitors, a part of them of nobody, with names of any kind and age."""
+    """Return events of visitors, some of them unidentified, with any names and ages."""
     names = ("View", " Spaced\u3000", "\x1fView", "View")
     return [
         {"anonymousId": f"a{n}", "event": names[n % 4], "timestamp": f"2026-02-{days:02}"}
@@ -107,9 +107,7 @@ def visits(rows, *, days):
 
 @pytest.mark.parametrize("age", ["received", "timestamp"])
 @pytest.mark.parametrize("trims", [True, False], ids=["trimmed", "as it is"])
-def test_events_of_visitors_need_no_model_for_people_whom_nothing_else_meets(
-    preview_of, age, trims
-):
+def test_events_of_visitors_need_no_model_for_independent_people(preview_of, age, trims):
     """They are linked before and after the identify, old or new, as the model does it one by one."""
     settings = Settings(anonymous_age=age, trim_event_names=trims)
     plans = [
@@ -120,22 +118,22 @@ def test_events_of_visitors_need_no_model_for_people_whom_nothing_else_meets(
         ("screen", [{"anonymousId": "a3"}, {"anonymousId": "a6", "name": " Home "}]),
     ]  # fmt: skip
     with counted() as made:
-        found = preview_of(plans, settings=settings)
+        preview = preview_of(plans, settings=settings)
 
     assert made[Model.apply.__code__] == 0
-    assert {*found.summary["anonymous_events"]} >= {"linked", "anonymous"}
-    assert comparable(found) == comparable(preview_of(plans, settings=settings, whole=True))
+    assert {*preview.summary["anonymous_events"]} >= {"linked", "anonymous"}
+    assert comparable(preview) == comparable(preview_of(plans, settings=settings, whole=True))
 
 
-def test_people_who_meet_nobody_have_a_line_once_somebody_asks(preview_of):
+def test_independent_people_are_listed_only_on_request(preview_of):
     """A preview counts them; their lines are made when they are asked for, and once."""
     with counted() as made:
-        found = preview_of(plain(300))
-        assert found.summary["creates"] == 300
+        preview = preview_of(plain(300))
+        assert preview.summary["creates"] == 300
         assert made[columnar.people.__code__] == 1  # of those whose visitors act: nobody
-        assert found.people.height == found.people.height == 300
+        assert preview.people.height == preview.people.height == 300
 
-    assert found.connected_people.is_empty()
+    assert preview.connected_people.is_empty()
     assert made[columnar.people.__code__] == 2
 
 
@@ -152,9 +150,9 @@ def test_keys_that_occur_twice_are_found_by_sorting_each_once(preview_of):
 
 def test_what_plain_rows_did_is_worked_out_when_it_is_asked_for(preview_of):
     """A preview keeps a line only for what meets others or rests on an open setting."""
-    found = preview_of(plain(300))
+    preview = preview_of(plain(300))
 
-    assert found.notable_changes.is_empty()
-    assert found.changes["rule"].value_counts(sort=True).rows() == [
+    assert preview.notable_changes.is_empty()
+    assert preview.changes["rule"].value_counts(sort=True).rows() == [
         ("person.created", 300), ("anonymous.linked", 300),
     ]  # fmt: skip

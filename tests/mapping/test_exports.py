@@ -20,11 +20,11 @@ ASPECTS = {
 
 def answers(export: Export) -> Iterator[tuple[str, str, Proposal | None]]:
     """Yield of each aspect whether its proposals are right, wrong, missed or rightly none."""
-    found = propose(export.frame(), call=CALLS[export.call])
+    proposals = propose(export.frame(), call=CALLS[export.call])
     never = set(export.never.split(" | "))
     for aspect, arguments in ASPECTS.items():
         wanted = set(filter(None, getattr(export, aspect).split(" | ")))
-        given = [proposal for proposal in found if proposal.argument in arguments]
+        given = [proposal for proposal in proposals if proposal.argument in arguments]
         for proposal in given:
             is_right = proposal.column in wanted and proposal.column not in never
             yield aspect, "right" if is_right else "wrong", proposal

@@ -1,4 +1,4 @@
-"""What a verb was asked for becomes the places of a message, or an error that says what to do."""
+"""The arguments of a verb become the fields of a message, or an error that says what to do."""
 
 import inspect
 from typing import Any
@@ -116,8 +116,8 @@ ERRORS = {
 
 
 @pytest.mark.parametrize(("asked", "error", "words"), ERRORS.values(), ids=ERRORS)
-def test_wrong_asks_say_what_and_what_next(asked, error, words):
-    """Each way to ask wrongly has an error of its kind, with the words that help."""
+def test_errors_about_arguments_say_what_is_wrong_and_what_to_do(asked, error, words):
+    """Each wrong argument has an error of its own kind, with a hint."""
     with pytest.raises(MappingError) as caught:
         mapped(**asked)
 
@@ -376,7 +376,7 @@ def test_names_of_forms_do_not_nest():
     assert mapping.fields[-1].path == ("data", "address.city")
 
 
-def test_dots_are_kept_where_that_is_said():
+def test_dots_are_kept_on_request():
     """A dot stays in the name of all columns, or of some; a place of the context nests always."""
     schema = {"id": pl.String(), "a.b": pl.String(), "c.d": pl.String()}
     context = {"page.url": "c.d"}
@@ -420,7 +420,7 @@ def test_subscription_preferences_stay_flat():
 
 
 def test_policies_of_empty_cells_are_per_column():
-    """What empty cells mean is said for all columns, or for some."""
+    """The policy of empty cells can be set for all columns, or for some."""
     everywhere = mapped(fields=BY_ID, nulls="send")
     some = mapped(fields=BY_ID, nulls={"n": "send"})
 
@@ -429,8 +429,8 @@ def test_policies_of_empty_cells_are_per_column():
     assert everywhere.fields[0].nulls == "omit"
 
 
-def test_the_mapping_tells_where_everything_comes_from():
-    """The description has a line per place, with how it was found."""
+def test_the_mapping_has_the_source_of_each_field():
+    """The description has a line for each field, with how it was mapped."""
     mapping = mapped("track", fields={"user_id": "id", "event": cio.lit("E")}, body={"x": "n"})
 
     assert [tuple(line.values()) for line in mapping.describe()] == [
@@ -454,8 +454,8 @@ def test_preparing_keeps_the_rows():
     assert mapping.prepare(frame.lazy()).collect().equals(prepared)
 
 
-def test_every_public_part_of_an_ask_is_tried_here():
-    """The asks of these tables use every attribute that an ask has."""
+def test_every_argument_has_a_case():
+    """The cases above use every attribute of `CallArguments`."""
     used = {name for asked, _, _ in ERRORS.values() for name in asked} | {"relationship"}
 
     assert used == set(inspect.signature(CallArguments).parameters)

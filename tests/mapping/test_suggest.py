@@ -17,9 +17,9 @@ EMPTY = [None, None]
 
 def proposed(data: dict[str, list[object]], call: str) -> dict[str, str]:
     """Return argument and column of each proposal."""
-    found = propose(pl.DataFrame(data, strict=False), call=CALLS[call])
-    assert len({proposal.column for proposal in found}) == len(found)
-    return {proposal.argument: proposal.column for proposal in found}
+    proposals = propose(pl.DataFrame(data, strict=False), call=CALLS[call])
+    assert len({proposal.column for proposal in proposals}) == len(proposals)
+    return {proposal.argument: proposal.column for proposal in proposals}
 
 
 ONE = ["a", "b"]
@@ -114,9 +114,9 @@ def test_every_call_has_a_table_of_names():
 @pytest.mark.parametrize(("call", "key"), [("identify", "user_id"), ("group", "group_id")])
 def test_a_time_for_a_call_that_sets_attributes_says_what_it_does(call, key):
     """It is never proposed as a matter of course: edits after that time would win."""
-    found = propose(pl.DataFrame({key: ONE, "timestamp": [AT, AT]}), call=CALLS[call])
+    proposals = propose(pl.DataFrame({key: ONE, "timestamp": [AT, AT]}), call=CALLS[call])
 
-    proposal = next(item for item in found if item.argument == "timestamp")
+    proposal = next(item for item in proposals if item.argument == "timestamp")
     assert proposal.confidence == "medium"
     assert proposal.reason.endswith("attributes that were edited after that time keep their values")
 
@@ -132,7 +132,7 @@ REASONS = {
 
 @pytest.mark.parametrize(("data", "confidence", "words"), REASONS.values(), ids=REASONS)
 def test_proposals_have_reasons(data, confidence, words):
-    """A proposal says how sure it is and why; a rival's name is told and makes it less sure."""
+    """A proposal says how sure it is and why; it names a rival, which makes it less sure."""
     proposal = propose(pl.DataFrame(data), call=CALLS["identify"])[0]
 
     assert proposal.confidence == confidence
@@ -142,9 +142,9 @@ def test_proposals_have_reasons(data, confidence, words):
 @pytest.mark.parametrize(("values", "confidence"), [([AT], "high"), (["2024-01-01"], "medium")])
 def test_times_are_surer_than_texts(values, confidence):
     """A column of times is a surer timestamp than a column of texts."""
-    found = propose(pl.DataFrame({"user_id": ["u"], "ts": values}), call=CALLS["page"])
+    proposals = propose(pl.DataFrame({"user_id": ["u"], "ts": values}), call=CALLS["page"])
 
-    assert [item.confidence for item in found if item.argument == "timestamp"] == [confidence]
+    assert [item.confidence for item in proposals if item.argument == "timestamp"] == [confidence]
 
 
 def test_empty_texts_are_no_addresses():
@@ -163,13 +163,13 @@ def test_suggestions_come_in_the_users_library(frame_of):
     """`cio.suggest` answers with a frame: pandas for pandas, else polars."""
     frame = frame_of({"userId": ["u1"], "plan": ["pro"]})
 
-    found = cio.suggest(frame, "identify")
+    proposals = cio.suggest(frame, "identify")
 
-    assert type(found).__module__.split(".")[0] == type(frame).__module__.split(".")[0].replace(
+    assert type(proposals).__module__.split(".")[0] == type(frame).__module__.split(".")[0].replace(
         "pyarrow", "polars"
     )
-    assert list(found.columns) == ["argument", "column", "confidence", "reason"]
-    assert list(found["column"]) == ["userId"]
+    assert list(proposals.columns) == ["argument", "column", "confidence", "reason"]
+    assert list(proposals["column"]) == ["userId"]
 
 
 def test_suggestions_for_no_call_name_the_nearest():
@@ -229,14 +229,14 @@ def test_an_id_that_may_be_the_rows_own_is_proposed_with_a_warning():
 
 
 def test_a_proposal_with_a_rival_is_a_warning():
-    """Where two columns could be meant, the plan warns and names both; where one could, it tells."""
+    """Where two columns could be meant, the plan warns and names both; otherwise it only informs."""
     people = pl.DataFrame({"user_id": ["u1"], "customer_id": ["c1"]})
-    found = people.cio.identify().findings
+    findings = people.cio.identify().findings
 
-    rivals = found.filter(pl.col("code") == "mapping.rivals").to_dicts()
+    rivals = findings.filter(pl.col("code") == "mapping.rivals").to_dicts()
     assert [(row["severity"], row["column"]) for row in rivals] == [("warn", "user_id")]
     assert "customer_id" in rivals[0]["value"] + rivals[0]["message"]
-    assert "mapping.proposed" not in found["code"].to_list()
+    assert "mapping.proposed" not in findings["code"].to_list()
 
 
 def test_traits_that_customer_io_acts_on_are_proposed_and_one_word_accepts_them():
@@ -284,12 +284,12 @@ ROWS_OWN = {
 
 
 @pytest.mark.parametrize(("call", "data", "person"), ROWS_OWN.values(), ids=ROWS_OWN)
-def test_the_person_is_neither_the_row_nor_somebody_of_our_own(call, data, person):
+def test_the_person_is_neither_the_row_nor_the_users_own_staff(call, data, person):
     """An id of the row, or one of staff, does not name the person; addresses may have bad values."""
     assert proposed(data, call)["user_id"] == person
 
 
 @pytest.mark.parametrize("call", ["identify", "track"])
-def test_nobody_is_proposed_where_only_staff_is_named(call):
+def test_no_person_is_proposed_if_only_staff_is_named(call):
     """Addresses of our own side alone are no people of the rows."""
     assert "user_id" not in proposed({"Owner Email": MAIL, "sender": MAIL, "n": [1, 2]}, call)

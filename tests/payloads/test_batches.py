@@ -63,12 +63,12 @@ def numbered(
 @given(rows=sizes_and_lanes, limit=st.integers(ENVELOPE_BYTES + 1, 200))
 def test_cuts_cover_everything_in_order(rows, limit):
     """Every message is in exactly one batch, in the order it came in, and no batch is empty."""
-    found = sliced(rows, limit)
+    slices = sliced(rows, limit)
 
-    assert [position for start, stop in found for position in range(start, stop)] == [
+    assert [position for start, stop in slices for position in range(start, stop)] == [
         *range(len(rows))
     ]
-    assert all(start < stop for start, stop in found)
+    assert all(start < stop for start, stop in slices)
 
 
 @given(rows=sizes_and_lanes, limit=st.integers(ENVELOPE_BYTES + 1, 200))
@@ -105,9 +105,9 @@ def test_batches_are_well_filled():
     rows = sorted(zip([300] * 20_000, generator.integers(0, 1024, 20_000).tolist(), strict=True),
                   key=lambda row: row[1])  # fmt: skip
 
-    found = sliced(rows, BATCH)
+    slices = sliced(rows, BATCH)
 
-    filled = [body_bytes([300] * (stop - start)) for start, stop in found[:-1]]
+    filled = [body_bytes([300] * (stop - start)) for start, stop in slices[:-1]]
     assert sum(filled) / len(filled) > 0.9 * BATCH
 
 
@@ -124,19 +124,19 @@ def test_the_limit_counts_every_byte(total, parts):
     full = [1000] * 400
     last = total - body_bytes([*full, 0])
 
-    found = requests(messages([*full, last]))
+    batches = requests(messages([*full, last]))
 
-    assert len(found) == parts
-    assert [len(batch.body()) for batch in found] == (
+    assert len(batches) == parts
+    assert [len(batch.body()) for batch in batches] == (
         [total] if parts == 1 else [body_bytes(full), body_bytes([last])]
     )
 
 
 def test_a_message_over_the_limit_goes_alone():
     """A message that fits no batch has one of its own, and the others keep theirs."""
-    found = requests(messages([50, 500, 50]), limit=200)
+    batches = requests(messages([50, 500, 50]), limit=200)
 
-    assert [batch.rows.to_list() for batch in found] == [[0], [1], [2]]
+    assert [batch.rows.to_list() for batch in batches] == [[0], [1], [2]]
 
 
 def test_a_body_is_a_batch_of_the_messages():
@@ -151,20 +151,22 @@ def test_a_body_is_a_batch_of_the_messages():
 
 
 @given(rows=st.lists(st.tuples(st.integers(8, 60), st.integers(0, 1023)), max_size=40))
-def test_every_row_is_told_the_request_it_is_in(rows):
+def test_every_row_has_the_number_of_its_request(rows):
     """Rows in any order of lanes: each has the number of its request, where lanes then rows ascend."""
     frame = messages([size for size, _ in rows], lanes=[lane for _, lane in rows])
 
-    found, numbers = numbered(frame, limit=150)
+    batches, numbers = numbered(frame, limit=150)
 
-    told = {row: batch.number for batch in found for row in batch.rows}
-    assert numbers.to_list() == [told[row] for row in range(len(rows))]
-    order = [row for batch in found for row in batch.rows]
+    numbers_by_row = {row: batch.number for batch in batches for row in batch.rows}
+    assert numbers.to_list() == [numbers_by_row[row] for row in range(len(rows))]
+    order = [row for batch in batches for row in batch.rows]
     assert order == sorted(range(len(rows)), key=lambda row: (rows[row][1], row))
     texts = frame["message"].to_list()
-    assert [*map(texts.__getitem__, order)] == [text for batch in found for text in batch.messages]
-    assert [batch.message_bytes for batch in found] == [
-        sum(len(text.encode()) for text in batch.messages) for batch in found
+    assert [*map(texts.__getitem__, order)] == [
+        text for batch in batches for text in batch.messages
+    ]
+    assert [batch.message_bytes for batch in batches] == [
+        sum(len(text.encode()) for text in batch.messages) for batch in batches
     ]
 
 
@@ -172,9 +174,9 @@ def test_unbatched_calls_have_a_request_per_row():
     """Where the path takes one message, each row is a request and its body the message itself."""
     frame = messages([20, 20])
 
-    found = requests(frame, batched=False)
+    batches = requests(frame, batched=False)
 
-    assert [batch.body() for batch in found] == [text.encode() for text in frame["message"]]
+    assert [batch.body() for batch in batches] == [text.encode() for text in frame["message"]]
 
 
 def test_no_rows_make_no_requests():

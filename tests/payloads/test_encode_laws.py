@@ -164,7 +164,7 @@ SCALARS: Mapping[type, Callable[[Any, pl.DataType], Any]] = {
 
 def traits(row: Mapping[str, Any], schema: pl.Schema, *, clear: bool) -> dict[str, Any]:
     """Return the traits of one row, as a model that only knows Python would write them."""
-    found: dict[str, Any] = {}
+    content: dict[str, Any] = {}
     for name, dtype in schema.items():
         value = plain(row[name], dtype)
         if name == "id" or (value is None and not clear):
@@ -172,12 +172,12 @@ def traits(row: Mapping[str, Any], schema: pl.Schema, *, clear: bool) -> dict[st
         place, *path = (
             [name] if name.startswith("cio_subscription_preferences.") else name.split(".")
         )
-        into = found
+        into = content
         for step in path:
             into = into.setdefault(place, {})
             place = step
         into[place] = value
-    return found
+    return content
 
 
 def sorted_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -192,10 +192,10 @@ def sorted_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 @given(frame=frames())
 def test_a_message_parses_to_the_row(encoded, nulls, frame):
     """Whatever the types, a parsed message is the row, its keys sorted on every level."""
-    found = encoded(frame, "identify", user_id="id", nulls=nulls)
+    messages = encoded(frame, "identify", user_id="id", nulls=nulls)
     rows = frame.rows(named=True)
 
-    for text, row in zip(found["message"], rows, strict=True):
+    for text, row in zip(messages["message"], rows, strict=True):
         message = json.loads(text.encode("utf-8"), object_pairs_hook=sorted_object)
         wanted = traits(row, frame.schema, clear=nulls == "send")
         assert message.pop("messageId")
@@ -208,9 +208,9 @@ def test_a_message_parses_to_the_row(encoded, nulls, frame):
 @given(frame=frames())
 def test_bytes_are_counted_as_they_are_sent(encoded, frame):
     """The bytes column is the length of each message in UTF-8."""
-    found = encoded(frame, "track", user_id="id", event=pl.lit("É"))
+    messages = encoded(frame, "track", user_id="id", event=pl.lit("É"))
 
-    assert found["bytes"].to_list() == [len(text.encode()) for text in found["message"]]
+    assert messages["bytes"].to_list() == [len(text.encode()) for text in messages["message"]]
 
 
 @settings(max_examples=50, deadline=None)

@@ -34,12 +34,12 @@ def ids(frame: pl.DataFrame) -> list[str]:
 )
 def test_an_id_is_its_time_and_its_hash(hashes, time):
     """The first 48 bits are the time, or bits of the hash where there is none; 80 bits follow."""
-    found = ulids(
+    made = ulids(
         pl.Series([one.hex() for one in hashes]),
         times_ms=pl.Series([time] * len(hashes), dtype=pl.Int64),
     )
 
-    for text, one in zip(found, hashes, strict=True):
+    for text, one in zip(made, hashes, strict=True):
         clock = time if time is not None and 0 <= time < 2**48 else int.from_bytes(one[10:16])
         assert len(text) == 26
         assert number(text) == (clock << 80) | int.from_bytes(one[:10])
@@ -47,10 +47,10 @@ def test_an_id_is_its_time_and_its_hash(hashes, time):
 
 def test_no_rows_have_no_ids():
     """A table without rows has no ids, of the right type."""
-    found = ulids(pl.Series([], dtype=pl.String), times_ms=pl.Series([], dtype=pl.Int64))
+    made = ulids(pl.Series([], dtype=pl.String), times_ms=pl.Series([], dtype=pl.Int64))
 
-    assert found.to_list() == []
-    assert found.dtype == pl.String
+    assert made.to_list() == []
+    assert made.dtype == pl.String
 
 
 def test_the_time_is_that_of_the_event(encoded):
@@ -81,9 +81,9 @@ def test_distinct_payloads_have_distinct_ids(encoded, rows):
     """Two rows share an id exactly when they share all values."""
     frame = pl.DataFrame(rows, schema={"n": pl.Int64, "id": pl.String}, orient="row")
 
-    found = ids(encoded(frame, "identify", user_id="id"))
+    made = ids(encoded(frame, "identify", user_id="id"))
 
-    assert len(set(found)) == len(set(rows))
+    assert len(set(made)) == len(set(rows))
 
 
 @pytest.mark.parametrize(
@@ -111,14 +111,14 @@ def test_given_ids_are_sent_as_they_are(encoded):
     """A value of the message id's column is the id; an empty cell gets a derived one."""
     frame = pl.DataFrame({"id": ["u", "u", "u"], "m": ['é "1"', None, "x"]})
 
-    found = encoded(frame, "identify", user_id="id", message_id="m")
+    encoded_rows = encoded(frame, "identify", user_id="id", message_id="m")
     plain = encoded(frame, "identify", user_id="id", body=[])
 
-    assert ids(found) == ['é "1"', ids(plain)[1], "x"]
-    assert found["message"][0].startswith('{"messageId":"é \\"1\\"",')
-    assert found["payload_hash"].is_not_null().to_list() == [True, False, True]
-    assert found["payload_hash"][0] == found["payload_hash"][2]
-    assert found["payload_hash"][0].startswith(content(ids(found)[1]))
+    assert ids(encoded_rows) == ['é "1"', ids(plain)[1], "x"]
+    assert encoded_rows["message"][0].startswith('{"messageId":"é \\"1\\"",')
+    assert encoded_rows["payload_hash"].is_not_null().to_list() == [True, False, True]
+    assert encoded_rows["payload_hash"][0] == encoded_rows["payload_hash"][2]
+    assert encoded_rows["payload_hash"][0].startswith(content(ids(encoded_rows)[1]))
 
 
 def test_numbers_are_taken_as_given_ids(encoded):
@@ -155,10 +155,10 @@ def test_an_empty_key_falls_back_to_the_payload(encoded):
     frame = pl.DataFrame({"id": ["u"] * 3, "a": [None, None, 1], "b": [2, 2, 2], "x": [1, 2, 3]})
 
     plain = ids(encoded(frame, "identify", user_id="id"))
-    found = ids(encoded(frame, "identify", user_id="id", key=["a", "b"]))
+    made = ids(encoded(frame, "identify", user_id="id", key=["a", "b"]))
 
-    assert found[:2] == plain[:2]
-    assert found[2] != plain[2]
+    assert made[:2] == plain[:2]
+    assert made[2] != plain[2]
 
 
 def test_forms_have_ids_that_are_not_sent(encoded):

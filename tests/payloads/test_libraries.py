@@ -27,17 +27,17 @@ def test_every_library_gives_the_same_bytes_and_ids(frame_of):
     plan = cio.frame(frame_of(DATA)).identify(user_id="id", timestamp="at", namespace="n")
     wanted = cio.frame(pl.DataFrame(DATA)).identify(user_id="id", timestamp="at", namespace="n")
 
-    found = pl.concat(part.messages for part in plan.pipeline.encode_chunks(chunk_rows=100))
+    messages = pl.concat(part.messages for part in plan.pipeline.encode_chunks(chunk_rows=100))
 
-    assert found.equals(
+    assert messages.equals(
         pl.concat(part.messages for part in wanted.pipeline.encode_chunks(chunk_rows=100))
     )
-    assert found["row"].to_list() == [0, 1, 3]
+    assert messages["row"].to_list() == [0, 1, 3]
 
 
 def test_every_library_finds_the_same(frame_of):
     """The findings are the same rows, codes, columns and values for every library."""
-    found, wanted = (
+    messages, wanted = (
         as_texts(
             cio.frame(frame).identify(user_id="id", timestamp="at").pipeline.full_check.findings
         )
@@ -46,7 +46,7 @@ def test_every_library_finds_the_same(frame_of):
 
     columns = ["row", "code", "severity", "column", "message"]
     kept = ~pl.col("code").str.starts_with("type.")
-    assert found.filter(kept).select(columns).equals(wanted.filter(kept).select(columns))
+    assert messages.filter(kept).select(columns).equals(wanted.filter(kept).select(columns))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 100])
@@ -54,8 +54,8 @@ def test_chunks_give_the_same_messages(rows):
     """A plan's messages do not depend on how many rows are read at once."""
     plan = cio.frame(pl.DataFrame(DATA)).identify(user_id="id", timestamp="at")
 
-    found = pl.concat(part.messages for part in plan.pipeline.encode_chunks(chunk_rows=rows))
+    messages = pl.concat(part.messages for part in plan.pipeline.encode_chunks(chunk_rows=rows))
 
-    assert found.equals(
+    assert messages.equals(
         pl.concat(part.messages for part in plan.pipeline.encode_chunks(chunk_rows=100))
     )

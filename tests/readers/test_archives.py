@@ -68,7 +68,7 @@ def test_an_archive_without_one_table_is_refused(tmp_path, files, words):
     assert str(caught.value).startswith(str(path))
 
 
-def test_damaged_and_protected_archives_are_told(tmp_path):
+def test_damaged_and_protected_archives_are_reported(tmp_path):
     """An archive that is cut off, or that has a password."""
     path = zipped(tmp_path / "export.zip", {"a.csv": b"id\nu1\n"})
     whole = path.read_bytes()
@@ -112,7 +112,7 @@ def test_copies_are_gone_when_the_process_ends(tmp_path):
 
 
 def test_notes_about_a_file_in_an_archive_name_the_archive(tmp_path):
-    """What was chosen is told of the archive, and a change of it is noticed."""
+    """What was chosen is reported for the archive, and a change of it is noticed."""
     path = zipped(tmp_path / "export.zip", {"a.csv": b"id;x\nu1;1\n"})
     table = read(scan(path))
 

@@ -137,10 +137,10 @@ def test_the_table_is_found_in_the_sheet(tmp_path):
 
     assert rows_of(table) == [("u1", "a@example.com", 1), ("u2", "b@example.com", 2)]
     assert table.schema().names() == ["id", "email", "total"]
-    told = notes(table)
-    assert {"file.preamble", "file.footer", "file.blank-rows"} <= told.keys()
-    assert "line 7" in told["file.footer"]
-    assert "sheet 'March'" in told["file.preamble"]
+    texts = notes(table)
+    assert {"file.preamble", "file.footer", "file.blank-rows"} <= texts.keys()
+    assert "line 7" in texts["file.footer"]
+    assert "sheet 'March'" in texts["file.preamble"]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_the_user_says_where_the_table_begins(tmp_path, options, names, first):
 
 
 def test_one_sheet_is_read(tmp_path):
-    """The only sheet with cells is read and told; of several one must be named; a wrong name is told."""
+    """The only sheet with cells is read and reported; of several one must be named; a wrong name is an error."""
     person, other = [["id"], ["u1"]], [["id"], ["u2"]]
     one = xlsx(tmp_path / "one.xlsx", {"Notes": [], "People": person, "Old": other}, hidden=["Old"])
     two = xlsx(tmp_path / "two.xlsx", {"People": person, "Orders": other})
@@ -182,7 +182,7 @@ def test_one_sheet_is_read(tmp_path):
         scan(two, sheet="X")
 
 
-def test_errors_in_cells_are_told(tmp_path):
+def test_errors_in_cells_are_reported(tmp_path):
     """A formula that failed is an empty cell, whatever its column holds, and a note names its row."""
     rows = [
         ["id", "n", "t", "day"],
@@ -193,14 +193,15 @@ def test_errors_in_cells_are_told(tmp_path):
 
     assert rows_of(table)[1] == ("u2", None, None, None)
     assert dict(table.schema())["n"] == pl.Int64
-    told = [note.message for note in table.notes if note.code == "file.cell-errors"]
+    texts = [note.message for note in table.notes if note.code == "file.cell-errors"]
     assert [
-        word in said for said, word in zip(told, ("#DIV/0! in row 3", "#N/A", "#REF!"), strict=True)
+        word in text
+        for text, word in zip(texts, ("#DIV/0! in row 3", "#N/A", "#REF!"), strict=True)
     ]
-    assert "row 3" in told[1]
+    assert "row 3" in texts[1]
 
 
-def test_numbers_that_a_workbook_cannot_hold_are_told(tmp_path):
+def test_numbers_that_a_workbook_cannot_hold_are_reported(tmp_path):
     """Excel keeps 15 digits: longer identifiers may be others, and the note says so."""
     rows = [["order", "n"], [1234567890123456789, 1], [5, 2]]
     table = read(scan(xlsx(tmp_path / "a.xlsx", {"S": rows})))
@@ -242,7 +243,7 @@ def protected(book: bytes) -> bytes:
     ],
 )
 def test_a_workbook_that_cannot_be_read_says_why(tmp_path, make, words):
-    """Passwords, damage and other kinds of files are told, with what to do."""
+    """Passwords, damage and other kinds of files are reported, with what to do."""
     path = xlsx(tmp_path / "a.xlsx", {"S": [["id"], ["u1"]]})
     path.write_bytes(make(path.read_bytes()))
 

@@ -78,10 +78,10 @@ def test_both_ways_give_the_same_column(values):
 )  # fmt: skip
 def test_plain_lists_and_dictionaries_are_inferred(values, dtype):
     """Nothing but builtin types of one kind for each place is left to Arrow."""
-    found = infer_column("c", values)
+    series = infer_column("c", values)
 
-    assert found is not None
-    assert found.dtype == dtype
+    assert series is not None
+    assert series.dtype == dtype
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_plain_lists_and_dictionaries_are_inferred(values, dtype):
     ids=repr,
 )  # fmt: skip
 def test_what_arrow_would_change_is_looked_at(values):
-    """Where Arrow would turn one value into another, or cannot tell, each value is looked at."""
+    """Where Arrow would turn one value into another, or does not support it, each value is converted on its own."""
     assert infer_column("c", values) is None
 
 

@@ -121,16 +121,16 @@ def test_a_key_that_comes_late_is_a_column(tmp_path, place):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("far", [0, CHECKED_LINES], ids=["at-once", "far-behind"])
-def test_values_of_several_types_become_text_and_are_told(tmp_path, values, texts, words, far):
+def test_values_of_several_types_become_text_and_are_reported(tmp_path, values, texts, words, far):
     """No value is lost or rounded where one column holds several types: a note has type and line."""
     rows = [{"x": {"y": value}} for value in [values[0]] * far + values]
 
     table = table_of(tmp_path, lines(rows))
 
     assert [row["x"]["y"] for row in rows_of(table)][far:] == texts
-    told = messages(table)["file.mixed-values"]
-    assert "'x.y' contains " + words in told
-    assert f"line {far + 2}" in told.replace(",", "")
+    message = messages(table)["file.mixed-values"]
+    assert "'x.y' contains " + words in message
+    assert f"line {far + 2}" in message.replace(",", "")
 
 
 def test_integers_beyond_64_bits_are_text(tmp_path):
@@ -179,10 +179,10 @@ def is_kept(given: Any, got: Any) -> bool:
 )
 def test_nothing_is_lost(tmp_path_factory, rows):
     """Of any rows each value comes as it is, or as the text of it."""
-    found = rows_of(table_of(tmp_path_factory.mktemp("json"), lines(rows)))
+    read_rows = rows_of(table_of(tmp_path_factory.mktemp("json"), lines(rows)))
 
-    assert len(found) == len(rows)
-    assert all(map(is_kept, rows, found)), found
+    assert len(read_rows) == len(rows)
+    assert all(map(is_kept, rows, read_rows)), read_rows
 
 
 @pytest.mark.parametrize(

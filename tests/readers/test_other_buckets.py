@@ -171,7 +171,7 @@ def test_tables_in_a_bucket_are_read(store, name):
         pytest.param("broken.csv", "broken.csv: line 2 has a double", id="broken"),
     ],
 )
-def test_what_cannot_be_read_is_told(store, name, words):
+def test_what_cannot_be_read_is_reported(store, name, words):
     """The error names the address, and holds no key."""
     root, options = store
     with pytest.raises(InputFileError, match=words) as caught:

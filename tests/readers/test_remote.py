@@ -157,7 +157,7 @@ def assert_no_secret(error: BaseException) -> None:
         pytest.param({"no_such_option": SECRET}, "storage_options=", id="unknown-option"),
     ],
 )  # fmt: skip
-def test_a_bucket_that_cannot_be_reached_is_told(options, changed, words, monkeypatch):
+def test_a_bucket_that_cannot_be_reached_is_reported(options, changed, words, monkeypatch):
     """A wrong host or option is a typed error; its words are ours, since the store's hold addresses."""
     monkeypatch.setattr("cio_frames.frames.remote.RETRY", {"max_retries": 0})
     with pytest.raises(InputFileError, match=words) as caught:
@@ -241,7 +241,7 @@ def test_tables_behind_a_signed_address_are_read(web, name):
         pytest.param("cut.csv", "came cut off", id="cut-off"),
     ],
 )
-def test_what_the_web_does_not_give_is_told(web, name, words):
+def test_what_the_web_does_not_give_is_reported(web, name, words):
     """The error has the address without its query, user or password."""
     with pytest.raises(InputFileError, match=words) as caught:
         scan(f"{web}/{name}?signature={SECRET}")
@@ -264,16 +264,16 @@ def test_addresses_that_are_not_taken_say_why(address, words):
 
 
 @pytest.mark.parametrize(
-    ("address", "told"),
+    ("address", "expected"),
     [
         ("https://ann:pw@example.com:8443/a/b.csv?sig=1#x", "https://example.com:8443/a/b.csv"),
         ("az://container/a.csv", "az://container/a.csv"),
         ("abfss://container@account.dfs.core.windows.net/a.csv", "abfss://container@account.dfs.core.windows.net/a.csv"),
     ],
 )  # fmt: skip
-def test_addresses_are_shown_without_credentials(address, told):
+def test_addresses_are_shown_without_credentials(address, expected):
     """User, password, query and fragment are left out."""
-    assert without_credentials(address) == told
+    assert without_credentials(address) == expected
 
 
 @pytest.mark.parametrize(

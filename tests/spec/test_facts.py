@@ -49,7 +49,7 @@ def test_limits_carry_unit_and_date():
 
 @pytest.mark.parametrize("number", ["C4", "C5", "C6", "C31", "C32"])
 def test_contradictions_about_limits_are_named_and_decided(number):
-    """Where sources contradict each other, a limit cites it and its note tells the choice."""
+    """Where sources contradict each other, a limit cites it and its note has the choice."""
     citing = [limit for limit in LIMITS.values() if number in limit.source.split("; ")]
     assert citing
     assert all(f"{number}:" in limit.note for limit in citing)

@@ -136,14 +136,14 @@ def _joined(one, other, join):
 
 def _flat(node, *, path=(), rule="never"):
     if path:
-        yield ".".join(path), _said(node, rule)
+        yield ".".join(path), _documented(node, rule)
     for key, inner in node.keys.items():
         always, sometimes = key in node.required, key in node.sometimes
         below = "always" if always else "one-of:person" if sometimes else "never"
         yield from _flat(inner, path=(*path, key), rule=below)
 
 
-def _said(node, rule):
+def _documented(node, rule):
     kinds = {"number" if kind == "integer" else kind for kind in node.types}
     return {
         "type": ("".join(sorted(kinds - {"null"})), node.format),
@@ -154,7 +154,7 @@ def _said(node, rule):
     }
 
 
-def _row_said(row):
+def _row_documented(row):
     return {
         "type": JSON_TYPES[row.type],
         "null": False,
@@ -166,17 +166,17 @@ def _row_said(row):
 
 def _differences(call, *, rows, node):
     """Return path and property of everything on which rows and specification differ."""
-    said = dict(_flat(node))
+    documented = dict(_flat(node))
     ours = {".".join(row.path): row for row in rows}
-    for path, meaning in said.items():
+    for path, meaning in documented.items():
         if path in ours:
-            mine = _row_said(ours[path])
+            mine = _row_documented(ours[path])
             yield from ((path, part) for part in meaning if meaning[part] != mine[part])
         elif not any(other.startswith(f"{path}.") for other in ours):
             yield path, "no row"
     for path, row in ours.items():
-        if ("SPEC-AUG" in row.source.split("; ")) != (path in said):
-            yield path, "not in the specification" if path not in said else "not cited"
+        if ("SPEC-AUG" in row.source.split("; ")) != (path in documented):
+            yield path, "not in the specification" if path not in documented else "not cited"
 
 
 def _allowed(call):
@@ -204,8 +204,8 @@ SCHEMAS = {
 @pytest.mark.parametrize(("call", "schema"), SCHEMAS.items(), ids=SCHEMAS)
 def test_rows_and_specification_say_the_same(call, schema):
     """Paths, types, enumerations, read-only and required agree both ways, but for the list."""
-    found = set(_differences(call, rows=CALLS[call].fields, node=_pipelines(schema)))
-    assert found - _allowed(call) == set()
+    differences = set(_differences(call, rows=CALLS[call].fields, node=_pipelines(schema)))
+    assert differences - _allowed(call) == set()
 
 
 def test_every_listed_deviation_is_one():
@@ -213,10 +213,10 @@ def test_every_listed_deviation_is_one():
     nodes = {call: (CALLS[call].fields, _pipelines(name)) for call, name in SCHEMAS.items()}
     nodes["batch"] = (BATCH_FIELDS, _batch_envelope())
     nodes["form"] = (_form_rows(), _form_node())
-    found = {(call, *each) for call, (rows, node) in nodes.items() for each in _differences(call, rows=rows, node=node)}  # fmt: skip
+    differences = {(call, *each) for call, (rows, node) in nodes.items() for each in _differences(call, rows=rows, node=node)}  # fmt: skip
     for call, path, part, _ in DEVIATIONS:
         callers = SCHEMAS if call == "*" else (call,)
-        assert any((name, path, part) in found for name in callers), (call, path, part)
+        assert any((name, path, part) in differences for name in callers), (call, path, part)
 
 
 def _batch_envelope():
@@ -228,8 +228,8 @@ def _batch_envelope():
 
 def test_the_batch_envelope_says_the_same():
     """The keys around the messages agree; what they mean is contradicted (C19, C20)."""
-    found = set(_differences("batch", rows=BATCH_FIELDS, node=_batch_envelope()))
-    assert found - _allowed("batch") == set()
+    differences = set(_differences("batch", rows=BATCH_FIELDS, node=_batch_envelope()))
+    assert differences - _allowed("batch") == set()
 
 
 def test_items_of_a_batch_are_the_calls():
@@ -290,9 +290,9 @@ def test_fields_of_semantic_events_say_the_same():
     common = {".".join(row.path): row for row in CALLS["track"].fields}
     for name, node in _semantic_nodes():
         own = {".".join(row.path): row for row in SEMANTIC_EVENTS[name].fields}
-        said = {path: meaning for path, meaning in _flat(node) if path != "event"}
-        assert set(own) <= set(said), name
-        for path, meaning in said.items():
+        documented = {path: meaning for path, meaning in _flat(node) if path != "event"}
+        assert set(own) <= set(documented), name
+        for path, meaning in documented.items():
             parent = any(other.startswith(f"{path}.") for other in common)
             row = own.get(path) or common.get(path)
             assert row or parent, (name, path)
@@ -303,12 +303,12 @@ def test_fields_of_semantic_events_say_the_same():
 
 def test_what_semantic_events_require():
     """What an event needs is what its schema requires, but for the list."""
-    found = set()
+    deviations = set()
     for name, node in _semantic_nodes():
-        said = {path for path in _required(node) if path != "event"}
+        documented = {path for path in _required(node) if path != "event"}
         ours = {".".join(path) for path in SEMANTIC_EVENTS[name].requires}
-        found |= {(name, path) for path in said ^ ours}
-    assert found == {(name, path) for name, path, _ in EVENT_DEVIATIONS}
+        deviations |= {(name, path) for path in documented ^ ours}
+    assert deviations == {(name, path) for name, path, _ in EVENT_DEVIATIONS}
 
 
 def _required(node, path=()):
@@ -337,12 +337,12 @@ def _form_rows():
 
 def test_the_form_body_says_the_same():
     """The body of a submission agrees with its schema, both ways, but for the list."""
-    said = dict(_flat(_form_node()))
+    documented = dict(_flat(_form_node()))
     ours = {".".join(row.path): row for row in _form_rows()}
-    assert set(said) == set(ours)
+    assert set(documented) == set(ours)
     allowed = {(path, part) for call, path, part, _ in DEVIATIONS if call == "form"}
-    for path, meaning in said.items():
-        mine = _row_said(ours[path])
+    for path, meaning in documented.items():
+        mine = _row_documented(ours[path])
         differing = {(path, part) for part in ("type", "enum", "read_only", "null") if meaning[part] != mine[part]}  # fmt: skip
         assert differing <= allowed, path
 

@@ -99,7 +99,7 @@ def test_enumerated_context_has_its_values(path, values):
 
 
 @tables
-def test_what_the_server_sets_is_fed_by_nobody(rows):
+def test_fields_that_the_server_sets_have_no_argument(rows):
     """A read-only field has no argument, no synonym and is never required."""
     read_only = [row for row in rows if row.read_only]
     for row in read_only:

@@ -86,8 +86,8 @@ def test_every_column_argument_has_synonyms(call):
 )
 def test_columns_of_analysts_find_their_field(call, column, path):
     """A usual column name proposes the field a person would name."""
-    found = [row.path for row in CALLS[call].fields if folded(column) in map(folded, row.synonyms)]
-    assert found == [tuple(path.split("."))]
+    paths = [row.path for row in CALLS[call].fields if folded(column) in map(folded, row.synonyms)]
+    assert paths == [tuple(path.split("."))]
 
 
 @pytest.mark.parametrize(

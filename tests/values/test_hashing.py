@@ -40,12 +40,12 @@ def _refused(_: object) -> pl.Expr:
 @given(texts=TEXTS)
 def test_sha_256_is_that_of_every_library(engine, texts):
     """Each text has its SHA-256 in hexadecimal, and an empty cell has none."""
-    found = pl.DataFrame({"text": texts}, schema={"text": pl.String}).select(
+    hashes = pl.DataFrame({"text": texts}, schema={"text": pl.String}).select(
         hashing.sha256(pl.col("text"))
     )
 
-    assert found.schema == {"text": pl.String}
-    assert found["text"].to_list() == [
+    assert hashes.schema == {"text": pl.String}
+    assert hashes["text"].to_list() == [
         None if text is None else hashlib.sha256(text.encode()).hexdigest() for text in texts
     ]
 
@@ -53,12 +53,12 @@ def test_sha_256_is_that_of_every_library(engine, texts):
 @given(texts=TEXTS)
 def test_hmac_is_that_of_every_library(engine, texts):
     """Each text has its HMAC-SHA256 in hexadecimal, and an empty cell has none."""
-    found = pl.DataFrame({"text": texts}, schema={"text": pl.String}).select(
+    hashes = pl.DataFrame({"text": texts}, schema={"text": pl.String}).select(
         hashing.hmac_sha256(pl.col("text"), key=KEY)
     )
 
-    assert found.schema == {"text": pl.String}
-    assert found["text"].to_list() == [
+    assert hashes.schema == {"text": pl.String}
+    assert hashes["text"].to_list() == [
         None if text is None else hmac.digest(KEY.encode(), text.encode(), "sha256").hex()
         for text in texts
     ]

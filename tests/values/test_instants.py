@@ -26,21 +26,21 @@ def moments(column: pl.Series, timezone: str | None = None) -> pl.Series:
     """Return a column's moments; at once or in steps, of a frame or a lazy one, they are the same."""
     frame, dtype = column.to_frame("t"), column.dtype
     asked = {"name": "at", "ambiguous": "lost", "dtype": dtype, "timezone": timezone}
-    found = frame.select(instant(pl.col("t"), dtype=dtype, timezone=timezone)).to_series()
+    instants = frame.select(instant(pl.col("t"), dtype=dtype, timezone=timezone)).to_series()
 
     beside = with_instant(frame, "t", **asked)
 
     assert beside.columns == ["t", "at", "lost"]
     assert beside.schema["at"] == pl.Datetime("ms", "UTC")
-    assert beside["at"].equals(found)
+    assert beside["at"].equals(instants)
     assert with_instant(frame.lazy(), "t", **asked).collect().equals(beside)
-    return found
+    return instants
 
 
 def read(value: Any, dtype: pl.DataType, timezone: str | None = None) -> str | None:
     """Return the wire text of one value, None where it cannot be read."""
-    found = moments(pl.Series([value], dtype=dtype), timezone)
-    return found.to_frame("at").select(iso(pl.col("at"))).item()
+    instants = moments(pl.Series([value], dtype=dtype), timezone)
+    return instants.to_frame("at").select(iso(pl.col("at"))).item()
 
 
 def local(*parts: int) -> datetime:
@@ -106,9 +106,9 @@ def test_a_text_reads_the_same_beside_others(text, wanted):
     """What a text becomes does not depend on the other texts of its column."""
     column = pl.Series("t", [None, text, "2024-05-06", "2024-05-06T01:02:03+05:00", "junk"])
 
-    found = moments(column).to_frame("at").select(iso(pl.col("at"))).to_series()
+    instants = moments(column).to_frame("at").select(iso(pl.col("at"))).to_series()
 
-    assert found.to_list() == [
+    assert instants.to_list() == [
         None, wanted, "2024-05-06T00:00:00.000Z", "2024-05-05T20:02:03.000Z", None,
     ]  # fmt: skip
 
@@ -126,10 +126,10 @@ def test_a_text_reads_the_same_beside_others(text, wanted):
 @pytest.mark.parametrize("timezone", [None, BERLIN])
 def test_columns_without_values(values, dtype, timezone):
     """Any column without values has no times, whatever its type, and keeps its length."""
-    found = moments(pl.Series(values, dtype=dtype), timezone)
+    instants = moments(pl.Series(values, dtype=dtype), timezone)
 
-    assert found.dtype == pl.Datetime("ms", "UTC")
-    assert found.to_list() == values
+    assert instants.dtype == pl.Datetime("ms", "UTC")
+    assert instants.to_list() == values
 
 
 AWARE = datetime(2024, 7, 1, 12, 0, 0, 123_999, tzinfo=ZoneInfo(BERLIN))

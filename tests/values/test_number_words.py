@@ -45,5 +45,5 @@ def test_words_are_read_in_one_way_only(words):
     "two thousand thousand", "twelve hundred", "five and thirty", "9" * 20, "one billion billion",
 ])  # fmt: skip
 def test_what_is_no_number_is_none(text):
-    """Anything that could be a slip is no number."""
+    """Anything that could be a typing error is not a number."""
     assert number_of(text) is None

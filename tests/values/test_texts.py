@@ -57,10 +57,10 @@ def test_casts(value, dtype, wanted):
     """Every type has one text, or none; no number is written with a point it does not need."""
     frame = pl.DataFrame({"v": pl.Series([value, None], dtype=dtype), "row": [0, 1]})
 
-    found = frame.select("row", text=as_text(pl.col("v"), dtype=dtype))["text"]
+    texts = frame.select("row", text=as_text(pl.col("v"), dtype=dtype))["text"]
 
-    assert found.dtype == pl.String
-    assert found.to_list() == [wanted, None]
+    assert texts.dtype == pl.String
+    assert texts.to_list() == [wanted, None]
 
 
 @pytest.mark.parametrize(("value", "dtype", "wanted"), CASTS.values(), ids=CASTS)
@@ -75,9 +75,9 @@ def test_local_times_are_read_in_the_zone_given():
     """A time without a zone is written in UTC, from the zone that was given."""
     frame = pl.DataFrame({"t": [datetime(2024, 1, 2, 12)]})  # noqa: DTZ001 - naive on purpose
 
-    found = frame.select(as_text(pl.col("t"), dtype=pl.Datetime("us"), timezone="Asia/Tokyo"))
+    texts = frame.select(as_text(pl.col("t"), dtype=pl.Datetime("us"), timezone="Asia/Tokyo"))
 
-    assert found.item() == "2024-01-02T03:00:00.000Z"
+    assert texts.item() == "2024-01-02T03:00:00.000Z"
 
 
 @given(number=st.integers(-(2**53), 2**53))
