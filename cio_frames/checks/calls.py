@@ -37,7 +37,7 @@ SIMILAR_NAME = r"(?i)^[\W_]*(?:{})[\W_]*$".format(
 
 
 def is_semantic_event(scope: Scope) -> pl.Expr:
-    """Return an expression: true where an event acts instead of being recorded, so it starts no campaign."""
+    """Return a boolean expression: True where an event acts instead of being recorded, so it starts no campaign."""
     event = scope.mapping.find("event")
     if event is None or scope.mapping.call.name != "track":
         return pl.lit(value=False)
@@ -105,7 +105,7 @@ def _no_person(scope: Scope) -> pl.Expr | None:
 
 
 def _incomplete(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    """Return an expression: true where a semantic event lacks a required field."""
+    """Return a boolean expression: True where a semantic event lacks a required field."""
     if not _is_event_name(field):
         return None
     filled = {field.path: pl.col(field.name).is_not_null() for field in scope.mapping.fields}
@@ -119,7 +119,7 @@ def _incomplete(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def _filled(path: tuple[str, ...], filled: Mapping[tuple[str, ...], pl.Expr]) -> pl.Expr:
-    """Return an expression: true where a place of the message, or an object that contains it, is filled."""
+    """Return a boolean expression: True where a place of the message, or an object that contains it, is filled."""
     containers = [
         filled[path[:depth]] for depth in range(1, len(path) + 1) if path[:depth] in filled
     ]

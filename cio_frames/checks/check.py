@@ -353,7 +353,7 @@ def by_text(
 
 
 def contains(pattern: str) -> ExprFunction:
-    """Return a condition on texts: true where the pattern is found."""
+    """Return a condition on texts: True where the pattern is found."""
     return lambda text: text.str.contains(pattern)
 
 

@@ -165,7 +165,7 @@ SHORTEST_CARD, LONGEST_CARD = 10**13, 10.0**19
 
 
 def has_card_length(values: pl.Expr) -> pl.Expr:
-    """Return an expression: true where a number has as many digits as a card."""
+    """Return a boolean expression: True where a number has as many digits as a card."""
     return (values >= SHORTEST_CARD) & (values < LONGEST_CARD)
 
 
@@ -182,7 +182,7 @@ class Detector:
     numbers: tuple[Number, ...] = ()
 
     def finds(self, text: pl.Expr) -> pl.Expr:
-        """Return an expression: true where a text holds such data."""
+        """Return a boolean expression: True where a text holds such data."""
         return text.map_batches(self._flags, return_dtype=pl.Boolean)
 
     def samples(self, text: pl.Expr) -> pl.Expr:

@@ -62,7 +62,7 @@ def _unknown_word(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def _wrong_in_event(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    """Return an expression: true where a semantic event has a field of another type or word."""
+    """Return a boolean expression: True where a semantic event has a field of another type or word."""
     is_event_field = field.role == "body" and field.path in EVENT_PATHS
     tests = list(_event_tests(field, scope)) if is_event_field else []
     return pl.any_horizontal(tests) if tests else None

@@ -78,7 +78,7 @@ def name_words(name: str) -> list[str]:
 
 
 def blank(values: pl.Expr) -> pl.Expr:
-    """Return an expression: true where a text is a placeholder or white space."""
+    """Return a boolean expression: True where a text is a placeholder or white space."""
     return values.str.contains(BLANK)
 
 
@@ -88,7 +88,7 @@ def stripped(values: pl.Expr) -> pl.Expr:
 
 
 def is_placeholder(field: FieldMapping, values: pl.Expr) -> pl.Expr:
-    """Return an expression: true where a text is a placeholder in a spelling that programs use."""
+    """Return a boolean expression: True where a text is a placeholder in a spelling that programs use."""
     spellings = (
         [word for word in _PLACEHOLDER_SPELLINGS if word != _FAMILY_NAME]
         if _names_people(field)

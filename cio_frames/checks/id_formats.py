@@ -88,7 +88,7 @@ def _swapped(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def _are_swapped(person: pl.Expr, email: pl.Expr) -> pl.Expr:
-    """Return an expression: true where the ID is an address and the address is not."""
+    """Return a boolean expression: True where the ID is an address and the address is not."""
     is_no_address = ~email.str.contains("@", literal=True) & ~blank(email)
     return person.str.strip_chars().str.contains(EMAIL) & is_no_address
 

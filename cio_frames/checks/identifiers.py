@@ -242,7 +242,7 @@ def _placeholder_address(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def is_placeholder_address(values: pl.Expr) -> pl.Expr:
-    """Return an expression: true where a text is a placeholder, or a word or address for none."""
+    """Return a boolean expression: True where a text is a placeholder, or stands for no address."""
     return blank(values) | values.str.strip_chars().str.to_lowercase().is_in(PLACEHOLDER_ADDRESSES)
 
 

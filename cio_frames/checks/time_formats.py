@@ -37,7 +37,7 @@ HOURS, MINUTES, NOON = 24, 60, 12
 
 
 def is_other_format(field: FieldMapping) -> pl.Expr:
-    """Return an expression: true where a check of this module recognises a time."""
+    """Return a boolean expression: True where a check of this module recognises a time."""
     if is_text(field):
         values = _not_iso(field)
         return _is_slashed(values) | _is_serial(values) | _is_compact(values) | _is_epoch(values)

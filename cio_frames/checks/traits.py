@@ -157,7 +157,7 @@ def _without_blank(values: pl.Expr) -> pl.Expr:
 
 
 def _replaces_preferences(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    """Return an expression: true where an object replaces all topics or channels."""
+    """Return a boolean expression: True where an object replaces all topics or channels."""
     name = ".".join(field.path[1:])
     if (
         scope.mapping.call.name != "identify"
@@ -169,7 +169,7 @@ def _replaces_preferences(field: FieldMapping, scope: Scope) -> pl.Expr | None:
 
 
 def _resubscribes(field: FieldMapping, scope: Scope) -> pl.Expr | None:
-    """Return an expression: true where a person who has unsubscribed would be subscribed again."""
+    """Return a boolean expression: True where a person who has unsubscribed would be subscribed again."""
     if field.path not in (UNSUBSCRIBED, ("data", "unsubscribed")):
         return None
     values, cleared = pl.col(field.name), pl.lit(field.nulls == "send")
@@ -287,12 +287,12 @@ def _is_text_trait(field: FieldMapping) -> bool:
 
 
 def _is_iso(values: pl.Expr) -> pl.Expr:
-    """Return an expression: true where a text has a form that Journeys reads as a time."""
+    """Return a boolean expression: True where a text has a form that Journeys reads as a time."""
     return values.str.contains(f"(?-u)^(?:{ISO_TIME})$")
 
 
 def _is_possible(values: pl.Expr) -> pl.Expr:
-    """Return an expression: true where the date of a text exists, and the hour if there is one."""
+    """Return a boolean expression: True where the date of a text exists, and the hour if there is one."""
     day = values.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False).is_not_null()
     return day & ~values.str.contains(IMPOSSIBLE_HOUR)
 

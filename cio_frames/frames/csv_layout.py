@@ -36,7 +36,7 @@ TAIL_BYTES = 64 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvOptions:
-    """How to read a CSV file according to the user; None is found from the file."""
+    """What the user has set about a CSV file; None is detected from its content."""
 
     encoding: str = "utf-8"
     separator: str | None = None

@@ -29,7 +29,7 @@ _UNIT = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartOptions:
-    """Where the table begins according to the user; None is found from the records.
+    """What the user has set about where the table begins; None is detected from the records.
 
     Attributes:
         header: The number of rows with column names.

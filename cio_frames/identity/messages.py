@@ -129,7 +129,7 @@ class WantedAttributes:
 
     Attributes:
         dated: Whether calls set attributes with a timestamp: the latest wins (3.7).
-        opted_out: Lower-case identifiers of people who have opted out; None if it can be anybody.
+        opted_out: Lower-case identifiers of people who have opted out; None if everyone may have.
     """
 
     dated: bool = False
@@ -184,7 +184,7 @@ def is_content_needed(
 
 
 def names_by_id_alone(mapping: MessageMapping) -> bool:
-    """Return whether messages have no identifiers but user ids, and no effects but attributes or events."""
+    """Return whether messages name people by user id only, and only set attributes or record events."""
     named = [(row.role, field.json) for row, field in filled(mapping)]
     others = [field for field in mapping.fields if field.path not in (("userId",), ("timestamp",))]
     if named != [("person", False)] or any(field.role == "key" for field in others):
@@ -338,7 +338,7 @@ def _kind(call: str, *, mails: bool) -> pl.Expr:
         if mails:
             is_same = pl.col("email").str.to_lowercase() == user.str.to_lowercase()
             has_one_email = pl.col("email").is_null() | is_same | ~is_mail("user")
-        # Whether a text that is not an e-mail address is set as one is an open setting
+        # It is an open setting whether an invalid e-mail address is set
         is_address = pl.col("email").is_null() | is_mail("email")
         has_more = pl.col("id").is_not_null() | pl.col("object").is_not_null() | ~is_address
         simple = needs_no_json & is_reference & has_one_email & ~has_more

@@ -96,7 +96,7 @@ class _Keys:
         )
 
     def identifies_with(self, keys: pl.Series) -> pl.DataFrame:
-        """Return identify, key and name of the identifies that have one of some keys."""
+        """Return identify, key and name of the identifies that have one of the keys."""
         wanted = keys.implode()
         by_column = [
             self.identifies.lazy()
@@ -107,7 +107,7 @@ class _Keys:
         return pl.concat(by_column).collect()
 
     def sole_owners(self, keys: pl.Series) -> pl.DataFrame:
-        """Return identify, key and name of those of some keys that only one identify has."""
+        """Return identify, key and name for the keys that only one identify has."""
         matches = self.identifies_with(keys.unique())
         return matches.filter(~pl.col("key").is_in(self.shared.implode()))
 
@@ -178,7 +178,7 @@ def _split(
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """Return the messages of independent people and of former visitors.
 
-    Those of independent people, who are most, are not copied.
+    Messages of independent people, which are most, are not copied.
     """
     is_free, has_visited = ~is_connected, has_visited.fill_null(value=False)
     marked = messages.with_columns((is_free & ~has_visited).alias("is_independent"))
@@ -249,7 +249,7 @@ def _grouped_events(
 
 
 def _with_first(identifies: pl.DataFrame) -> pl.DataFrame:
-    """Return identifies with the number of the first that has the same identifiers."""
+    """Return identifies with the number of the first one that has the same identifiers."""
     repeated = identifies.filter(
         pl.col("who").is_in(repeated_numbers(identifies["who"]).implode())
     ).select("number", pl.col("number").first().over(IDENTIFIERS).alias("identify"))
@@ -307,7 +307,7 @@ def _connected_identifies(
     workspace_people: pl.DataFrame | None,
     max_rows: int,
 ) -> tuple[pl.Series, pl.DataFrame | None]:
-    """Return the connected identifies, and identify, match and is_new of those who match the export."""
+    """Return the connected identifies, and identify, match and is_new of those that match the export."""
     rows, blocked = keys.identifies, pl.concat([keys.others, unowned]).unique()
     touching = keys.identifies_with(pl.concat([keys.shared, blocked]))["identify"]
     repeats = rows.filter(~IS_FIRST).group_by("identify").len()

@@ -12,7 +12,7 @@ from cio_frames.identity import (
     columnar,
     conflicts,
     known_forms,
-    open_choices,
+    open_settings,
     opt_outs,
     results,
     rules,
@@ -56,7 +56,7 @@ class Preview:
     connected_people: pl.DataFrame
     independent: IndependentMessages
     workspace_people: pl.DataFrame | None  # the people before
-    people_settings: open_choices.PeopleSettings  # the open settings that people rest on
+    people_settings: open_settings.PeopleSettings  # the open settings that people rest on
     merges: pl.DataFrame  # people who become one permanently
     conflicts: pl.DataFrame  # rows that will not have the effect they ask for
     groups: pl.DataFrame  # objects, with how many people are related to each
@@ -111,7 +111,7 @@ def preview(columns: IdentityColumns, premise: Premise, *, calls: Sequence[str])
     changes = pl.concat([replay.changes(), columnar.former_visitor_changes(parts, events)])
     applied = _Applied(
         parts=parts, replay=replay, visitor_events=events, edges=_edges(parts, premise, calls=calls),
-        changes=open_choices.applied_again(changes, repeats.applied), repeats=repeats,
+        changes=open_settings.applied_again(changes, repeats.applied), repeats=repeats,
         other_forms=other_forms, rows=rows,
     )  # fmt: skip
     return _preview(applied, premise)
@@ -182,7 +182,7 @@ def _preview(applied: _Applied, premise: Premise) -> Preview:
     people = results.connected_people(
         replay, parts, people_before, changes=applied.changes, event_counts=event_counts
     )
-    named = open_choices.of_ignored(
+    named = open_settings.of_ignored(
         applied.repeats.ignored,
         lambda: pl.concat([people, results.independent_people(parts.independent, people_before)]),
     )
@@ -191,8 +191,8 @@ def _preview(applied: _Applied, premise: Premise) -> Preview:
     removals = results.removals_of_unknown(applied.changes, people_before)["number"]
     failures = conflicts.failures(notable).filter(~pl.col("number").is_in(removals.implode()))
     deciding = pl.concat([notable, named])
-    failures = open_choices.with_people(failures, deciding, replay)
-    people_settings = open_choices.people_settings(replay, deciding)
+    failures = open_settings.with_people(failures, deciding, replay)
+    people_settings = open_settings.people_settings(replay, deciding)
     people = people_settings.with_open(people)
     too_large = conflicts.too_large(
         applied.edges, sizes, places=applied.places(), largest=premise.largest
@@ -205,7 +205,7 @@ def _preview(applied: _Applied, premise: Premise) -> Preview:
         "relationships": results.relationships(replay),
         "attribution": results.attribution(replay, parts, applied.visitor_events),
     }
-    frames = open_choices.with_open(frames, replay, deciding, people=people)
+    frames = open_settings.with_open(frames, replay, deciding, people=people)
     counts = columnar.counts(parts.independent)
     summary = _summary(
         frames, people=people, counts=counts, changes=notable, sizes=sizes, rows=applied.rows,
@@ -238,10 +238,12 @@ def _changes(
     can_be_open = bool(named.height or len(again))
     certain = [rows for rule, rows in columnwise.items() if not (rule.open or can_be_open)]
     others = [rows for rule, rows in columnwise.items() if rule.open or can_be_open]
-    independent = open_choices.applied_again(pl.concat([CHANGES.to_frame().lazy(), *others]), again)
+    independent = open_settings.applied_again(
+        pl.concat([CHANGES.to_frame().lazy(), *others]), again
+    )
     if named.height:
         replayed, independent = (
-            open_choices.created_after(changes, named) for changes in (replayed, independent)
+            open_settings.created_after(changes, named) for changes in (replayed, independent)
         )
     is_open = pl.col("open").is_not_null()
     notable = pl.concat([replayed, independent.filter(is_open)])
@@ -367,5 +369,5 @@ def _summary(
         "largest_cluster": sizes.select(pl.col("identifiers").max().fill_null(0))
         .collect(engine="streaming")
         .item(),
-        "open": open_choices.rows(changes),
+        "open": open_settings.rows(changes),
     }

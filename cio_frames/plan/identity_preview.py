@@ -16,7 +16,7 @@ from cio_frames.identity.conflicts import MINOR, kinds
 from cio_frames.identity.explain import explain
 from cio_frames.identity.messages import IdentityColumns, WantedAttributes
 from cio_frames.identity.model import gc_paused
-from cio_frames.identity.open_choices import EXISTENCE_SETTINGS
+from cio_frames.identity.open_settings import EXISTENCE_SETTINGS
 from cio_frames.identity.opt_outs import folded_identifiers, people_opted_out
 from cio_frames.identity.preview import Preview, preview
 from cio_frames.identity.rules import join_settings, with_open_settings

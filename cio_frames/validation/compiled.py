@@ -94,7 +94,7 @@ def sentence_about(text: str, column: str | None) -> str:
 
 
 def passes_prefilters(prefilters: Sequence[Prefilter]) -> pl.Expr:
-    """Return an expression: true where any prefilter of a column holds; patterns are searched together."""
+    """Return a boolean expression: True where any prefilter of a column holds; patterns are searched together."""
     values, dtype = pl.col(prefilters[0].column), prefilters[0].dtype
     conditions = [prefilter.condition for prefilter in prefilters]
     pattern = "|".join(f"(?:{condition})" for condition in conditions if isinstance(condition, str))
