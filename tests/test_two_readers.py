@@ -145,7 +145,7 @@ def written(column, folder):
     return path
 
 
-def codes_of(frame):
+def found(frame):
     """Return the codes, severities, columns and rows that a plan finds, and what it can repair."""
     plan = frame.cio.identify(user_id="user_id")
     findings = (
@@ -168,7 +168,7 @@ def codes_of(frame):
 def test_pandas_and_scan_find_the_same(name, options, differences, tmp_path):
     """Codes, severities, rows and repairs are the same, but for what a type forces."""
     path = written(COLUMNS[name], tmp_path)
-    scanned, read = codes_of(cio.scan(path)), codes_of(pd.read_csv(path, **options))
+    scanned, read = found(cio.scan(path)), found(pd.read_csv(path, **options))
     forced = differences.get(name, Difference(because=""))
 
     assert {code for code, *_ in read - scanned} == forced.more
