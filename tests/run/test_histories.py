@@ -328,6 +328,21 @@ def test_who_is_seen_after_a_deletion_stays_when_the_table_is_sent_again():
     assert [each["id"] for each in record.model.people()] == ["u1", "u2"]
 
 
+def test_who_was_named_since_is_deleted_when_the_table_is_sent_again():
+    """The deletion is sent again, and the event that made the person anew is not: it counts once."""
+    record = Record("hmac")
+    table = events(
+        [{"id": "u2", "event": name, "objectId": "g1"} for name in ("User Deleted", "Seen")]
+    )
+    for plan in (table, people([{"id": "u2", "plan": "y"}])):
+        record.send(plan)
+    assert [each["id"] for each in record.model.people()] == ["u2"]
+
+    assert record.send(table) == 1
+    assert record.model.people() == []
+    assert record.send(table) == 0
+
+
 @pytest.mark.parametrize("arrives", [False, True])
 def test_a_deletion_in_doubt_is_sent_once_more_and_no_other_under_its_id(arrives):
     """Of two rows that say the same, the one that was in doubt keeps its id for itself."""
