@@ -60,7 +60,7 @@ def test_a_run_notes_what_differs_from_the_last_ones(client, audit):
 
     assert any(f"100.0% now. In run {before} it was 0.0%" in note for note in run.notes)
     assert json.loads((run.audit / "run.json").read_text())["notes"] == list(run.notes)
-    assert "Beside earlier runs" in repr(run)
+    assert "Compared with earlier runs" in repr(run)
 
 
 def test_a_report_compares_where_it_is_asked_to(audit):

@@ -314,7 +314,7 @@ def test_empty_parts_are_left_out(read):
     reading = read(_html(_people([], []).identity()))
 
     assert [name for name, _ in reading.elements].count("table") == 1
-    assert not {"Order", "Conflicts", "Objects", "Who hangs together"} & set(reading.outline)
+    assert not {"Order", "Conflicts", "Objects", "Linked identifiers"} & set(reading.outline)
 
 
 def test_a_picture_says_in_words_what_it_shows():
