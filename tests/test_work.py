@@ -297,9 +297,9 @@ def test_a_warning_about_every_row_is_small():
 
 def test_a_report_keeps_no_number_of_a_row_that_nothing_can_change(tmp_path, monkeypatch):
     """Of rows whose outcome is settled with their chunk, sums are kept, and people once."""
-    found, add = [], full_check._Results.add
+    found, add = [], full_check._ChunkResults.add
     monkeypatch.setattr(
-        full_check._Results, "add", lambda self, part: found.append(self) or add(self, part)
+        full_check._ChunkResults, "add", lambda self, part: found.append(self) or add(self, part)
     )
     plan = plan_of(120_000, tmp_path)
 
