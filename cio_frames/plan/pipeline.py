@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 from msgspec import structs
@@ -49,13 +49,16 @@ from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, FINDING_SCHEMA, check_call, check_table, compile_checks
 from cio_frames.values import many
 
+SEND_CALL: Final = "plan.send(client, {})"
+"""The code that sends a plan, with {} for the allowances."""
+
 PREVIEW_ROWS = 1_000
 MOST_REPAIRED = 300
 """The most fields of a mapping with which repairs are tried on examples: the time is the square of it."""
 
 
 @dataclass(slots=True)
-class _Results:
+class _CheckResults:
     """The results of the checks that have run on a table."""
 
     before_send: PreSendCheck | None = None
@@ -74,12 +77,10 @@ class Pipeline:
     steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
     had_no_safe_repair: bool = False  # whether fix("safe") had nothing to repair
     arguments: CallArguments | None = None  # those of the verb, as the user passed them
-    is_rest: bool = (
-        False  # whether its rows were excluded from another table: no earlier run is like it
-    )
+    is_rest: bool = False  # whether another table excluded its rows: no earlier run is like it
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
-    _results: _Results = field(default_factory=_Results, init=False, repr=False)
+    _results: _CheckResults = field(default_factory=_CheckResults, init=False, repr=False)
 
     @property
     def call(self) -> str:
@@ -418,7 +419,7 @@ class _JointResults:
     other_forms: list[OtherForm] | None = None
     client: Client | None = None
     origin: str = ""  # a sentence about the saved plan that is applied, or the run that is undone
-    send_call: str = "plan.send(client, {})"  # the code that sends the plans
+    send_call: str = SEND_CALL
     workspace_people: dict[Client, pl.DataFrame] = field(default_factory=dict)  # by who read them
 
 

@@ -336,11 +336,16 @@ def test_people_without_a_cio_id_are_named_by_what_they_have(workspace, tmp_path
 
 
 def test_an_undo_that_deletes_people_says_how_to_allow_it(workspace, tmp_path):
-    """The error names the call that sends the undo; nothing is sent."""
+    """The error, the report and the estimate name the same call; nothing is sent."""
     before, run = sent(workspace, PEOPLE, tmp_path)
     client = cio.connect("eu", write_key="key", environ={})
-    with pytest.raises(cio.AllowanceError, match=r"undo\.plan\.send\(client, allow=\{"):
-        undone(run, before).plan.send(client, audit=tmp_path, **SENT)
+    plan = undone(run, before).plan
+    call = 'undo.plan.send(client, allow={"deletions": 1})'
+    with pytest.raises(cio.AllowanceError) as raised:
+        plan.send(client, audit=tmp_path, **SENT)
+    assert str(raised.value).splitlines()[-1].strip() == call
+    for shown in (plan, plan.estimate(progress=False)):
+        assert call in " ".join(repr(shown).split())
 
 
 def test_an_undo_is_undone(workspace, tmp_path):
