@@ -1,4 +1,4 @@
-"""Every row is valid or has a reason not to be, and every finding is told."""
+"""Every row is valid or has a reason not to be, and every finding is reported."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -86,11 +86,11 @@ def test_findings_do_not_depend_on_chunks(data, chunk):
 
 
 def test_findings_have_no_cap():
-    """A problem of every row is told for every row."""
+    """A problem of every row is reported for every row."""
     plan = pl.DataFrame({"id": ["nan"] * 60_000}).cio.identify(user_id="id")
 
-    found = plan.findings.filter(pl.col("code") == "id.placeholder")
-    assert found["row"].to_list() == list(range(60_000))
+    findings = plan.findings.filter(pl.col("code") == "id.placeholder")
+    assert findings["row"].to_list() == list(range(60_000))
     assert plan.counts["rejected"] == plan.rejected.height == 60_000
 
 
@@ -106,9 +106,9 @@ def test_reasons_gather_what_blocks_a_row():
 
 def test_findings_show_the_value_in_part():
     """A finding shows the value, cut where it is long, and the words of its column."""
-    found = pl.DataFrame({"who": ["x" * 500]}).cio.identify(user_id="who").findings
+    findings = pl.DataFrame({"who": ["x" * 500]}).cio.identify(user_id="who").findings
 
-    first = found.row(0, named=True)
+    first = findings.row(0, named=True)
     assert first["value"] == "x" * SHOWN_CHARACTERS
     assert first["column"] == "who"
     assert first["message"].startswith('"who" is longer')
@@ -117,9 +117,9 @@ def test_findings_show_the_value_in_part():
 @pytest.mark.parametrize("value", [[b"x"], {"a": [b"x"]}], ids=["list", "struct"])
 def test_values_without_a_text_are_not_shown(value):
     """Where a value is no single text, the finding has none."""
-    found = pl.DataFrame({"id": ["u"], "x": [value]}).cio.identify(user_id="id").findings
+    findings = pl.DataFrame({"id": ["u"], "x": [value]}).cio.identify(user_id="id").findings
 
-    assert found.select("code", "value").rows() == [("type.unsupported", None)]
+    assert findings.select("code", "value").rows() == [("type.unsupported", None)]
 
 
 @pytest.mark.parametrize("height", [0, 1, 3])

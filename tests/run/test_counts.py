@@ -35,7 +35,7 @@ def test_what_is_settled_by_planning_is_counted():
 
 
 def test_a_row_too_many_is_a_fault():
-    """States that exceed the rows raise, and the message tells the states."""
+    """States that exceed the rows raise, and the message lists the states."""
     counted = RunCounts(rows=1)
     counted(planned("rejected_local", "rejected_local"))
 

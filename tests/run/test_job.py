@@ -18,7 +18,7 @@ def messages(*ids):
     return pl.DataFrame(rows, schema=MESSAGE_SCHEMA)
 
 
-def settled(*rows):
+def finished_rows(*rows):
     """Return what earlier runs settled, from (id, hash, state)."""
     return pl.DataFrame(rows, schema=["message_id", "payload_hash", "state"], orient="row")
 
@@ -33,7 +33,7 @@ def test_without_earlier_runs_everything_is_sent():
 
 def test_what_arrived_is_skipped():
     """A message that an earlier run delivered is not sent again, wherever its row is now."""
-    selection = RowSelection(finished=settled(("B", "b" * 16, "skipped_done")))
+    selection = RowSelection(finished=finished_rows(("B", "b" * 16, "skipped_done")))
 
     sent, left = selection.split_finished(messages("B", "A"))
 
@@ -43,17 +43,17 @@ def test_what_arrived_is_skipped():
 
 def test_a_chunk_is_compared_with_what_it_names_only():
     """Of all that earlier runs finished, a chunk takes the messages with its own ids, however often."""
-    finished = settled(*((f"{number}", "a" * 16, "skipped_done") for number in range(1_000)))
+    finished = finished_rows(*((f"{number}", "a" * 16, "skipped_done") for number in range(1_000)))
     selection = RowSelection(finished=pl.concat([finished, finished.head(1)]))
 
-    found = selection._finished_among(selection.finished, pl.Series(["7", "x", "0", "7"]))
+    matches = selection._finished_among(selection.finished, pl.Series(["7", "x", "0", "7"]))
 
-    assert sorted(found["message_id"]) == ["0", "0", "7"]
+    assert sorted(matches["message_id"]) == ["0", "0", "7"]
 
 
 def test_another_message_under_the_same_id_is_a_conflict():
     """An id that delivered other content is rejected, with what to do."""
-    selection = RowSelection(finished=settled(("A", "f" * 16, "skipped_done")))
+    selection = RowSelection(finished=finished_rows(("A", "f" * 16, "skipped_done")))
 
     sent, left = selection.split_finished(messages("A"))
 
@@ -65,7 +65,7 @@ def test_another_message_under_the_same_id_is_a_conflict():
 
 def test_what_is_kept_in_doubt_says_so():
     """A message that stays in doubt is neither sent nor lost."""
-    selection = RowSelection(finished=settled(("A", "a" * 16, "in_doubt")))
+    selection = RowSelection(finished=finished_rows(("A", "a" * 16, "in_doubt")))
 
     sent, left = selection.split_finished(messages("A"))
 
@@ -112,9 +112,9 @@ DERIVED = ulids(pl.Series([DIGEST]), times_ms=pl.Series([1], dtype=pl.Int64))[0]
         pytest.param(None, None, None, id="derived both times"),
     ],
 )
-def test_a_derived_id_tells_its_content(now, known, code):
+def test_a_derived_id_contains_the_hash_of_its_content(now, known, code):
     """Where an id stands for its message, it is compared with the hash of the other one."""
-    before = settled((DERIVED, known, "delivered")).cast({"payload_hash": pl.String})
+    before = finished_rows((DERIVED, known, "delivered")).cast({"payload_hash": pl.String})
     again = messages(DERIVED).with_columns(payload_hash=pl.lit(now, pl.String))
 
     _, left = RowSelection(finished=before).split_finished(again)

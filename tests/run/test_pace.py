@@ -61,7 +61,7 @@ def test_every_answer_is_in_the_pace(answers):
 
 
 def test_what_was_not_answered_has_no_pace():
-    """Rows that were held back say nothing about the speed of answers."""
+    """Rows that were blocked do not count for the speed of answers."""
     pace = Pace()
     pace(RunStarted(run_id="r", at=START))
 
