@@ -97,7 +97,7 @@ def test_every_frame_has_the_accessor(frame_of):
 
 
 def test_frame_takes_a_table_that_was_read():
-    """What the door has read once can be given again."""
+    """A table that was read once can be passed again."""
     table = read(pl.DataFrame({"id": ["u"]}))
 
     assert cio.frame(table).identify(user_id="id").pipeline.table is table

@@ -535,7 +535,7 @@ def test_subclasses_of_builtin_types_read_as_those(value, builtin):
 
 
 def test_twenty_levels_are_not_too_deep():
-    """Twenty nested lists pass the door."""
+    """Twenty nested lists can be read."""
     assert codes(read(objects(nested(20)))) == set()
 
 
@@ -1013,7 +1013,7 @@ def test_csv_values_keep_their_meaning(tmp_path, cells, dtype, expected):
     assert (table.schema()["x"], values(table)["x"]) == (dtype, expected)
 
 
-def test_csv_types_are_settled_over_all_rows(tmp_path):
+def test_csv_types_are_decided_by_all_rows(tmp_path):
     """A value far behind the start of the file still decides the column's type."""
     table = scanned(tmp_path, "name,x\n" + "a,1\n" * 5000 + "a,x1\n")
 

@@ -255,7 +255,7 @@ CHECKERS = {
 
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_type_checkers_know_the_public_names(checker):
-    """The door `cio.frame` is typed: what users write passes, under two type checkers."""
+    """The function `cio.frame` is typed: what users write passes, under two type checkers."""
     if importlib.util.find_spec(checker) is None:
         pytest.skip(f"{checker} is not installed")
 

@@ -142,7 +142,7 @@ def test_without_threads_the_caller_does_the_work():
 
 
 def test_a_pool_is_busy_until_whoever_waits_is_notified():
-    """Work counts as under way until what follows from its end has been done too."""
+    """Work counts as running until its callbacks have run too."""
     goes_on, was_busy = threading.Event(), []
     with ThreadPool(1) as pool:
         waiting = pool.start(goes_on.wait, 60)

@@ -296,7 +296,7 @@ def test_a_warning_about_every_row_is_small():
 
 
 def test_a_report_keeps_no_number_of_a_row_that_nothing_can_change(tmp_path, monkeypatch):
-    """Of rows whose outcome is settled with their chunk, sums are kept, and people once."""
+    """Of rows whose outcome no later chunk can change, sums are kept, and people once."""
     results, add = [], full_check._ChunkResults.add
     monkeypatch.setattr(
         full_check._ChunkResults, "add", lambda self, part: results.append(self) or add(self, part)

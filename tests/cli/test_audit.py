@@ -1,4 +1,4 @@
-"""`audit`: what became of every row."""
+"""`audit`: the outcome of every row."""
 
 import json
 from pathlib import Path

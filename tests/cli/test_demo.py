@@ -52,16 +52,16 @@ def test_the_demo_accounts_for_every_row(sent):
 
 
 def test_the_demo_shows_the_dirty_file_refused_then_repaired(sent):
-    """The dirty file is refused with reasons, mended, and its lost rows are listed."""
+    """The dirty file is refused with reasons and repaired, and its excluded rows are listed."""
     _, output, audit = sent
-    refused, _, mended = output.partition("It is repaired like this:")
+    refused, _, repaired = output.partition("It is repaired like this:")
     rejected = pl.read_csv(audit / "people_dirty.rejected.csv", infer_schema=False)
     dirty = cio.audit(audit).runs.sort("created").tail(1)
 
     assert re.search(r"\[refuse\] +id\.cio +2 ", refused)
-    assert "Rows excluded instead of refusing all of them: id.cio" in mended
-    assert "Repaired id.padded" in mended
-    assert re.search(r"^ +id\.missing: (\d+, )+", mended, re.MULTILINE)
+    assert "Rows excluded instead of refusing all of them: id.cio" in repaired
+    assert "Repaired id.padded" in repaired
+    assert re.search(r"^ +id\.missing: (\d+, )+", repaired, re.MULTILINE)
     assert rejected.height == dirty["rejected_local"].item() > 0
     assert rejected["reasons"].null_count() == 0
 

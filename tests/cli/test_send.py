@@ -288,7 +288,7 @@ def test_a_command_that_is_stopped_finishes_the_requests_in_flight(folder, name)
 
 @pytest.mark.parametrize("typed", ["1234\n", "1,234\n", "  1234 \n"])
 def test_the_number_of_rows_goes_on(typed):
-    """The number of rows, however it is written, goes on."""
+    """The number of rows, however it is written, confirms."""
     asked = io.StringIO()
     confirm(1_234, host="cdp.customer.io", answers=Typed(typed), prompts=asked)
 
@@ -297,7 +297,7 @@ def test_the_number_of_rows_goes_on(typed):
 
 @pytest.mark.parametrize("typed", ["", "\n", "yes\n", "123\n", "12345\n"])
 def test_anything_else_does_not_go_on(typed):
-    """Anything but the number of rows does not go on."""
+    """Anything but the number of rows does not confirm."""
     with pytest.raises(UsageError, match=r"does not match\. Nothing was sent\."):
         confirm(1_234, host="cdp.customer.io", answers=Typed(typed), prompts=io.StringIO())
 

@@ -70,7 +70,7 @@ def test_a_wrong_command_has_one_message(cli, people, words, code, message):
 
 
 def test_an_unforeseen_error_keeps_its_traceback(cli, people, monkeypatch):
-    """An error that nobody foresaw is not swallowed."""
+    """An unexpected error is not swallowed."""
 
     class Broken(io.StringIO):
         """A stream that fails in a way of its own."""
@@ -111,7 +111,7 @@ def test_the_program_looks_for_less_garbage():
 
 
 def test_a_call_from_python_leaves_the_collector_alone(cli):
-    """Within somebody else's process nothing is changed for good."""
+    """Within the process of another program nothing is changed permanently."""
     before = gc.get_threshold(), gc.get_freeze_count()
 
     cli("--version")

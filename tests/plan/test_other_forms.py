@@ -36,7 +36,7 @@ def findings_of(*plans):
 @pytest.mark.parametrize("turned", [False, True], ids=["as it is", "turned"])
 @pytest.mark.parametrize("order", ["people first", "events first"])
 def test_ids_in_another_form_are_a_warning_with_count_examples_and_repair(how, turned, order):
-    """Whichever plan has the other form, and in any order, the events' ids are named as nobody's."""
+    """Whichever plan has the other form, and in any order, the events' ids are named as unknown."""
     one, other, repair = FORMS[how]
     lost, known = (other, one) if turned else (one, other)
     plans = [people(known, "x9"), events(lost, lost, "x9")]
@@ -82,7 +82,7 @@ def test_two_plans_of_people_are_compared_and_so_are_events_alone():
 
 
 def test_events_that_name_both_forms_make_a_person_all_the_same():
-    """That the right form comes too does not make the other one somebody."""
+    """That the right form is there too does not make the other one a known person."""
     (line,) = findings_of(people("0042"), events("42", "0042"))
 
     assert "1 id in 1 row of plan 1 " in line["message"]

@@ -170,7 +170,7 @@ def test_a_backfill_is_compared_as_a_whole(workspace, tmp_path):
 
 
 def test_only_what_the_run_wrote_is_compared(workspace, tmp_path):
-    """Attributes that were there before, and those of others, are nobody's difference."""
+    """Attributes that were there before, and those of others, are no differences."""
     workspace.load(
         [{"id": "u1", "email": "a@example.com", "attributes": '{"tier": "free", "old": "x"}'}]
     )
@@ -272,7 +272,7 @@ def test_attributes_may_be_one_column_of_json(workspace, tmp_path):
 
 
 def test_preferences_are_compared_part_by_part(workspace, tmp_path):
-    """A topic that was set must be as it was set; the others are nobody's business."""
+    """A topic that was set must be as it was set; the others are not compared."""
     name = "cio_subscription_preferences.topics.topic_1"
     plan = pl.DataFrame({"id": ["u1"], name: [True]}).cio.identify(user_id="id", dots="keep")
     run = sent(plan, workspace, tmp_path)

@@ -223,7 +223,7 @@ def test_a_refused_plan_is_not_rehearsed():
 
 
 def test_events_of_groups_come_as_predicted():
-    """An event with a group alone is nobody's, and one that names a person as well is theirs."""
+    """An event with a group alone belongs to no person, and one that names a person as well belongs to them."""
     frame = pl.DataFrame({"org": ["g1", "g2", None], "user": [None, "u1", None]})
     plan = frame.cio.track(event=cio.lit("Plan Changed"), group_id="org", user_id="user")
 

@@ -292,14 +292,14 @@ def test_a_mapping_must_be_as_reviewed_under_conditions_too(path):
 
 @pytest.mark.parametrize("condition", ["", "rejected", "rejected=0", "nonsense<1", "rejected<1%x"])
 def test_an_invalid_condition_is_an_error(path, condition):
-    """A condition that nobody can judge is a wrong call."""
+    """A condition that cannot be evaluated raises."""
     track().save(path)
     with pytest.raises(cio.MappingError, match=r"rejected<1%"):
         cio.apply(path, EVENTS, Recorder().client(), only_if=[condition], progress=False)
 
 
 def test_a_second_person_approves(path, tmp_path):
-    """Only a signature of somebody who may, under this very content, lets a plan through."""
+    """A plan is sent only with the signature of an allowed key for this very content."""
     mine, other = tmp_path / "mine", tmp_path / "other"
     keys = [cio.approval_key(directory=each, environ={}) for each in (mine, other)]
     track().save(path)

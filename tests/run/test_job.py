@@ -1,4 +1,4 @@
-"""Which rows a run sends, when earlier runs have settled some."""
+"""Which rows a run sends, when earlier runs have finished some."""
 
 import polars as pl
 import pytest
@@ -19,12 +19,12 @@ def messages(*ids):
 
 
 def finished_rows(*rows):
-    """Return what earlier runs settled, from (id, hash, state)."""
+    """Return the messages that earlier runs finished, from (id, hash, state)."""
     return pl.DataFrame(rows, schema=["message_id", "payload_hash", "state"], orient="row")
 
 
 def test_without_earlier_runs_everything_is_sent():
-    """A choice that knows of nothing sends every message."""
+    """A selection without finished messages sends every message."""
     sent, left = RowSelection().split_finished(messages("A", "B"))
 
     assert sent["message_id"].to_list() == ["A", "B"]
@@ -74,7 +74,7 @@ def test_what_is_kept_in_doubt_says_so():
 
 
 def test_a_resumed_run_takes_up_only_its_rows():
-    """Rows of other plans, and rows that are settled, are passed over."""
+    """Rows of other plans, and rows that are finished, are skipped."""
     only = pl.DataFrame({"plan": [0, 1], "row": [2, 0], "message_id": ["A", "B"]})
 
     assert RowSelection(only=only).rows(pl.Series([0, 1, 2, 3]), plan=0).to_list() == [2]
@@ -113,7 +113,7 @@ DERIVED = ulids(pl.Series([DIGEST]), times_ms=pl.Series([1], dtype=pl.Int64))[0]
     ],
 )
 def test_a_derived_id_contains_the_hash_of_its_content(now, known, code):
-    """Where an id stands for its message, it is compared with the hash of the other one."""
+    """An id that is derived from a message is compared with the hash of the other message."""
     before = finished_rows((DERIVED, known, "delivered")).cast({"payload_hash": pl.String})
     again = messages(DERIVED).with_columns(payload_hash=pl.lit(now, pl.String))
 
