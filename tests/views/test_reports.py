@@ -23,7 +23,7 @@ def test_a_back_fill_is_one_report(plan_view, read):
     """One head with the sums, a line per plan, and each plan folded; one that refuses is open."""
     reading = read(html.render(report.backfill([READY, plan_view])))
 
-    assert reading.outline[:22] == snapshot(
+    assert reading.outline[:23] == snapshot(
         [
             "Back-fill",
             "✕ refused",
@@ -35,13 +35,14 @@ def test_a_back_fill_is_one_report(plan_view, read):
             "4,990",
             "rejected",
             "19",
+            "plan",
             "call",
             "from",
             "rows",
             "excluded",
             "requests",
             "verdict",
-            "1",
+            "0",
             "identify",
             "a.csv",
             "9",
