@@ -115,6 +115,17 @@ def test_what_is_applied_is_what_was_reviewed(path, tmp_path):
     assert saved.digest in run.notes[0]
 
 
+def test_a_plan_that_was_applied_is_a_plan_as_before(path, tmp_path):
+    """A plan that was passed to apply is later sent as itself: its record does not name the file, nor does an error."""
+    plan, recorder = track(), Recorder()
+    plan.save(path)
+    with pytest.raises(cio.ArgumentError):
+        cio.apply(path, plan, recorder.client(), audit=tmp_path / "a", progress=False, rows=1)
+    run = plan.send(recorder.client(), audit=tmp_path / "a", progress=False)
+    assert not any("saved plan" in note for note in run.notes)
+    assert plan.pipelines.send_call.startswith("plan.send")
+
+
 def test_a_backfill_is_applied_table_by_table(path, tmp_path):
     """Several plans are saved and applied together, with one table each, repairs included."""
     people = pl.DataFrame({"id": [1.0, 2.0], "plan": ["pro", "free"]})
