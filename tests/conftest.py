@@ -29,7 +29,7 @@ SLOW = tuple(
     for slow in (
         "audit/test_crash.py", "catalogue/", "checks/test_catalogue.py::test_a_check_finds",
         "checks/test_prefilters.py", "cli/test_demo.py",
-        "cli/test_send.py::test_a_command_that_is_told_to_end", "cli/test_terminals.py",
+        "cli/test_send.py::test_a_command_that_is_stopped", "cli/test_terminals.py",
         "identity/test_messages.py", "identity/test_preview.py::test_shortcuts",
         "plan/test_components.py", "plan/test_passes.py", "plan/test_reconcile.py", "plan/test_rehearsal.py",
         "plan/test_undo.py::test_a_run_is_undone",

@@ -1,4 +1,4 @@
-"""`.cio` on every frame: there without loading anything, and each verb said the same way."""
+"""`.cio` on every frame: there without loading anything, and each verb with the same arguments."""
 
 import inspect
 import subprocess
@@ -76,9 +76,9 @@ def test_verbs_are_documented(verb):
 
 def test_verbs_are_those_of_the_calls():
     """There is a verb for each call and no other."""
-    found = [name for name in vars(Frame) if not name.startswith("_")]
+    verbs = [name for name in vars(Frame) if not name.startswith("_")]
 
-    assert sorted(found) == sorted(VERBS)
+    assert sorted(verbs) == sorted(VERBS)
     assert sorted(OWN) == sorted(VERBS)
 
 
@@ -97,7 +97,7 @@ def test_every_frame_has_the_accessor(frame_of):
 
 
 def test_frame_takes_a_table_that_was_read():
-    """What the door has read once can be given again."""
+    """A table that was read once can be passed again."""
     table = read(pl.DataFrame({"id": ["u"]}))
 
     assert cio.frame(table).identify(user_id="id").pipeline.table is table
@@ -217,11 +217,11 @@ def test_a_command_loads_no_other():
 def test_a_function_is_not_replaced_by_the_room_of_its_name(name):
     """Whichever is loaded first, the package's name stays the function's."""
     room = f"import cio_frames as cio, cio_frames.{name}\n"
-    told = f"print(callable(cio.{name}), '{name}' in dir(cio))"
+    call = f"print(callable(cio.{name}), '{name}' in dir(cio))"
 
     assert (
-        run(room + told)
-        == run(f"import cio_frames as cio; cio.{name}\n{room}{told}")
+        run(room + call)
+        == run(f"import cio_frames as cio; cio.{name}\n{room}{call}")
         == "True True"
     )
 
@@ -340,7 +340,7 @@ def test_context_and_integrations_are_sent_from_one_column_each():
 
 
 def test_words_of_the_context_are_checked_inside_structs():
-    """A channel that Customer.io does not know is told, wherever in the structs it stands."""
+    """A channel that Customer.io does not know is reported, wherever in the structs it is."""
     frame = pl.DataFrame({"id": ["u1"], "ctx": [{"channel": "Server"}]})
 
     plan = frame.cio.identify(user_id="id", context="ctx")
@@ -350,7 +350,7 @@ def test_words_of_the_context_are_checked_inside_structs():
     ]
 
 
-def test_dots_in_names_nest_and_are_told_unless_they_are_kept():
+def test_dots_in_names_nest_and_are_reported_unless_they_are_kept():
     """A nested column is named in one finding; a kept dot is a part of the name, and no finding."""
     frame = pl.DataFrame({"id": ["u1"], "address.city": ["Oslo"], "address.zip": ["0150"]})
 
@@ -363,8 +363,8 @@ def test_dots_in_names_nest_and_are_told_unless_they_are_kept():
         {"address.city": "Oslo", "address.zip": "0150"},
         {"address": {"city": "Oslo"}, "address.zip": "0150"},
     ]
-    told = nested.findings.filter(pl.col("code") == "column.nested")
-    assert told.select("row", "value").rows() == [(None, "address.city, address.zip")]
+    nested_findings = nested.findings.filter(pl.col("code") == "column.nested")
+    assert nested_findings.select("row", "value").rows() == [(None, "address.city, address.zip")]
     assert "column.nested" not in kept.findings["code"]
     assert one.findings.filter(pl.col("code") == "column.nested")["value"].to_list() == [
         "address.city"

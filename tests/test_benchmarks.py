@@ -51,10 +51,10 @@ def test_what_costs_nothing_sends_the_same(
     monkeypatch.setattr(chunks, "encode", chunks.encode)  # so that it is put back
     with sink() as url:
         without_stages.send(name, path, url)
-        found = totals(url)
+        counts = totals(url)
 
-    assert found == whole
-    assert found["requests"] > 0
+    assert counts == whole
+    assert counts["requests"] > 0
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -62,9 +62,9 @@ def test_what_is_waited_for_is_done(name: str, tmp_path: Path):
     """Each work does what it is named for: its own assertions hold, with whatever it makes first."""
     rows = 3 if name in ("wide_report", "earlier_runs") else 500
 
-    said = TASKS[name](rows, tmp_path)()
+    figures = TASKS[name](rows, tmp_path)()
 
-    assert all(figure >= 0 for figure in (said or {}).values())
+    assert all(figure >= 0 for figure in (figures or {}).values())
 
 
 def test_what_the_table_names_is_there():
@@ -105,7 +105,7 @@ def test_a_missed_aim_says_what_stands_in_the_way():
     assert Figure(what="a", measured=2.0, unit="s").verdict == ""
 
 
-def test_a_peer_that_is_not_installed_is_said_to_be(tmp_path: Path):
+def test_a_peer_that_is_not_installed_is_named(tmp_path: Path):
     """Without the environment of the peers this package is measured, and a word stands for each of them."""
     row = Row(what="objects", task="objects", rows=50, aims={"us_a_row": 2}, peers=("orjson",))
     asked = Settings(rows=100, times=1, folder=tmp_path, peers=tmp_path / "nowhere")

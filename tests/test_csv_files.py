@@ -37,7 +37,7 @@ def by_csv(content: str, **options: Any) -> list[tuple[str | None, ...]]:
 
 
 def notes(table: Table) -> dict[str, str]:
-    """Return what was told of the file, but for the types."""
+    """Return the notes about the file, except those about types."""
     return {note.code: note.message for note in table.notes if note.code != "file.text-columns"}
 
 
@@ -85,7 +85,7 @@ BACKSLASHED = 'id,x\nu1,"say \\"hi\\", Ann"\nu2,"5\\" pipe"\nu3,"a \\\\ b"\nu4,\
 
 @pytest.mark.parametrize("dialect", [None, "backslash"])
 def test_quotes_after_a_backslash_are_a_dialect(tmp_path, dialect):
-    """Escaped quotes are recognised or asked for, read as csv reads them, and told if not asked for."""
+    """Escaped quotes are recognised or asked for, read as csv reads them, and reported if not asked for."""
     table = scanned(tmp_path, BACKSLASHED, dialect=dialect)
 
     assert texts(table) == by_csv(BACKSLASHED, escapechar="\\")
@@ -154,8 +154,8 @@ def test_quotes_are_in_place_where_the_grammar_of_the_rfc_has_them(seed):
         pytest.param("id,n\nu1,1\n\ufeffid,n\nu2,2\n", "file.header-repeated", "line 3 ", ["id", "n"], [("u1", "1"), ("u2", "2")], id="repeated-with-mark"),
     ],
 )  # fmt: skip
-def test_where_the_table_begins_and_ends_is_told(tmp_path, content, code, line, names, rows):  # noqa: PLR0917 - a table of cases
-    """What is no row of the table is recognised by its looks, left out, and told with its line."""
+def test_where_the_table_begins_and_ends_is_reported(tmp_path, content, code, line, names, rows):  # noqa: PLR0917 - a table of cases
+    """What is no row of the table is recognised by its form, left out, and reported with its line."""
     table = scanned(tmp_path, content)
 
     assert table.schema().names() == names
@@ -180,7 +180,7 @@ def test_where_the_table_begins_and_ends_is_told(tmp_path, content, code, line, 
     ],
 )
 def test_ordinary_tables_are_read_whole_and_without_a_word(tmp_path, content):
-    """Where nothing is recognised nothing is told, and each line is a row."""
+    """Where nothing is recognised, nothing is reported, and each line is a row."""
     table = scanned(tmp_path, content)
 
     plain = content.removeprefix("sep=;\n").lstrip("\n")
@@ -188,7 +188,7 @@ def test_ordinary_tables_are_read_whole_and_without_a_word(tmp_path, content):
     assert (texts(table), notes(table)) == (expected, {})
 
 
-def test_a_last_row_that_may_be_a_total_is_kept_and_told(tmp_path):
+def test_a_last_row_that_may_be_a_total_is_kept_and_reported(tmp_path):
     """A row named Total that lacks nothing is read as a row, with a word about it."""
     table = scanned(tmp_path, "company,n\nAcme,1\nTotal,3\n")
 
@@ -279,7 +279,7 @@ def test_the_first_encoding_named_gives_the_text_back(language, encoding):
     assert raw.decode(likely_encodings(raw)[0]) == NAMES[language]
 
 
-def test_an_encoding_that_cannot_be_told_is_among_those_shown():
+def test_an_encoding_that_is_uncertain_is_among_those_shown():
     """Czech in ISO 8859-2 looks much like Windows-1250, and both are shown."""
     raw = NAMES["czech"].encode("iso8859_2")
 
@@ -300,7 +300,7 @@ def test_quoted_empty_cells_leave_traits_alone(tmp_path):
 
 
 def test_names_that_scan_made_are_no_left_overs(tmp_path):
-    """A file without a header is not said to have columns left over from an export."""
+    """A file without a header has no finding about columns left over from an export."""
     path = tmp_path / "people.csv"
     path.write_text("u1,ann@example.com\nu2,bob@example.com\n")
 
@@ -319,7 +319,7 @@ def emptied(plan: Any) -> Sequence[tuple[str, str]]:
     ]
 
 
-def test_empty_texts_in_frames_are_told_and_repaired():
+def test_empty_texts_in_frames_are_reported_and_repaired():
     """A blank of a frame is a warning where Customer.io acts on the attribute, and a repair empties it."""
     frame = pl.DataFrame({"id": ["u1"], "phone": [""], "plan": [""]})
 
@@ -336,7 +336,7 @@ def test_empty_texts_in_frames_are_told_and_repaired():
     [pytest.param("M√ºller", "Müller", id="mac"), pytest.param("MÃ¼ller", "Müller", id="windows")],
 )
 def test_misread_text_is_found_and_repaired(wrong, right):
-    """UTF-8 that was read as Mac Roman or as Windows-1252 is told, and its letters come back."""
+    """UTF-8 that was read as Mac Roman or as Windows-1252 is reported, and its repair restores the letters."""
     plan = pl.DataFrame({"id": ["u1"], "name": [wrong]}).cio.identify(user_id="id")
 
     assert "text.mojibake" in set(plan.findings["code"])
@@ -368,7 +368,7 @@ def test_files_with_other_titles_are_one_table(tmp_path):
     ],
 )
 def test_a_column_is_numbers_where_they_give_the_text_back(name, cells, dtype, tmp_path):
-    """Decimals become numbers only if a zero at their end says nothing, and else it is told."""
+    """Decimals become numbers only if a zero at their end has no meaning; otherwise a note says so."""
     path = tmp_path / "a.csv"
     path.write_text(
         "\n".join([f"id,{name}", *(f"u{row},{cell}" for row, cell in enumerate(cells))])
@@ -376,22 +376,24 @@ def test_a_column_is_numbers_where_they_give_the_text_back(name, cells, dtype, t
     table = read(cio.scan(path))
 
     assert table.schema()[name] == dtype
-    told = [note.message for note in table.notes if note.code == "file.uneven-decimals"]
-    assert len(told) == (dtype == pl.String and name != "app_version")
-    assert all(f": {name}." in message for message in told)
+    messages = [note.message for note in table.notes if note.code == "file.uneven-decimals"]
+    assert len(messages) == (dtype == pl.String and name != "app_version")
+    assert all(f": {name}." in message for message in messages)
     assert read(cio.scan(path, types={name: pl.Float64})).schema()[name] == pl.Float64
 
 
 @pytest.mark.parametrize("stray", ["abc", "1E5", "$5", " 5", "12 or so"])
-def test_a_cell_that_makes_text_of_numbers_is_told(stray, tmp_path):
+def test_a_cell_that_makes_text_of_numbers_is_reported(stray, tmp_path):
     """The one cell is named by its row and what is in it, and not in a column of codes."""
     path = tmp_path / "a.csv"
     cells = [*(str(3 * row) for row in range(1_500)), stray, "7"]
     rows = [f"u{row},{cell},{cell}" for row, cell in enumerate(cells)]
     path.write_text("\n".join(["id,amount,order_number", *rows]))
 
-    found = cio.scan(path).cio.identify(user_id="id").findings
-    told = found.filter(pl.col("code") == "column.stray-text").select("row", "column", "value")
+    findings = cio.scan(path).cio.identify(user_id="id").findings
+    stray_cells = findings.filter(pl.col("code") == "column.stray-text").select(
+        "row", "column", "value"
+    )
 
-    assert told.rows() == [(1_500, "amount", stray)]
-    assert "column.numbers-as-text" not in found["code"]
+    assert stray_cells.rows() == [(1_500, "amount", stray)]
+    assert "column.numbers-as-text" not in findings["code"]

@@ -122,13 +122,13 @@ def test_a_query_that_fails_is_a_frame_error_wherever_it_is_run(error, ask):
 @pytest.mark.parametrize("ask", OF_A_PLAN.values(), ids=OF_A_PLAN)
 @pytest.mark.parametrize("error", RAISED.values(), ids=RAISED)
 def test_a_query_that_fails_while_it_is_loaded_is_a_frame_error(error, ask):
-    """A query without a certain order, which is loaded once, is told in the same way."""
+    """A failing query without a certain order, which is loaded once, raises the same error."""
     assert_typed(lambda: ask(lazy(error).unique().cio.identify(user_id="id")), FrameError)
 
 
 @pytest.mark.parametrize("ask", OF_A_PLAN.values(), ids=OF_A_PLAN)
 def test_a_query_that_fails_in_a_later_pass_is_a_frame_error(ask):
-    """A function that fails when the table is read once more is told wherever that happens."""
+    """A function that fails when the table is read once more raises the same error everywhere."""
     calls = itertools.count()
 
     def fail(rows: pl.DataFrame) -> pl.DataFrame:
@@ -170,7 +170,7 @@ def test_a_guest_that_fails_is_named(error):
 
 
 def test_a_rule_that_fails_is_a_mapping_error():
-    """A user's own rule that fails on rows is told as such."""
+    """A user's own rule that fails on rows is named in the error."""
     rule = cio.rule("n.bad", RULE, severity="reject")
     plan = PEOPLE.cio.identify(user_id="id", checks=cio.Checks(rules=[rule]))
 
@@ -179,7 +179,7 @@ def test_a_rule_that_fails_is_a_mapping_error():
 
 
 def test_an_expression_that_fails_without_rows_is_a_mapping_error():
-    """A function that cannot be tried on a table without rows is told at once."""
+    """A function that cannot be tried on a table without rows raises at once."""
 
     def fail(_: pl.Series) -> pl.Series:
         raise GuestError(SECRET)
@@ -244,7 +244,7 @@ def test_a_panic_half_way_loses_no_rows():
 
 
 def test_a_damaged_record_is_an_audit_error(tmp_path):
-    """A part whose bytes are not what was written is told as damage of the record."""
+    """A part whose bytes are not what was written is reported as damage of the record."""
     with cio.sandbox() as workspace:
         plan = PEOPLE.cio.identify(user_id="id")
         run = plan.send(workspace.client(), audit=tmp_path, progress=False)

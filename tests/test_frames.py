@@ -1,4 +1,4 @@
-"""The door: any table in, the same table out, and every trap told."""
+"""Reading tables: any table in, the same table out, and every conversion reported."""
 
 import gzip
 import json
@@ -374,7 +374,7 @@ EAST = timezone(timedelta(hours=5))
 
 
 @pytest.mark.parametrize(
-    ("items", "dtype", "expected", "told"),
+    ("items", "dtype", "expected", "notes"),
     [
         pytest.param(["a", None], pl.String, ["a", None], set(), id="text"),
         pytest.param(["a", np.nan, pd.NA], pl.String, ["a", None, None], set(), id="text-nan"),
@@ -403,13 +403,13 @@ EAST = timezone(timedelta(hours=5))
         pytest.param([[{"a": float("nan")}]], pl.List(pl.Struct({"a": pl.Null})), [[{"a": None}]], set(), id="nested-nan"),
     ],
 )  # fmt: skip
-def test_objects_of_one_kind_become_a_real_column(items, dtype, expected, told):
-    """Python objects of one kind become a column of that kind, and conversions are told."""
+def test_objects_of_one_kind_become_a_real_column(items, dtype, expected, notes):
+    """Python objects of one kind become a column of that kind, and conversions are reported."""
     table = read(objects(*items))
 
     assert table.schema()["x"] == dtype
     assert values(table)["x"] == expected
-    assert (codes(table), table.json_columns) == (told, frozenset())
+    assert (codes(table), table.json_columns) == (notes, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -501,7 +501,7 @@ def bomb() -> list[Any]:
         pytest.param(MappingProxyType(BrokenMapping()), "type.unreadable", id="broken-mapping"),
     ],
 )  # fmt: skip
-def test_values_that_cannot_be_sent_are_null_and_told_by_row(value, code):
+def test_values_that_cannot_be_sent_are_null_and_reported_by_row(value, code):
     """A value outside the table costs its row, is never looked at, and does not harm the rest."""
     table = read(objects("fine", value, "too"))
 
@@ -535,7 +535,7 @@ def test_subclasses_of_builtin_types_read_as_those(value, builtin):
 
 
 def test_twenty_levels_are_not_too_deep():
-    """Twenty nested lists pass the door."""
+    """Twenty nested lists can be read."""
     assert codes(read(objects(nested(20)))) == set()
 
 
@@ -550,8 +550,8 @@ def test_twenty_levels_are_not_too_deep():
         pytest.param({"k": {2, 1}}, '{"k":[1,2]}', "type.set-sorted", id="set"),
     ],
 )  # fmt: skip
-def test_what_json_cannot_say_is_told(value, text, code):
-    """A mixed value that JSON cannot hold as it is is written as typed columns are, and told."""
+def test_values_that_json_cannot_represent_are_reported(value, text, code):
+    """A mixed value that JSON cannot represent is written like those of typed columns, and reported."""
     table = read(objects(value, "x"))
 
     assert values(table)["x"] == [text, '"x"']
@@ -630,7 +630,7 @@ keeps_extensions = pytest.mark.skipif(
 
 
 @pytest.mark.parametrize("column", ["object", pytest.param("map", marks=has_maps)])
-def test_lazy_frames_with_odd_columns_are_loaded_and_told(column):
+def test_lazy_frames_with_odd_columns_are_loaded_and_reported(column):
     """A lazy frame stays lazy unless values must be looked at one by one, which is noted."""
     pairs = pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64()))
     odd = {"object": pl.Series([UUID], dtype=pl.Object), "map": pl.Series(pl.from_arrow(pairs))}
@@ -805,7 +805,7 @@ def test_arrow_columns_without_meaning_are_refused_by_name(array, words):
         pytest.param(pd.MultiIndex.from_tuples([(1, 2), (3, 4)], names=["a", "b"]), "warn", id="levels"),
     ],
 )  # fmt: skip
-def test_an_index_that_holds_something_is_told(index, severity):
+def test_an_index_that_contains_something_is_reported(index, severity):
     """A named or non-range index is noted with what to do, and kept for rows handed back."""
     table = read(pd.DataFrame({"a": [1, 2]}, index=index))
 
@@ -1013,7 +1013,7 @@ def test_csv_values_keep_their_meaning(tmp_path, cells, dtype, expected):
     assert (table.schema()["x"], values(table)["x"]) == (dtype, expected)
 
 
-def test_csv_types_are_settled_over_all_rows(tmp_path):
+def test_csv_types_are_decided_by_all_rows(tmp_path):
     """A value far behind the start of the file still decides the column's type."""
     table = scanned(tmp_path, "name,x\n" + "a,1\n" * 5000 + "a,x1\n")
 
@@ -1022,7 +1022,7 @@ def test_csv_types_are_settled_over_all_rows(tmp_path):
 
 
 def test_csv_identifiers_stay_text(tmp_path):
-    """Columns named like identifiers are text although each value is a number, which is told."""
+    """Columns named like identifiers are text although each value is a number, with a note."""
     names = ["user_id", "customerId", "zip", "Order Number", "sku", "phone", "previousId", "total"]
 
     table = scanned(tmp_path, ",".join(names) + "\n" + ",".join("1" * len(names)) + "\n")
@@ -1050,7 +1050,7 @@ def test_csv_only_empty_cells_are_missing(tmp_path):
     assert table.lazy.collect().rows() == [("a", "NA", 1), (None, None, 2), ("b", None, None)]
 
 
-def test_csv_blank_and_short_rows_are_told(tmp_path):
+def test_csv_blank_and_short_rows_are_reported(tmp_path):
     """Blank rows are left out and short rows filled up, both with a warning."""
     table = scanned(tmp_path, "id,a,b\n1,x,y\n\n2,z\n\n")
 
@@ -1073,13 +1073,13 @@ def test_csv_blank_and_short_rows_are_told(tmp_path):
         pytest.param("a.csv", "id\n1\n", None, id="one-column"),
     ],
 )
-def test_csv_separator_is_found_and_told(tmp_path, name, content, separator):
-    """The separator is the one that cuts all rows alike; one that the name does not say is told."""
+def test_csv_separator_is_detected_and_reported(tmp_path, name, content, separator):
+    """The separator is the one that splits all rows alike; a note names one that the extension does not suggest."""
     table = scanned(tmp_path, content, name)
 
-    told = [note.message for note in table.notes if note.code == "file.separator"]
+    messages = [note.message for note in table.notes if note.code == "file.separator"]
     assert table.schema().names()[0] == "id"
-    assert [separator in message for message in told] == ([True] if separator else [])
+    assert [separator in message for message in messages] == ([True] if separator else [])
 
 
 @pytest.mark.parametrize(
@@ -1121,7 +1121,7 @@ def test_csv_header_without_rows_is_an_empty_table(tmp_path):
 
 
 def test_csv_unnamed_columns_get_a_name(tmp_path):
-    """A column without a name, as pandas writes an index, is called by its place, and told."""
+    """A column without a name, as pandas writes an index, is named by its position, with a note."""
     table = scanned(tmp_path, ",id\n0,u1\n")
 
     assert table.schema().names() == ["column_1", "id"]
@@ -1321,20 +1321,20 @@ def test_a_file_that_is_written_to_while_it_is_read_is_refused(tmp_path, kind):
     path = tmp_path / f"a.{kind}"
     before, after = (pl.DataFrame({"n": range(start, start + 120_000)}) for start in (0, 120_000))
     getattr(before, f"write_{kind}")(path)
-    told = rf"a\.{kind}: was changed after it was scanned"
+    message = rf"a\.{kind}: was changed after it was scanned"
 
     table = read(scan(path))
     first = next(table.chunks(10_000))
     getattr(after, f"write_{kind}")(path)
 
     assert first["n"].to_list() == list(range(10_000))
-    with pytest.raises(InputFileError, match=told):
+    with pytest.raises(InputFileError, match=message):
         next(table.chunks(10_000))
 
     chunks = read(scan(path)).chunks(10_000)
     assert next(chunks)["n"].to_list() == list(range(120_000, 130_000))
     os.utime(path, ns=(0, 0))
-    with pytest.raises(InputFileError, match=told):
+    with pytest.raises(InputFileError, match=message):
         list(chunks)
 
 
@@ -1375,7 +1375,7 @@ def test_faults_of_recoded_files_are_found_too(tmp_path):
 
 
 def test_categories_that_cannot_be_sent_cost_their_rows():
-    """A category outside the table is null in each of its rows, which are told."""
+    """A category outside the table is null in each of its rows, which are reported."""
     table = read(
         pd.DataFrame({"x": pd.Series(["a", 1j, "a", 1j], dtype=object).astype("category")})
     )
@@ -1419,7 +1419,7 @@ def test_any_bytes_are_a_table_or_a_typed_error(tmp_path_factory, content, name)
 
 
 def test_notes_belong_to_the_scanned_frame_alone(tmp_path):
-    """What scan chose is told when that frame is read, and forgotten with it."""
+    """The notes of scan are reported when that frame is read, and forgotten with it."""
     (tmp_path / "a.csv").write_text("id;x\n1;2\n")
     frame = scan(tmp_path / "a.csv")
 

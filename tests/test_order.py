@@ -91,8 +91,8 @@ def test_rows_that_are_left_out_are_the_ones_that_were_judged(query, tmp_path):
     assert people.height == PEOPLE - LEFT_OUT
     assert (people["email"] == people["id"] + "@example.com").all()
     lost = cio.audit(tmp_path).messages.filter(pl.col("state") == "rejected_local")["row"]
-    found = plan.findings.filter(pl.col("code") == "id.missing")["row"]
-    assert lost.sort().to_list() == found.sort().to_list()
+    missing = plan.findings.filter(pl.col("code") == "id.missing")["row"]
+    assert lost.sort().to_list() == missing.sort().to_list()
     assert plan.findings["code"].to_list().count("frame.loaded") == 1
 
 
@@ -148,7 +148,7 @@ def test_a_query_in_certain_order_is_streamed(query):
 
 
 @pytest.mark.parametrize("query", UNCERTAIN.values(), ids=UNCERTAIN)
-def test_a_query_in_uncertain_order_is_loaded_and_told(query):
+def test_a_query_in_uncertain_order_is_loaded_and_reported(query):
     """A query whose order polars leaves open is loaded once, with a note."""
     table = read(query(FRAME.lazy()))
 

@@ -117,9 +117,11 @@ def test_ipython_completes_what_a_user_needs(met, name):
     shell.use_jedi = True
 
     with completer.provisionalcompleter():
-        found = {found.text.rpartition(".")[2] for found in shell.completions("thing.", 6)}
+        completions = {
+            completion.text.rpartition(".")[2] for completion in shell.completions("thing.", 6)
+        }
 
-    assert sorted(found) == SHOWN[name].split()
+    assert sorted(completions) == SHOWN[name].split()
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -157,21 +159,21 @@ def test_what_can_be_chosen_is_what_there_is():
 
 
 def _documented() -> list[tuple[str, object]]:
-    found: list[tuple[str, object]] = []
+    documented: list[tuple[str, object]] = []
     for name in cio.__all__:
         value = getattr(cio, name)
         if inspect.ismodule(value):
             continue
-        found.append((name, value))
+        documented.append((name, value))
         if inspect.isclass(value):
             members = inspect.getmembers(value)
-            found += [
+            documented += [
                 (f"{name}.{member}", what)
                 for member, what in members
                 if not member.startswith("_")
                 and (inspect.isfunction(what) or isinstance(what, property))
             ]
-    return found
+    return documented
 
 
 @pytest.mark.parametrize(
@@ -200,17 +202,17 @@ def test_the_readme_names_every_function(name):
 
 def test_the_command_line_names_every_call():
     """The help of the command that sends lists every call."""
-    code, told = _check("cio_frames.cli", "send", "--help")
+    code, output = _check("cio_frames.cli", "send", "--help")
 
     assert code == 0
-    assert all(re.search(rf"\b{verb}\b", told) for verb in VERBS)
+    assert all(re.search(rf"\b{verb}\b", output) for verb in VERBS)
 
 
 def test_a_frame_lists_its_verbs():
     """The accessor's own text says what can be typed after it."""
-    told = repr(pl.DataFrame({"id": ["u1"]}).cio)
+    text = repr(pl.DataFrame({"id": ["u1"]}).cio)
 
-    assert all(verb in told for verb in VERBS)
+    assert all(verb in text for verb in VERBS)
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
@@ -223,7 +225,9 @@ def test_ipython_completes_the_verbs(library):
 
     def offered(text: str) -> set[str]:
         with completer.provisionalcompleter():
-            return {found.text.lstrip(".") for found in shell.completions(text, len(text))}
+            return {
+                completion.text.lstrip(".") for completion in shell.completions(text, len(text))
+            }
 
     assert set(VERBS) <= {text.rpartition(".")[2] for text in offered("df.cio.")}
     assert {"user_id=", "traits=", "timezone="} <= offered("df.cio.identify(")
@@ -251,13 +255,13 @@ CHECKERS = {
 
 @pytest.mark.parametrize("checker", CHECKERS)
 def test_type_checkers_know_the_public_names(checker):
-    """The door `cio.frame` is typed: what users write passes, under two type checkers."""
+    """The function `cio.frame` is typed: what users write passes, under two type checkers."""
     if importlib.util.find_spec(checker) is None:
         pytest.skip(f"{checker} is not installed")
 
-    code, told = _check(*CHECKERS[checker], str(TYPING / "api.py"))
+    code, output = _check(*CHECKERS[checker], str(TYPING / "api.py"))
 
-    assert code == 0, told
+    assert code == 0, output
 
 
 @pytest.mark.parametrize("checker", CHECKERS)
@@ -269,6 +273,6 @@ def test_type_checkers_find_mistakes(checker):
     lines = path.read_text().splitlines()
     expected = {place for place, line in enumerate(lines, 1) if "# error:" in line}
 
-    _, told = _check(*CHECKERS[checker], str(path))
+    _, output = _check(*CHECKERS[checker], str(path))
 
-    assert {int(line) for line in re.findall(r"mistakes\.py:(\d+)", told)} == expected
+    assert {int(line) for line in re.findall(r"mistakes\.py:(\d+)", output)} == expected

@@ -86,9 +86,9 @@ def test_frames_are_read_on_several_threads(before):
     frames = [pl.LazyFrame({"n": range(start, start + 60_000)}) for start in range(8)]
 
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda lazy: pl.concat(stream(lazy))["n"], frames))
+        columns = list(threads.map(lambda lazy: pl.concat(stream(lazy))["n"], frames))
 
-    assert [column.to_list() for column in found] == [
+    assert [column.to_list() for column in columns] == [
         list(range(start, start + 60_000)) for start in range(8)
     ]
     assert set_for_all() == before

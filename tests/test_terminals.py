@@ -216,11 +216,11 @@ def test_text_is_made_for_the_stream_it_is_written_to(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("told", "columns"), [("80", 80), ("0", None), ("", None), ("wide", None), ("-3", None)]
+    ("setting", "columns"), [("80", 80), ("0", None), ("", None), ("wide", None), ("-3", None)]
 )
-def test_columns_of_the_environment_count(monkeypatch, told, columns):
+def test_columns_of_the_environment_count(monkeypatch, setting, columns):
     """`COLUMNS` says how long lines are, if it is a number."""
-    monkeypatch.setenv("COLUMNS", told)
+    monkeypatch.setenv("COLUMNS", setting)
 
     assert output_of(io.StringIO()).columns == columns
 

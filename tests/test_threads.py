@@ -79,7 +79,7 @@ def test_threads_are_kept():
 
 
 def test_a_pool_goes_on_after_a_failure():
-    """What fails is told where it was asked for, and takes no thread with it."""
+    """An error is raised where the result is requested, and ends no thread."""
     with ThreadPool(1) as pool:
         failing, following = pool.start(divmod, 1, 0), pool.start(abs, -7)
 
@@ -91,9 +91,9 @@ def test_a_pool_ends_what_it_has_begun():
     """When it is closed, all that was started is done and its threads are gone."""
     before = threading.active_count()
     with ThreadPool(2) as pool:
-        found = [pool.start(abs, -number) for number in range(9)]
+        futures = [pool.start(abs, -number) for number in range(9)]
 
-    assert [each.done() for each in found] == [True] * 9
+    assert [each.done() for each in futures] == [True] * 9
     assert threading.active_count() == before
 
 
@@ -134,20 +134,20 @@ def test_without_threads_the_caller_does_the_work():
     """What cannot have a thread of its own is done all the same, and is as complete."""
     before = threading.stack_size(2**46)
     try:
-        found = list(map_ahead(lambda part: (part, threading.get_ident()), range(5), at_once=2))
+        results = list(map_ahead(lambda part: (part, threading.get_ident()), range(5), at_once=2))
     finally:
         threading.stack_size(before)
 
-    assert found == [(part, threading.get_ident()) for part in range(5)]
+    assert results == [(part, threading.get_ident()) for part in range(5)]
 
 
-def test_a_pool_is_busy_until_whoever_waits_has_been_told():
-    """Work counts as under way until what follows from its end has been done too."""
-    goes_on, told = threading.Event(), []
+def test_a_pool_is_busy_until_whoever_waits_is_notified():
+    """Work counts as running until its callbacks have run too."""
+    goes_on, was_busy = threading.Event(), []
     with ThreadPool(1) as pool:
         waiting = pool.start(goes_on.wait, 60)
-        waiting.add_done_callback(lambda _: told.append(pool.is_busy))
+        waiting.add_done_callback(lambda _: was_busy.append(pool.is_busy))
         before = pool.is_busy
         goes_on.set()
 
-    assert (before, told, pool.is_busy) == (True, [True], False)
+    assert (before, was_busy, pool.is_busy) == (True, [True], False)

@@ -1,4 +1,4 @@
-"""A CSV file says the same whether pandas or `cio.scan` has read it, as far as the types allow."""
+"""A CSV file has the same findings whether pandas or `cio.scan` has read it, as far as the types allow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -131,7 +131,7 @@ TEXT: Mapping[str, Difference] = {
 }  # fmt: skip
 """Where `pd.read_csv(dtype=str)` must differ."""
 READER_NOTES = ("file.", "frame.", "type.")
-"""What these codes say is about a reader, not about the table."""
+"""Codes of findings about a reader, not about the table."""
 
 
 def written(column, folder):
@@ -145,7 +145,7 @@ def written(column, folder):
     return path
 
 
-def found(frame):
+def findings_of(frame):
     """Return the codes, severities, columns and rows that a plan finds, and what it can repair."""
     plan = frame.cio.identify(user_id="user_id")
     findings = (
@@ -168,7 +168,7 @@ def found(frame):
 def test_pandas_and_scan_find_the_same(name, options, differences, tmp_path):
     """Codes, severities, rows and repairs are the same, but for what a type forces."""
     path = written(COLUMNS[name], tmp_path)
-    scanned, read = found(cio.scan(path)), found(pd.read_csv(path, **options))
+    scanned, read = findings_of(cio.scan(path)), findings_of(pd.read_csv(path, **options))
     forced = differences.get(name, Difference(because=""))
 
     assert {code for code, *_ in read - scanned} == forced.more

@@ -242,13 +242,13 @@ def test_a_class_made_of_one_of_a_library_gets_its_advice():
         pytest.param(lambda: "people.csv", r"A path \(str\) .*cio\.scan", id="path"),
     ],
 )  # fmt: skip
-def test_what_is_no_table_is_told_how_to_become_one(make, words):
+def test_the_error_about_another_object_says_how_to_make_a_table(make, words):
     """Columns, groups, arrays, lists and rows are refused with what makes a table of them."""
     with pytest.raises(UnsupportedFrameError, match=words):
         read(make())
 
 
-def test_rows_of_sqlite_are_told_how_to_become_a_table():
+def test_the_error_about_rows_of_sqlite_says_how_to_make_a_table():
     """A cursor, rows as tuples and rows with names are refused, and the advice works."""
     with sqlite3.connect(":memory:") as connection:
         cursor = connection.execute("select 'u1' as id")
@@ -289,7 +289,7 @@ def test_an_array_of_structs_is_a_table():
         pytest.param(pd.MultiIndex.from_tuples([("a", "u1")]), "level_1", id="unnamed-level"),
     ],
 )
-def test_an_index_that_holds_the_ids_is_told(index, argument):
+def test_an_index_that_contains_the_ids_is_named_in_the_error(index, argument):
     """An argument that names a level of the index says what makes a column of it, and it does."""
     frame = pd.DataFrame({"plan": ["pro"]}, index=index)
 
@@ -303,7 +303,7 @@ def test_an_index_that_holds_the_ids_is_told(index, argument):
 
 
 def test_an_index_that_only_counts_is_not_spoken_of():
-    """Where the index holds nothing, a missing column is told as in any other table."""
+    """Where the index contains nothing, the error about a missing column is that of any other table."""
     with pytest.raises(ColumnNotFoundError) as caught:
         pd.DataFrame({"plan": ["pro"]}).cio.identify(user_id="index")
 
@@ -385,7 +385,7 @@ def test_tables_with_an_arrow_stream_are_taken(library, monkeypatch):
         ),
     ],
 )
-def test_what_is_said_of_a_library_makes_a_table(  # noqa: PLR0917 - fixtures and cases
+def test_the_advice_about_a_library_makes_a_table(  # noqa: PLR0917 - fixtures and cases
     library, advice, small, write, monkeypatch, tmp_path
 ):
     """The error about a table of Modin, Dask or Ray says what to call, and that gives all rows in order."""

@@ -41,7 +41,7 @@ plan = people.cio.identify(user_id="id", hash="code")
 events = cio.frame(pa.table(rows)).track(event=cio.lit("Joined"), user_id="id")
 both = cio.backfill([plan, events])
 preview, estimate = both.identity(), both.estimate()
-told = {
+facts = {
     "counts": plan.counts,
     "report": repr(plan),
     "html": sorted(plan._repr_mimebundle_()),
@@ -58,7 +58,7 @@ with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
     again = plan.send(client, audit=folder, progress=True)
     resumed = cio.resume(run.audit, client, both)
     record = cio.audit(folder)
-    told |= {
+    facts |= {
         "delivered": run.counts["delivered"],
         "skipped": again.counts["skipped_done"],
         "resumed": resumed.counts["delivered"],
@@ -71,11 +71,11 @@ with cio.sandbox() as workspace, tempfile.TemporaryDirectory() as folder:
     }
     file = Path(folder, "people.csv")
     people.write_csv(file)
-    told["exits"] = [
+    facts["exits"] = [
         main(["check", str(file), "--call", "identify", "--user-id", "id"]),
         main(["send", str(file), "--call", "identify", "--user-id", "id", "--to", "sandbox", "--audit", f"{folder}/cli"]),
     ]
-print(json.dumps(told, default=str))
+print(json.dumps(facts, default=str))
 """
 
 
@@ -125,10 +125,10 @@ with cio.sandbox() as workspace:
         print(error.library, os.listdir({str(tmp_path)!r}), workspace.people.height, error)
 """
 
-    said = run(code)
+    output = run(code)
 
-    assert said.startswith(f"{library} [] 0 ")
-    assert install in said
+    assert output.startswith(f"{library} [] 0 ")
+    assert install in output
 
 
 def test_a_notebook_without_ipywidgets_shows_plain_html():
@@ -164,10 +164,10 @@ except cio.MissingLibraryError as error:
     print(error.library, error)
 """
 
-    said = run(code)
+    output = run(code)
 
-    assert said.startswith(f"{library} ")
-    assert said.endswith(f'Run: pip install "cio-frames[{extra}]"')
+    assert output.startswith(f"{library} ")
+    assert output.endswith(f'Run: pip install "cio-frames[{extra}]"')
 
 
 def test_pandas_frames_need_nothing_but_pandas():
@@ -184,31 +184,31 @@ print(type(plan.findings) is pd.DataFrame, list(plan.rejected["reasons"]), plan.
 
 def _installed_alone() -> set[str]:
     """Return the distributions that pip installs with the package when no extra is asked for."""
-    found: set[tuple[str, frozenset[str]]] = set()
+    loaded: set[tuple[str, frozenset[str]]] = set()
     waiting = [Requirement("cio-frames")]
     while waiting:
         wanted = waiting.pop()
         name, extras = wanted.name.lower().replace("_", "-"), frozenset(wanted.extras)
-        if (name, extras) in found:
+        if (name, extras) in loaded:
             continue
-        found.add((name, extras))
+        loaded.add((name, extras))
         for line in requires(name) or ():
             each = Requirement(line)
             if each.marker is None or any(
                 each.marker.evaluate({"extra": extra}) for extra in extras or {""}
             ):
                 waiting.append(each)
-    return {name for name, _ in found}
+    return {name for name, _ in loaded}
 
 
 def test_an_installation_stays_small():
     """Without extras few distributions are installed, and none of those that are optional."""
-    found = _installed_alone()
+    loaded = _installed_alone()
 
-    assert {"polars", "pyarrow", "httpx", "h11"} <= found
-    assert found.isdisjoint({"ipython", "ipywidgets", "isal", "pandas", "polars-hash"})
-    assert found.isdisjoint({"deltalake", "fastexcel", "obstore", "pyiceberg"})
-    assert len(found) <= MOST_DISTRIBUTIONS, sorted(found)
+    assert {"polars", "pyarrow", "httpx", "h11"} <= loaded
+    assert loaded.isdisjoint({"ipython", "ipywidgets", "isal", "pandas", "polars-hash"})
+    assert loaded.isdisjoint({"deltalake", "fastexcel", "obstore", "pyiceberg"})
+    assert len(loaded) <= MOST_DISTRIBUTIONS, sorted(loaded)
 
 
 def test_all_is_every_extra_for_users():

@@ -86,11 +86,11 @@ READ = sorted(
 @pytest.mark.parametrize("path", READ, ids=lambda path: str(path.relative_to(ROOT)))
 def test_phrases_that_were_stumbled_on_do_not_come_back(path):
     """Findings, reports, errors, commands, README, docs and notebooks have none of them."""
-    found = {
+    phrases = {
         match[0] for text in _texts(path) for match in STUMBLES.finditer(" ".join(text.split()))
     }
 
-    assert not found
+    assert not phrases
 
 
 SOURCES = sorted(
@@ -198,19 +198,19 @@ def test_the_documentation_begins_with_getting_started():
 
 
 @pytest.mark.parametrize(
-    ("ids", "said"),
+    ("ids", "sentence"),
     [
         (["-"] * 35, '35 rows would be merged into 1 profile ("-").'),
         (["-"], '1 row would create 1 profile ("-").'),
         (["-", "-", "n/a", "n/a"], '4 rows would be merged into 2 profiles ("-", "n/a").'),
     ],
 )
-def test_rows_with_a_placeholder_are_counted_as_profiles(ids, said):
+def test_rows_with_a_placeholder_are_counted_as_profiles(ids, sentence):
     """However many rows have one placeholder, they are one profile; numbers agree with their nouns."""
     plan = pl.DataFrame({"id": [*ids, "u1"]}).cio.identify(user_id="id")
     message = plan.findings.filter(pl.col("code") == "id.placeholder")["message"][0]
 
-    assert message == f'"id" contains a placeholder instead of an identifier. {said}'
+    assert message == f'"id" contains a placeholder instead of an identifier. {sentence}'
 
 
 def test_a_report_is_not_set_as_a_formula():

@@ -282,39 +282,39 @@ def test_times_written_as_text_are_read_once():
 
 
 def test_a_warning_about_every_row_is_small():
-    """What is said of a row is not kept again for each row: a finding takes less than 50 bytes."""
+    """The text of a finding is not kept again for each row: a finding takes less than 50 bytes."""
     rows = 20_000
     frame = pl.DataFrame({"id": ["u1"], "event": ["E"], "at": ["2026-01-02 03:04:05"]})
     every = pl.concat([frame] * rows)
 
     plan = every.cio.track(user_id="id", event="event", timestamp="at")
-    found = plan.pipeline.full_check.findings.filter(pl.col("code") == "time.naive-text")
+    findings = plan.pipeline.full_check.findings.filter(pl.col("code") == "time.naive-text")
 
-    assert found.height == rows
-    assert found.rechunk().estimated_size() < 50 * rows
+    assert findings.height == rows
+    assert findings.rechunk().estimated_size() < 50 * rows
     assert set(plan.findings.drop("row").schema.dtypes()) == {pl.String}
 
 
 def test_a_report_keeps_no_number_of_a_row_that_nothing_can_change(tmp_path, monkeypatch):
-    """Of rows whose outcome is settled with their chunk, sums are kept, and people once."""
-    found, add = [], full_check._Results.add
+    """Of rows whose outcome no later chunk can change, sums are kept, and people once."""
+    results, add = [], full_check._ChunkResults.add
     monkeypatch.setattr(
-        full_check._Results, "add", lambda self, part: found.append(self) or add(self, part)
+        full_check._ChunkResults, "add", lambda self, part: results.append(self) or add(self, part)
     )
     plan = plan_of(120_000, tmp_path)
 
     assert plan.counts["valid"] == 120_000
-    assert len(found) > 1
-    assert not sum(part.height for part in found[-1].measures)
-    assert len(found[-1].people) == plan.pipeline.full_check.people
+    assert len(results) > 1
+    assert not sum(part.height for part in results[-1].measures)
+    assert len(results[-1].people) == plan.pipeline.full_check.people
 
 
 @pytest.mark.parametrize("is_sorted", [True, False])
 def test_of_times_the_latest_of_each_person_is_kept(monkeypatch, is_sorted):
-    """Whether rows are out of order is told without the times of all rows, and told the same."""
+    """Rows that are out of order are found without the times of all rows, with the same result."""
     rows = events(6_000) if is_sorted else events(6_000).sample(fraction=1, shuffle=True, seed=1)
     columns = {"event": "event", "user_id": "user_id", "timestamp": "occurred_at"}
-    told, longest = rows.cio.track(**columns).findings, []
+    findings, longest = rows.cio.track(**columns).findings, []
     monkeypatch.setattr(run_checks, "MIN_REDUCED", 100)
     monkeypatch.setattr("cio_frames.plan.chunks.CHUNK_ROWS", 500)
     add = run_checks.TableAggregates.add
@@ -325,12 +325,12 @@ def test_of_times_the_latest_of_each_person_is_kept(monkeypatch, is_sorted):
 
     monkeypatch.setattr(run_checks.TableAggregates, "add", noted)
 
-    assert rows.cio.track(**columns).findings.equals(told)
+    assert rows.cio.track(**columns).findings.equals(findings)
     assert longest[-1] <= 2 * rows["user_id"].n_unique() + 501
 
 
 def test_the_size_of_plain_texts_and_times_is_taken_without_writing_them(monkeypatch):
-    """Only what tells no length by itself is written: texts with quotes, and numbers with points."""
+    """Only values whose length in JSON differs from that of their text are written, such as texts with quotes."""
     written = []
     monkeypatch.setattr(
         payloads_json, "json_text", lambda values: written.append(values) or json_text(values)

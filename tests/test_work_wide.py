@@ -104,9 +104,9 @@ def test_columns_with_cells_that_fail_are_read_in_one_pass():
             *(pl.Series(f"score {place}", scores) for place in range(columns)),
         )
         with counted() as work:
-            found = frame.cio.identify(user_id="id").findings
-        assert set(found["code"]) == {"value.zeros-mixed", "column.stray-text"}
-        assert found.height == 2 * columns
+            findings = frame.cio.identify(user_id="id").findings
+        assert set(findings["code"]) == {"value.zeros-mixed", "column.stray-text"}
+        assert findings.height == 2 * columns
         steps.append(work.steps)
 
     assert steps[0] == steps[1]
@@ -119,8 +119,8 @@ def test_components_take_no_step_per_link():
         chain = [f"u{place:05d}" for place in range(links + 1)]
         pairs = pl.DataFrame({"key": chain[:-1], "other": chain[1:]})
         with counted() as work:
-            found = components(pairs)
-        assert set(found["component"]) == {"u00000"}
+            by_key = components(pairs)
+        assert set(by_key["component"]) == {"u00000"}
         lines.append(work.lines)
 
     assert lines[1] - lines[0] < LINKS * 4_000

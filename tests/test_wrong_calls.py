@@ -42,10 +42,10 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "said"), WRONG.values(), ids=WRONG)
-def test_a_wrong_call_says_what_to_type(call, said):
+@pytest.mark.parametrize(("call", "sentence"), WRONG.values(), ids=WRONG)
+def test_a_wrong_call_says_what_to_type(call, sentence):
     """The error is one of this package, on one line, and repeats no value of the table."""
-    with pytest.raises(cio.errors.MappingError, match=said) as error:
+    with pytest.raises(cio.errors.MappingError, match=sentence) as error:
         call()
 
     assert len(str(error.value).splitlines()) == 1

@@ -14,7 +14,7 @@ from cio_frames.plan.approval import require_approval
 from cio_frames.plan.identity_preview import identity_preview, premise_of
 from cio_frames.plan.json_values import NotRestorableError, arguments_of, checks_of
 from cio_frames.plan.outcome import needs
-from cio_frames.plan.pipeline import Pipelines
+from cio_frames.plan.pipeline import NO_ORIGIN, Origin, Pipelines
 from cio_frames.plan.plan import Backfill, Plan, Sendable
 from cio_frames.plan.saved_plan import SavedPlan, campaigns, described, destination_of, read_plan
 from cio_frames.plan.suggest import make
@@ -80,7 +80,8 @@ def apply(
         ...     run.counts["delivered"]
         2
     """
-    return reviewed(
+    before = table.pipelines.origin if isinstance(table, Sendable) else NO_ORIGIN
+    plan = reviewed(
         path,
         table,
         client,
@@ -88,7 +89,11 @@ def apply(
         settings=settings,
         approved_by=approved_by,
         only_if=only_if,
-    ).send(client, **options)
+    )
+    try:
+        return plan.send(client, **options)
+    finally:  # a plan that was passed can be sent again, without the file
+        plan.pipelines.set_origin(before)
 
 
 def reviewed(
@@ -124,10 +129,8 @@ def reviewed(
     if changes:
         raise PlanChangedError(str(path), differences=changes)
     approved = f", approved by {key}" if key else ""
-    plan.pipelines.set_origin(
-        f"This run applies the saved plan {Path(path).name} (sha256 {saved.digest}{approved}).",
-        send_call="cio.apply(path, table, client, {})",
-    )
+    note = f"This run applies the saved plan {Path(path).name} (sha256 {saved.digest}{approved})."
+    plan.pipelines.set_origin(Origin(note, send_call="cio.apply(path, table, client, {})"))
     return plan
 
 

@@ -46,11 +46,11 @@ def drift_findings(
 def drift_notes(findings: pl.DataFrame) -> list[str]:
     """Return findings about differences as notes of a run."""
     messages = worst_first(findings)["message"].cast(pl.String)
-    notes = [f"Beside earlier runs: {message}" for message in messages[:MOST_NOTES]]
+    notes = [f"Compared with earlier runs: {message}" for message in messages[:MOST_NOTES]]
     more = len(messages) - MOST_NOTES
     if more > 0:
         notes.append(
-            f"Beside earlier runs: {more:,} more differences. A plan with "
+            f"Compared with earlier runs: {more:,} more differences. A plan with "
             'checks=cio.Checks(drift="audit") lists them all in its report.'
         )
     return notes

@@ -18,13 +18,13 @@ from cio_frames.payloads.batches import ENVELOPE_BYTES
 from cio_frames.plan.full_check import KEPT_MESSAGES
 from cio_frames.plan.identity_preview import preview_counts
 from cio_frames.plan.outcome import needs
-from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
+from cio_frames.plan.pipeline import SEND_CALL, Pipeline, Pipelines, PreviewCounts
 from cio_frames.run import Run
-from cio_frames.run.shown import Shown
 from cio_frames.sending import Client
 from cio_frames.spec import CALLS
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.document import Document, Heading, Paragraph, Table
+from cio_frames.views.render import Shown
 from cio_frames.views.wording import duration, many, number, size
 
 BOUNDS: Final = ("the rate of requests", "the response time", "this machine")
@@ -71,6 +71,7 @@ class Estimate(Shown):
     open: str | None = None
     allowances: Mapping[str, int] = field(default_factory=dict)
     other_forms: int = 0
+    _send_call: str = SEND_CALL
 
     def compare(self, run: Run) -> "Comparison":
         """Return the estimate compared with a run."""
@@ -109,7 +110,7 @@ class Estimate(Shown):
         if self.price is not None:
             lines.append(("price", f"{at_most}{self.price:,.2f} for the new profiles", ""))
         if self.allowances:
-            needed = f"plan.send(client, allow={json.dumps(self.allowances)})"
+            needed = self._send_call.format(f"allow={json.dumps(self.allowances)}")
             lines.append(("to allow", needed, "what it does in Customer.io cannot be undone"))
         return lines
 
@@ -195,6 +196,7 @@ def estimate(
         open=counted.open,
         allowances=needs(plans, pipelines.last_preview).counts,
         other_forms=counted.conflicts.get(OTHER_FORM, 0),
+        _send_call=pipelines.send_call,
     )
 
 

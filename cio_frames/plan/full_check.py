@@ -181,7 +181,7 @@ def check_fully(
         table, scope=encoding.scope, checks=encoding.checks, profiling=profiling,
         gather_links=gather_links, gather_ids=gather_ids,
     )  # fmt: skip
-    results = _Results(encoding)
+    results = _ChunkResults(encoding)
 
     def part(chunk: pl.DataFrame) -> tuple[_Share, ChunkCheck]:
         prepared, share = sums.share(chunk)
@@ -279,7 +279,7 @@ class ChunkCheck:
     message_findings: pl.DataFrame
     sent: pl.DataFrame  # the prepared rows
     measures: pl.DataFrame  # a few numbers of each of them
-    counts: "Counts | None" = None  # their sums, if no later chunk can change them
+    counts: "ChunkCounts | None" = None  # their sums, if no later chunk can change them
 
 
 def check_chunk(prepared: pl.DataFrame, *, encoding: Encoding, raw: pl.DataFrame) -> ChunkCheck:
@@ -305,7 +305,7 @@ MERGED = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class ChunkCounts:
     """The sums over the rows of a chunk that can be sent."""
 
     valid: int
@@ -337,14 +337,14 @@ class Distinct:
 
 
 @dataclass(slots=True)
-class _Results:
+class _ChunkResults:
     """The results of all chunks of a full check: findings, the first messages, numbers of each row."""
 
     encoding: Encoding
     row_findings: list[pl.DataFrame] = field(default_factory=list)
     message_findings: list[pl.DataFrame] = field(default_factory=list)
     measures: list[pl.DataFrame] = field(default_factory=list)
-    counts: list[Counts] = field(default_factory=list)
+    counts: list[ChunkCounts] = field(default_factory=list)
     people: Distinct = field(default_factory=Distinct)
     objects: Distinct = field(default_factory=Distinct)
     first: list[pl.DataFrame] = field(default_factory=list)
@@ -362,7 +362,7 @@ class _Results:
             mapping, namespace = self.encoding.scope.mapping, self.encoding.namespace
             self.first.append(encode(chunk.sent.head(missing), mapping, namespace=namespace))
 
-    def count(self, counts: Counts) -> None:
+    def count(self, counts: ChunkCounts) -> None:
         """Add the sums of a chunk."""
         self.people.add(counts.people)
         self.objects.add(counts.objects)
@@ -388,7 +388,7 @@ def _measured(scope: Scope) -> list[pl.Expr]:
 
 
 def _full_check(
-    results: _Results,
+    results: _ChunkResults,
     sums: _Sums,
     *,
     table: Table,
@@ -452,13 +452,13 @@ def count_rows(
     scope: Scope,
     batch_bytes: int,
     components: pl.DataFrame | None = None,
-) -> Counts:
+) -> ChunkCounts:
     """Return the sums over rows of one chunk, whose batches have no rows of another one, as when sent."""
     call, batches = scope.mapping.call, measures.height
     if call.batched:
         shared = lanes(measures["key"], components)
         batches = count_batches(measures["bytes"], lanes=shared, limit_bytes=batch_bytes)
-    return Counts(
+    return ChunkCounts(
         valid=measures.height,
         bytes=int(measures["bytes"].sum()),
         batches=batches,

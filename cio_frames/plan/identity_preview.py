@@ -25,12 +25,11 @@ from cio_frames.plan.identity_parts import identity_parts
 from cio_frames.plan.identity_report import identity_document
 from cio_frames.plan.pipeline import Pipelines, PreviewCounts
 from cio_frames.plan.workspace_people import WorkspacePeople, known_people
-from cio_frames.run.shown import Shown
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Bullets, Document, Heading
 from cio_frames.views.progress import Display
 from cio_frames.views.progress_state import ProgressState
-from cio_frames.views.render import Rendered
+from cio_frames.views.render import Rendered, Shown
 from cio_frames.views.wording import duration, many
 
 OnConflict = Literal["report", "reject", "refuse"]

@@ -11,9 +11,9 @@ from cio_frames.identity.plan_order import OrderProblem
 from cio_frames.identity.settings import Premise
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
-from cio_frames.run.shown import Shown
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.document import Bullets, Document, Heading
+from cio_frames.views.render import Shown
 
 SPLIT: Final = (
     "Split it and pass all parts to cio.backfill: events without user_id before the people, events "

@@ -39,8 +39,8 @@ class OtherForm:
         about = "About " if self.sampled else ""
         pairs = ", ".join(f"{one!r} for {other!r}" for one, other in self.examples)
         return (
-            f"{about}{many(self.ids, 'id')} in {many(self.rows, 'row')} of plan {self.plan + 1} "
-            f"{'is' if self.ids == 1 else 'are'} missing in plan {self.of + 1}, which has the same in "
+            f"{about}{many(self.ids, 'id')} in {many(self.rows, 'row')} of plan {self.plan} "
+            f"{'is' if self.ids == 1 else 'are'} missing in plan {self.of}, which has the same in "
             f"another form ({pairs}). They differ in {self.how} only, and Customer.io would create "
             "separate people for them."
         )

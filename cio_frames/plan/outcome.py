@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from cio_frames.plan.allowance_counts import TRIGGERING, AllowanceCounts, CampaignEvents
-from cio_frames.plan.pipeline import Pipeline, PreviewCounts
+from cio_frames.plan.pipeline import SEND_CALL, Pipeline, PreviewCounts
 from cio_frames.sending import Client
 from cio_frames.spec import LIMITS
 from cio_frames.values import many
@@ -169,11 +169,15 @@ def allowing(
     preview: PreviewCounts | None = None,
     *,
     client: Client | None = None,
+    send_call: str = SEND_CALL,
 ) -> str:
-    """Return the code that sends plans if something has to be allowed, else ""; arguments as for `outcome`."""
+    """Return the code that sends plans if something has to be allowed, else ""; arguments as for `outcome`.
+
+    `send_call` has {} for the allowances.
+    """
     needed = needs(pipelines, preview)
     is_free = not needed.counts or (client is not None and client.is_local)
-    return "" if is_free else f"plan.send(client, {needed.argument})"
+    return "" if is_free else send_call.format(needed.argument)
 
 
 def _merges(rows: AllowanceCounts, preview: PreviewCounts | None) -> Iterator[str]:

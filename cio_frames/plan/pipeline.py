@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 from msgspec import structs
@@ -49,13 +49,16 @@ from cio_frames.spec import LIMITS
 from cio_frames.validation import BLOCKING, FINDING_SCHEMA, check_call, check_table, compile_checks
 from cio_frames.values import many
 
+SEND_CALL: Final = "plan.send(client, {})"
+"""The code that sends a plan, with {} for the allowances."""
+
 PREVIEW_ROWS = 1_000
 MOST_REPAIRED = 300
 """The most fields of a mapping with which repairs are tried on examples: the time is the square of it."""
 
 
 @dataclass(slots=True)
-class _Results:
+class _CheckResults:
     """The results of the checks that have run on a table."""
 
     before_send: PreSendCheck | None = None
@@ -74,12 +77,10 @@ class Pipeline:
     steps: tuple[MessageMapping, ...] = ()  # the mapping as it was before each repair
     had_no_safe_repair: bool = False  # whether fix("safe") had nothing to repair
     arguments: CallArguments | None = None  # those of the verb, as the user passed them
-    is_rest: bool = (
-        False  # whether its rows were excluded from another table: no earlier run is like it
-    )
+    is_rest: bool = False  # whether another table excluded its rows: no earlier run is like it
     message_bytes: int = LIMITS["message_bytes"].value
     batch_bytes: int = LIMITS["batch_bytes"].value
-    _results: _Results = field(default_factory=_Results, init=False, repr=False)
+    _results: _CheckResults = field(default_factory=_CheckResults, init=False, repr=False)
 
     @property
     def call(self) -> str:
@@ -407,6 +408,16 @@ class Pipeline:
         return self.checks.references()
 
 
+class Origin(NamedTuple):
+    """What plans are made from, for the record of their run, and the code that sends them."""
+
+    note: str  # a sentence about the saved plan that is applied, or the run that is undone; or ""
+    send_call: str  # with {} for the allowances
+
+
+NO_ORIGIN: Final = Origin("", send_call=SEND_CALL)
+
+
 @dataclass(slots=True)
 class _JointResults:
     """Results for several pipelines together."""
@@ -417,8 +428,7 @@ class _JointResults:
     previews: dict[Any, "PreviewCounts"] = field(default_factory=dict)
     other_forms: list[OtherForm] | None = None
     client: Client | None = None
-    origin: str = ""  # a sentence about the saved plan that is applied, or the run that is undone
-    send_call: str = "plan.send(client, {})"  # the code that sends the plans
+    origin: Origin = NO_ORIGIN
     workspace_people: dict[Client, pl.DataFrame] = field(default_factory=dict)  # by who read them
 
 
@@ -480,7 +490,12 @@ class Pipelines:
     @property
     def send_call(self) -> str:
         """The code that sends the plans, with {} for the allowances."""
-        return self._results.send_call
+        return self._results.origin.send_call
+
+    @property
+    def origin(self) -> Origin:
+        """What the plans are made from."""
+        return self._results.origin
 
     @property
     def last_preview(self) -> PreviewCounts | None:
@@ -492,9 +507,9 @@ class Pipelines:
         """The last client that was passed to send or to estimate."""
         return self._results.client
 
-    def set_origin(self, origin: str, *, send_call: str) -> None:
-        """Keep what the plans are made from, for the record of the run, and how they are sent."""
-        self._results.origin, self._results.send_call = origin, send_call
+    def set_origin(self, origin: Origin) -> None:
+        """Keep what the plans are made from."""
+        self._results.origin = origin
 
     def remember_client(self, client: Client) -> None:
         """Keep the client, for the next report."""
@@ -616,7 +631,7 @@ class Pipelines:
 
     def reminders(self) -> tuple[str, ...]:
         """Return notes for a run: what the plans are made from, and the conflicts that were predicted."""
-        origin = (self._results.origin,) if self._results.origin else ()
+        origin = (self.origin.note,) if self.origin.note else ()
         if self.last_preview is None:
             return origin
         conflicts = self.last_preview.conflicts

@@ -31,13 +31,13 @@ from cio_frames.run import (
     select_rows,
     starting,
 )
-from cio_frames.run.shown import Shown
 from cio_frames.sending import Client
 from cio_frames.sending.client import RATE
 from cio_frames.validation import as_texts
 from cio_frames.views import report
 from cio_frames.views.displays import ShowProgress
 from cio_frames.views.document import Document
+from cio_frames.views.render import Shown
 
 if TYPE_CHECKING:  # loaded when they are used: most plans are sent without them
     from cio_frames.plan.corrected import Corrected
@@ -544,7 +544,9 @@ class Backfill(Shown, Sendable):
         return report.backfill(
             with_other_forms(views, self.pipelines.other_forms),
             outcome=outcome(pipelines, preview, client=client),
-            allow_line=allowing(pipelines, preview, client=client),
+            allow_line=allowing(
+                pipelines, preview, client=client, send_call=self.pipelines.send_call
+            ),
         )
 
 

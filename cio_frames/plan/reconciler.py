@@ -180,7 +180,7 @@ def _window(record: pl.DataFrame) -> Window:
 
 
 def _count_not_checkable(
-    counts: "Counts", wanted: Expected, *, sampled: int, uncovered: Mapping[str, int]
+    counts: "ComparisonCounts", wanted: Expected, *, sampled: int, uncovered: Mapping[str, int]
 ) -> None:
     """Count what cannot be compared."""
     store = wanted.model.store
@@ -236,7 +236,7 @@ def _notes(
         yield f"An export has no times. {_NO_TIMES}"
 
 
-class Counts:
+class ComparisonCounts:
     """How many of each thing are expected, are as expected, or differ, by the way in which they differ."""
 
     def __init__(self) -> None:
@@ -269,7 +269,7 @@ class Reconciler:
         window: Window,
         progress: ShowProgress = False,
     ) -> None:
-        self.counts: Counts = Counts()
+        self.counts: ComparisonCounts = ComparisonCounts()
         self.uncovered: Counter[str] = Counter()  # attributes that an export does not have
         self.notes: list[str] = []
         self._wanted = wanted

@@ -32,10 +32,10 @@ from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.pipeline import Pipelines
 from cio_frames.plan.reconciler import Reconciler
 from cio_frames.run import Run
-from cio_frames.run.shown import Shown
 from cio_frames.views.displays import ShowProgress, display
 from cio_frames.views.document import Badge, Document, Heading, Node, Paragraph, Section, Table
 from cio_frames.views.progress_state import ProgressState
+from cio_frames.views.render import Shown
 from cio_frames.views.wording import duration, many, number
 from cio_frames.workspaces.embedded import sandbox
 

@@ -29,12 +29,12 @@ from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import summary
 from cio_frames.plan.saved_report import saved_document
 from cio_frames.plan.workspace_people import WorkspacePeople
-from cio_frames.run.shown import Shown
 from cio_frames.sending import Client
 from cio_frames.validation import BLOCKING
 from cio_frames.validation.compiled import sentence_about
 from cio_frames.views import markdown
 from cio_frames.views.document import Document
+from cio_frames.views.render import Shown
 
 FORMAT: Final = 1
 EXPIRES: Final = timedelta(days=7)

@@ -13,9 +13,9 @@ from cio_frames.frames.pandas import native
 from cio_frames.plan.fixes import repaired
 from cio_frames.plan.pipeline import Pipeline, Pipelines
 from cio_frames.plan.report import plan_view, summary
-from cio_frames.run.shown import Shown
 from cio_frames.views import html, report
 from cio_frames.views.document import Document
+from cio_frames.views.render import Shown
 
 
 @dataclass(frozen=True, eq=False, repr=False)

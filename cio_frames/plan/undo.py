@@ -32,7 +32,7 @@ from cio_frames.identity.undo_steps import (
 )
 from cio_frames.plan.arrived import IN_DOUBT, arrived, require_same_plans, workspace_after
 from cio_frames.plan.people_before import among, kept_people, named_people
-from cio_frames.plan.pipeline import Pipeline, Pipelines
+from cio_frames.plan.pipeline import Origin, Pipeline, Pipelines
 from cio_frames.plan.undo_effects import NOT_UNDONE, Effects
 from cio_frames.plan.undo_tables import EVENTS, UndoTable, tables, write_tables
 from cio_frames.plan.workspace_people import WorkspacePeople, people_table
@@ -295,9 +295,8 @@ def _backfill(
         for table, frame in zip(undo_tables, frames, strict=True)
     )
     plan = backfill_of(Pipelines(pipelines))
-    plan.pipelines.set_origin(
-        f"This run undoes run {run_id}.", send_call="undo.plan.send(client, {})"
-    )
+    note = f"This run undoes run {run_id}."
+    plan.pipelines.set_origin(Origin(note, send_call="undo.plan.send(client, {})"))
     return plan
 
 

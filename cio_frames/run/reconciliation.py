@@ -7,7 +7,6 @@ from typing import Final, Literal
 
 import polars as pl
 
-from cio_frames.run.shown import Shown
 from cio_frames.views.document import (
     Badge,
     Bullets,
@@ -21,6 +20,7 @@ from cio_frames.views.document import (
     Section,
     Table,
 )
+from cio_frames.views.render import Shown
 from cio_frames.views.wording import many, number
 
 Kind = Literal["not there", "other value", "written later", "not checkable"]

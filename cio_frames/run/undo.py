@@ -8,7 +8,6 @@ from typing import Any, Final, Generic, TypeVar
 import polars as pl
 
 from cio_frames.errors import MappingError
-from cio_frames.run.shown import Shown
 from cio_frames.views.document import (
     Badge,
     Document,
@@ -20,6 +19,7 @@ from cio_frames.views.document import (
     Step,
     Table,
 )
+from cio_frames.views.render import Shown
 from cio_frames.views.wording import many, number
 
 SHOWN: Final = 20

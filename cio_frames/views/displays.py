@@ -378,9 +378,8 @@ class Widget:
         """Show the widget and keep the handle of its output."""
         self.update(state)
         self._handle = self._show(WidgetView(self._box, state), display_id=True)
-        if note := progress_state.steps_after_closing(
-            state
-        ):  # a reopened notebook cannot show the widget
+        note = progress_state.steps_after_closing(state)
+        if note:  # a reopened notebook cannot show the widget
             heading = Heading("If this notebook is closed before the run ends")
             self._note = self._show(Rendered(Document(heading, note)), display_id=True)
 

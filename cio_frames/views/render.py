@@ -1,6 +1,8 @@
-"""A document as a value that notebooks and `print` can show."""
+"""Documents as values that notebooks and `print` can show."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Any
 
 from cio_frames.views import html, text
 from cio_frames.views.document import Document
@@ -17,9 +19,25 @@ def bundle(document: Document) -> dict[str, str]:
     return {"text/plain": text.render(document), "text/html": str(html.render(document))}
 
 
+class Shown(ABC):
+    """An object that `print` shows as text, and notebooks as HTML."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def _document(self) -> Document:
+        """Return the document that is shown."""
+
+    def __repr__(self) -> str:
+        return text.render(self._document())
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return bundle(self._document())
+
+
 @dataclass(frozen=True, slots=True, repr=False)
-class Rendered:
-    """A document that a notebook shows as HTML and everything else as text."""
+class Rendered(Shown):
+    """A document as a value."""
 
     document: Document
 
@@ -33,8 +51,5 @@ class Rendered:
         """The text, for the current output."""
         return text.render(self.document)
 
-    def __repr__(self) -> str:
-        return self.text
-
-    def _repr_mimebundle_(self, **_: object) -> dict[str, str]:
-        return bundle(self.document)
+    def _document(self) -> Document:
+        return self.document

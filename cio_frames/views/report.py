@@ -33,7 +33,7 @@ from cio_frames.views.wording import many, number, percent, size
 OPEN_MESSAGES = 2
 MAX_MESSAGES = 50
 _MAPPING = ("field", "comes from", "how", "why")
-_PLANS = ("", "call", "from", "rows", "excluded", "requests", "verdict")
+_PLANS = ("plan", "call", "from", "rows", "excluded", "requests", "verdict")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,19 +109,22 @@ def plan(view: PlanView, *, adapt_advice: Callable[[str], str] = str) -> Documen
 
 
 def backfill(views: Sequence[PlanView], *, outcome: str = "", allow_line: str = "") -> Document:
-    """Return the report of plans that are sent in order: all together first, then each plan."""
+    """Return the report of plans that are sent in order: all together first, then each plan.
+
+    Plans are numbered from 0, as in `plan=`, in findings and in the record.
+    """
     badge, sentence = _overall_verdict(views)
     rows = [
         (index, view.call, view.source, view.rows, view.rejected, view.batches, verdict(view)[0])
-        for index, view in enumerate(views, 1)
+        for index, view in enumerate(views)
     ]
     parts = [
         Part(
-            (f"Plan {index} of {len(views)}: {view.call}", view.source),
+            (f"Plan {index}: {view.call}", view.source),
             list(_body(view, str)),
             verdict(view)[0].tone,
         )
-        for index, view in enumerate(views, 1)
+        for index, view in enumerate(views)
     ]
     return Document(
         Heading("Back-fill", f"{many(len(views), 'plan')}, in order", badge),

@@ -56,9 +56,8 @@ _MARKS = {"✓": "OK", "✕": "X", "○": "o", "‖": "#", "…": "...", "·": "
 """The marks of this package, and their substitutes in outputs that cannot encode them."""
 
 _NAMED = re.compile(r'( *)("(?:[^"\\]|\\.)*":) (.+)')
-_SHELL_WORD = re.compile(
-    r"""(?:--[\w-]+ (?!-))?(?:"[^"]*"|\S)+"""
-)  # an option stays with its value
+_SHELL_WORD = re.compile(r"""(?:--[\w-]+ (?!-))?(?:"[^"]*"|\S)+""")
+"""A word of a command, or an option with its value."""
 
 
 def render(document: Document) -> str:

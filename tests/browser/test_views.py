@@ -47,7 +47,7 @@ SEEN = {
     "refused": ("Plan: identify", "To fix before anything can be sent"),
     "proposed": ("Mapping:", "chosen automatically"),
     "payloads": ("Messages: track", '"messageId"'),
-    "backfill": ("Back-fill", "Plan 2 of 2: track"),
+    "backfill": ("Back-fill", "Plan 1: track"),
     "identity": ("Who is who",),
     "run": ("Run: identify + track", "finished", "Pace"),
     "audit": ("Audit", "complete"),

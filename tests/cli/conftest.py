@@ -22,26 +22,26 @@ u1,ada@example.com,pro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """What a command said, and how it ended."""
+class CliResult:
+    """The output and the exit code of a command."""
 
     code: int
     out: str
     err: str
 
 
-Cli = Callable[..., Said]
+Cli = Callable[..., CliResult]
 
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
     """Run a command in this process."""
 
-    def run(*words: object) -> Said:
+    def run(*words: object) -> CliResult:
         capsys.readouterr()
         code = main([str(word) for word in words])
-        said = capsys.readouterr()
-        return Said(code=int(code), out=said.out, err=said.err)
+        captured = capsys.readouterr()
+        return CliResult(code=int(code), out=captured.out, err=captured.err)
 
     return run
 

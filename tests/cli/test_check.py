@@ -12,60 +12,60 @@ from cio_frames.views import markup
 
 def test_a_clean_file_ends_with_0(cli, people):
     """A file of which every row can be sent is reported as ready."""
-    said = cli("check", people, "--call", "identify", "--user-id", "id")
+    result = cli("check", people, "--call", "identify", "--user-id", "id")
 
-    assert (said.code, said.err) == (0, "")
-    assert "Plan: identify · people.csv · ✓ ready" in said.out
+    assert (result.code, result.err) == (0, "")
+    assert "Plan: identify · people.csv · ✓ ready" in result.out
 
 
 def test_left_out_rows_end_with_1(cli, mixed):
     """Rows that would be left out are counted and end with 1."""
-    said = cli("check", mixed, "--call", "identify", "--user-id", "id")
+    result = cli("check", mixed, "--call", "identify", "--user-id", "id")
 
-    assert said.code == 1
-    assert "[reject] id.missing · 1 row" in said.out
-    assert "[reject] id.padded · 1 row" in said.out
+    assert result.code == 1
+    assert "[reject] id.missing · 1 row" in result.out
+    assert "[reject] id.padded · 1 row" in result.out
 
 
 def test_advice_can_be_typed(cli, mixed):
     """The report advises options of the command line, not the library's functions."""
-    said = cli("check", mixed, "--call", "identify", "--user-id", "id")
+    result = cli("check", mixed, "--call", "identify", "--user-id", "id")
 
-    assert "--fix id.padded" in said.out
-    assert "plan." not in said.out
+    assert "--fix id.padded" in result.out
+    assert "plan." not in result.out
 
 
 def test_a_refused_plan_ends_with_3(cli, people):
     """A plan that must not be sent ends with 3."""
     deleted = ("--lit", "event=User Deleted")
-    said = cli("check", people, "--call", "track", "--user-id", "id", *deleted)
+    result = cli("check", people, "--call", "track", "--user-id", "id", *deleted)
     allowed = cli(
         "check", people, "--call", "track", "--user-id", "id", *deleted, "--allow", "User Deleted"
     )
 
-    assert (said.code, allowed.code) == (3, 0)
-    assert "[refuse] event.destructive" in said.out
+    assert (result.code, allowed.code) == (3, 0)
+    assert "[refuse] event.destructive" in result.out
 
 
 def test_a_repair_is_applied(cli, mixed):
     """A repair that is named lets its rows through, and the report says so."""
-    said = cli("check", mixed, "--call", "identify", "--user-id", "id", "--fix", "id.padded")
+    result = cli("check", mixed, "--call", "identify", "--user-id", "id", "--fix", "id.padded")
 
-    assert said.code == 1
-    assert "Repaired id.padded" in said.out
-    assert "[reject] id.padded" not in said.out
+    assert result.code == 1
+    assert "Repaired id.padded" in result.out
+    assert "[reject] id.padded" not in result.out
 
 
 def test_json_has_counts_groups_and_findings(cli, mixed):
     """The JSON report holds the same numbers as the plan of the library."""
-    said = cli("check", mixed, "--call", "identify", "--user-id", "id", "--format", "json")
+    result = cli("check", mixed, "--call", "identify", "--user-id", "id", "--format", "json")
 
-    told = json.loads(said.out)
+    report = json.loads(result.out)
     plan = cio.frame(cio.scan(mixed)).identify(user_id="id")
-    assert told["counts"] == plan.counts
-    assert told["verdict"] == "rows"
-    assert {group["code"] for group in told["groups"]} == set(plan.findings["code"])
-    assert [(found["row"], found["code"]) for found in told["findings"]] == list(
+    assert report["counts"] == plan.counts
+    assert report["verdict"] == "rows"
+    assert {group["code"] for group in report["groups"]} == set(plan.findings["code"])
+    assert [(finding["row"], finding["code"]) for finding in report["findings"]] == list(
         plan.findings.select("row", "code").rows()
     )
 
@@ -73,18 +73,18 @@ def test_json_has_counts_groups_and_findings(cli, mixed):
 @pytest.mark.parametrize("name", ["found.csv", "found.parquet"])
 def test_findings_go_to_a_file(cli, mixed, folder, name):
     """Findings can be written to a table instead of into the JSON."""
-    said = cli(
+    result = cli(
         "check", mixed, "--call", "identify", "--user-id", "id", "--format", "json",
         "--findings", name,
     )  # fmt: skip
 
-    told = json.loads(said.out)
+    report = json.loads(result.out)
     reader = pl.read_csv if name.endswith("csv") else pl.read_parquet
-    found = reader(folder / name)
-    assert set(found["code"]) >= {"id.missing", "id.padded"}
-    assert set(found.select("code", "severity", "message", "hint").dtypes) == {pl.String}
-    assert told["findings_file"] == name
-    assert "findings" not in told
+    written = reader(folder / name)
+    assert set(written["code"]) >= {"id.missing", "id.padded"}
+    assert set(written.select("code", "severity", "message", "hint").dtypes) == {pl.String}
+    assert report["findings_file"] == name
+    assert "findings" not in report
 
 
 def test_rejected_rows_go_to_a_file(cli, mixed, folder):
@@ -99,13 +99,13 @@ def test_rejected_rows_go_to_a_file(cli, mixed, folder):
 def test_html_is_a_page(cli, folder):
     """The HTML report is a whole page in which values are escaped."""
     (folder / "x.csv").write_text("id,note\n <script>alert(1)</script>,a\n")
-    said = cli(
+    result = cli(
         "check", "x.csv", "--call", "identify", "--user-id", "id", "--format", "html",
         "--output", "x.html",
     )  # fmt: skip
 
     page = (folder / "x.html").read_text()
-    assert said.out == ""
+    assert result.out == ""
     assert page.startswith("<!doctype html>")
     assert "<script>" not in page.replace(str(markup._script()), "", 1)
     assert "&lt;script&gt;" in page
@@ -113,31 +113,31 @@ def test_html_is_a_page(cli, folder):
 
 def test_preview_shows_what_is_sent(cli, people):
     """The messages of the preview are, byte for byte, those of the library."""
-    said = cli("preview", people, "--call", "identify", "--user-id", "id", "--rows", 2)
+    result = cli("preview", people, "--call", "identify", "--user-id", "id", "--rows", 2)
 
     plan = cio.frame(cio.scan(people)).identify(user_id="id")
-    assert said.code == 0
-    assert [line.strip() for line in said.out.splitlines() if '"messageId"' in line] == (
+    assert result.code == 0
+    assert [line.strip() for line in result.out.splitlines() if '"messageId"' in line] == (
         plan.pipeline.messages(2)
     )
 
 
 def test_preview_as_json(cli, people):
     """The preview as JSON has the mapping and the messages."""
-    said = cli("preview", people, "--call", "identify", "--rows", 1, "--format", "json")
+    result = cli("preview", people, "--call", "identify", "--rows", 1, "--format", "json")
 
-    told = json.loads(said.out)
-    assert told["messages"][0]["userId"] == "u1"
-    assert {"field": "userId", "column": "id"}.items() <= told["mapping"][0].items()
+    report = json.loads(result.out)
+    assert report["messages"][0]["userId"] == "u1"
+    assert {"field": "userId", "column": "id"}.items() <= report["mapping"][0].items()
 
 
 def test_preview_without_a_message_ends_with_1(cli, folder):
     """Where no row can be sent, the preview says so."""
     (folder / "none.csv").write_text("id,plan\n,pro\n,free\n")
-    said = cli("preview", "none.csv", "--call", "identify", "--user-id", "id")
+    result = cli("preview", "none.csv", "--call", "identify", "--user-id", "id")
 
-    assert said.code == 1
-    assert "No row can be sent." in said.out
+    assert result.code == 1
+    assert "No row can be sent." in result.out
 
 
 def test_globs_are_one_table(cli, folder, people):
@@ -146,7 +146,7 @@ def test_globs_are_one_table(cli, folder, people):
     globbed = cli("check", "people*.csv", "--call", "identify", "--format", "json")
     listed = cli("check", "people.csv", "people2.csv", "--call", "identify", "--format", "json")
 
-    assert [json.loads(said.out)["counts"]["rows"] for said in (globbed, listed)] == [6, 6]
+    assert [json.loads(result.out)["counts"]["rows"] for result in (globbed, listed)] == [6, 6]
     assert json.loads(listed.out)["source"] == "people.csv, people2.csv"
 
 
@@ -200,23 +200,23 @@ ORDER = {
     ],
 )  # fmt: skip
 def test_options_become_arguments(cli, folder, options, expected):
-    """What options say about columns and constants is what the message holds."""
+    """The message has the columns and constants of the options."""
     pl.DataFrame(ORDER).write_parquet(folder / "orders.parquet")
-    said = cli("preview", "orders.parquet", "--format", "json", "--call", *options)
+    result = cli("preview", "orders.parquet", "--format", "json", "--call", *options)
 
-    assert said.code == 0, said.err
-    message = json.loads(said.out)["messages"][0]
+    assert result.code == 0, result.err
+    message = json.loads(result.out)["messages"][0]
     assert expected.items() <= message.items()
 
 
 def test_nulls_are_sent_for_one_column(cli, people):
     """An empty cell clears the value only where that was asked for."""
-    said = cli(
+    result = cli(
         "preview", people, "--call", "identify", "--user-id", "id", "--nulls", "plan=send",
         "--format", "json",
     )  # fmt: skip
 
-    assert json.loads(said.out)["messages"][1]["traits"] == {
+    assert json.loads(result.out)["messages"][1]["traits"] == {
         "email": "bob@example.com",
         "plan": None,
     }
@@ -236,11 +236,11 @@ def test_severity_can_be_raised(cli, people):
 @pytest.mark.parametrize("threshold", ["0.5", "id.missing=0.1"])
 def test_too_many_failing_rows_refuse_the_plan(cli, mixed, threshold):
     """A share of failing rows beyond the threshold refuses the whole plan."""
-    said = cli(
+    result = cli(
         "check", mixed, "--call", "identify", "--user-id", "id", "--threshold", threshold
     )  # fmt: skip
 
-    assert said.code == 3
+    assert result.code == 3
 
 
 def test_sensitive_data_is_let_through_with_a_reason(cli, folder):
@@ -257,11 +257,11 @@ def test_sensitive_data_is_let_through_with_a_reason(cli, folder):
 def test_a_column_is_hashed(cli, people):
     """A column that is named for it leaves as its SHA-256, and commas part several."""
     words = ("--call", "identify", "--user-id", "id", "--hash", "email,plan")
-    said = cli("preview", people, *words)
+    result = cli("preview", people, *words)
 
-    assert said.code == 0
-    assert hashlib.sha256(b"ada@example.com").hexdigest() in said.out
-    assert "ada@example.com" not in said.out
+    assert result.code == 0
+    assert hashlib.sha256(b"ada@example.com").hexdigest() in result.out
+    assert "ada@example.com" not in result.out
 
 
 def test_the_advice_to_hash_can_be_typed(cli, folder):
@@ -269,8 +269,8 @@ def test_the_advice_to_hash_can_be_typed(cli, folder):
     path = folder / "cards.csv"
     path.write_text("id,card\nu1,4111 1111 1111 1111\n")
 
-    said = cli("check", path, "--call", "identify", "--user-id", "id")
+    result = cli("check", path, "--call", "identify", "--user-id", "id")
     hashed = cli("check", path, "--call", "identify", "--user-id", "id", "--hash", "card")
 
-    assert (said.code, hashed.code) == (3, 0)
-    assert '--hash "card"' in said.out
+    assert (result.code, hashed.code) == (3, 0)
+    assert '--hash "card"' in result.out

@@ -13,40 +13,40 @@ COMMANDS = ("check", "preview", "send", "resume", "reconcile", "audit", "sandbox
 
 def test_help_names_every_command_and_every_exit_code(cli):
     """The first help lists all commands and all exit codes with their sentences."""
-    said = cli("--help")
+    result = cli("--help")
 
-    assert said.code == 0
+    assert result.code == 0
     for command in COMMANDS:
-        assert f"\n  {command} " in said.out
+        assert f"\n  {command} " in result.out
     for end in Exit:
-        assert f"{end.value}  {end.sentence}" in said.out
+        assert f"{end.value}  {end.sentence}" in result.out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_examples(cli, command):
     """The help of a command says how it is used, with examples and exit codes."""
-    said = cli(command, "--help")
+    result = cli(command, "--help")
 
-    assert said.code == 0
-    assert said.out.startswith(f"Usage: cio-frames {command}")
-    assert f"Examples:\n  cio-frames {command}" in said.out
-    assert Exit.REFUSED.sentence in said.out
+    assert result.code == 0
+    assert result.out.startswith(f"Usage: cio-frames {command}")
+    assert f"Examples:\n  cio-frames {command}" in result.out
+    assert Exit.REFUSED.sentence in result.out
 
 
 def test_no_option_takes_a_key(cli):
     """Keys come from the environment: no command has an option for one."""
-    told = "".join(cli(command, "--help").out for command in COMMANDS)
+    help_texts = "".join(cli(command, "--help").out for command in COMMANDS)
 
-    assert "--write-key" not in told
-    assert "--track-api-key" not in told
-    assert "CIO_WRITE_KEY" in told
+    assert "--write-key" not in help_texts
+    assert "--track-api-key" not in help_texts
+    assert "CIO_WRITE_KEY" in help_texts
 
 
 def test_the_version_is_the_one_that_is_installed(cli):
     """`--version` prints the program's name and the version that its distribution has."""
-    said = cli("--version")
+    result = cli("--version")
 
-    assert (said.code, said.out) == (0, f"cio-frames {metadata.version('cio-frames')}\n")
+    assert (result.code, result.out) == (0, f"cio-frames {metadata.version('cio-frames')}\n")
 
 
 def test_the_module_runs_as_a_program(people):
@@ -72,6 +72,6 @@ def test_a_reader_that_has_enough_is_no_error(people):
         assert program.stdout is not None
         assert program.stderr is not None
         program.stdout.close()
-        told = program.stderr.read()
+        errors = program.stderr.read()
 
-    assert (program.returncode, told) == (0, "")
+    assert (program.returncode, errors) == (0, "")

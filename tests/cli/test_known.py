@@ -23,30 +23,30 @@ CHECK = ("--call", "identify", "--user-id", "id")
 def test_a_file_says_who_is_new(cli, people, folder):
     """The first sentence of the report counts people who are new and who are not."""
     (folder / "known.csv").write_text("id,email\nu1,ada@example.com\n")
-    said = cli("check", people, *CHECK, "--known", "known.csv")
+    result = cli("check", people, *CHECK, "--known", "known.csv")
 
-    assert (said.code, "2 new (billable), 1 updated" in said.out) == (0, True)
+    assert (result.code, "2 new (billable), 1 updated" in result.out) == (0, True)
 
 
 def test_the_workspace_says_who_is_new(cli, people, workspace):
     """It is read with the key of the environment; its display is on standard error."""
-    said = cli("check", people, *CHECK, "--known", "workspace", "--endpoint", workspace.url)
+    result = cli("check", people, *CHECK, "--known", "workspace", "--endpoint", workspace.url)
     as_json = cli(
         "check", people, *CHECK, "--known", "export:1", "--endpoint", workspace.url, "--format", "json"
     )  # fmt: skip
 
-    assert (said.code, "2 new (billable), 1 updated" in said.out) == (0, True)
-    assert "1 person in" in said.err
+    assert (result.code, "2 new (billable), 1 updated" in result.out) == (0, True)
+    assert "1 person in" in result.err
     assert json.loads(as_json.out)["identity"]["creates"] == 2
     assert workspace.requests["path"].to_list().count("/v1/exports/customers") == 1
 
 
 def test_sending_says_who_is_new_before_it_sends(cli, people, workspace):
     """The sentence stands on standard error, before the progress."""
-    said = cli("send", people, *CHECK, "--endpoint", workspace.url, "--known", "workspace")
+    result = cli("send", people, *CHECK, "--endpoint", workspace.url, "--known", "workspace")
 
-    assert said.code == 0
-    assert said.err.index("2 new (billable), 1 updated") < said.err.index("Finished identify")
+    assert result.code == 0
+    assert result.err.index("2 new (billable), 1 updated") < result.err.index("Finished identify")
 
 
 def test_without_a_key_it_says_which(cli, people, monkeypatch):
@@ -57,12 +57,12 @@ def test_without_a_key_it_says_which(cli, people, monkeypatch):
     monkeypatch.setenv("CIO_WRITE_KEY", "k1")
     other = cli("check", people, *CHECK, "--known", "workspace")
 
-    for said in (none, other):
-        assert (said.code, "Set CIO_APP_API_KEY in the environment" in said.err) == (5, True)
+    for result in (none, other):
+        assert (result.code, "Set CIO_APP_API_KEY in the environment" in result.err) == (5, True)
 
 
 def test_advice_can_be_typed(cli, people, workspace):
-    """An unknown export and one that is no number are told in words of the command line."""
+    """The errors about an unknown export and an invalid number use the words of the command line."""
     unknown = cli("check", people, *CHECK, "--known", "export:9", "--endpoint", workspace.url)
     strange = cli("check", people, *CHECK, "--known", "export:x")
 

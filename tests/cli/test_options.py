@@ -58,12 +58,12 @@ def test_a_form_is_sent_under_its_own_names(cli, folder):
     path = folder / "sent.csv"
     path.write_text("mail,topic\nada@example.com,sales\n")
 
-    said = cli(
+    result = cli(
         "preview", path, "--call", "form", "--lit", "form_id=contact", "--mapping", "mail=email",
         "--format", "json",
     )  # fmt: skip
 
-    assert '"mail": "ada@example.com"' in said.out.replace('":"', '": "')
+    assert '"mail": "ada@example.com"' in result.out.replace('":"', '": "')
 
 
 @pytest.mark.parametrize("place", ["context", "integrations"])
@@ -72,8 +72,8 @@ def test_one_column_of_structs_fills_a_place(cli, folder, place):
     path = folder / "people.parquet"
     pl.DataFrame({"id": ["u1"], "all": [{"ip": "192.0.2.1"} if place == "context" else {"A": True}]}).write_parquet(path)  # fmt: skip
 
-    said = cli("preview", path, "--call", "identify", "--user-id", "id", f"--{place}", "all", "--format", "json")  # fmt: skip
+    result = cli("preview", path, "--call", "identify", "--user-id", "id", f"--{place}", "all", "--format", "json")  # fmt: skip
 
-    assert said.code == 0
-    assert ('"ip"' if place == "context" else '"A"') in said.out
-    assert '"all"' not in said.out.partition('"messages"')[2]
+    assert result.code == 0
+    assert ('"ip"' if place == "context" else '"A"') in result.out
+    assert '"all"' not in result.out.partition('"messages"')[2]

@@ -23,11 +23,11 @@ def run(cli, people, folder, monkeypatch):
 
 def test_the_workspace_is_read_and_compared(cli, people, run):
     """It ends with 0 if all is as expected; the report is on standard output."""
-    said = cli("reconcile", run[0], people, *IDENTIFY, "--endpoint", run[1])
+    result = cli("reconcile", run[0], people, *IDENTIFY, "--endpoint", run[1])
 
     assert (
-        said.code,
-        "holds 3 of 3 people and 8 of 8 attributes" in " ".join(said.out.split()),
+        result.code,
+        "holds 3 of 3 people and 8 of 8 attributes" in " ".join(result.out.split()),
     ) == (0, True)
 
 
@@ -38,15 +38,15 @@ def test_a_file_is_compared(cli, people, run, folder):
     )
     (folder / "before.csv").write_text("id\nu9\n")
     words = ("--known", "export.csv", "--before", "before.csv", "--differences", "left.csv")
-    said = cli("reconcile", run[0], people, *IDENTIFY, *words, "--format", "json")
+    result = cli("reconcile", run[0], people, *IDENTIFY, *words, "--format", "json")
 
-    assert said.code == 1
-    assert [line["id"] for line in json.loads(said.out)["differences"]] == ["u3"]
+    assert result.code == 1
+    assert [line["id"] for line in json.loads(result.out)["differences"]] == ["u3"]
     assert pl.read_csv(folder / "left.csv").select("kind", "id").rows() == [("not there", "u3")]
 
 
 def test_another_table_is_refused(cli, mixed, run):
     """The record can only be compared with the files of its run."""
-    said = cli("reconcile", run[0], mixed, *IDENTIFY, "--known", mixed)
+    result = cli("reconcile", run[0], mixed, *IDENTIFY, "--known", mixed)
 
-    assert (said.code, "was not made from this plan" in said.err) == (7, True)
+    assert (result.code, "was not made from this plan" in result.err) == (7, True)

@@ -70,20 +70,20 @@ def test_a_table_that_changed_ends_with_a_code_of_its_own(cli, people, workspace
     (("plan", "people.csv", *IDENTIFY, "--to", "sandbox", "--out", "x.cioplan"), Exit.USAGE),
     (("plan", "people.csv", *IDENTIFY, "--out", "no/x.cioplan"), Exit.REFUSED),
 ], ids=["missing", "sandbox", "unwritable"])  # fmt: skip
-def test_a_wrong_call_is_told(cli, people, words, code):
-    """A plan that is missing, a place that is gone by then, and a path that cannot be written are told."""
-    said = cli(*words)
-    assert said.code == code
-    assert said.err.startswith("cio-frames: ")
+def test_a_wrong_call_is_an_error(cli, people, words, code):
+    """A missing plan, a temporary destination and a path that cannot be written are errors."""
+    result = cli(*words)
+    assert result.code == code
+    assert result.err.startswith("cio-frames: ")
 
 
 def test_customer_io_is_asked_for_like_a_send(cli, people, monkeypatch):
     """To Customer.io itself a plan is applied only after the number of rows was typed, or with --yes."""
     monkeypatch.setenv("CIO_WRITE_KEY", "key")
     assert cli("plan", people, *IDENTIFY, "--to", "eu", "--out", "eu.cioplan").code == 0
-    said = cli("apply", "eu.cioplan", people, "--to", "eu", *QUIET)
-    assert said.code == Exit.USAGE
-    assert "needs confirmation" in said.err
+    result = cli("apply", "eu.cioplan", people, "--to", "eu", *QUIET)
+    assert result.code == Exit.USAGE
+    assert "needs confirmation" in result.err
 
 
 def test_what_a_saved_plan_needs_is_allowed_when_it_is_applied(cli, people, workspace, monkeypatch):

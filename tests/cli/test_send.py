@@ -33,10 +33,10 @@ class Typed(io.StringIO):
 
 def test_rows_arrive_at_an_endpoint(cli, people, workspace):
     """Rows sent to a server on this machine arrive, and the outcome goes to standard output."""
-    said = cli("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
+    result = cli("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
 
-    assert (said.code, said.err) == (0, "")
-    assert "All 3 rows arrived." in said.out
+    assert (result.code, result.err) == (0, "")
+    assert "All 3 rows arrived." in result.out
     assert workspace.people["email"].sort().to_list() == [
         "ada@example.com", "bob@example.com", "eve@example.com",
     ]  # fmt: skip
@@ -54,12 +54,12 @@ def test_all_rows_are_checked_only_where_they_are_counted(cli, people, workspace
     words = ("--call", call, "--user-id", "id", *(("--lit", "event=Seen") if checks else ()))
     sys.setprofile(note)
     try:
-        said = cli("send", people, *words, "--endpoint", workspace.url, "--progress", "off")
+        result = cli("send", people, *words, "--endpoint", workspace.url, "--progress", "off")
     finally:
         sys.setprofile(None)
 
-    assert said.code == 0
-    assert ("would count as happening now" in said.err) == bool(checks)
+    assert result.code == 0
+    assert ("would count as happening now" in result.err) == bool(checks)
     assert len(made) == checks
 
 
@@ -71,45 +71,45 @@ def test_corrected_rows_are_sent_with_the_options_of_the_others(cli, mixed, work
     assert [row.count("id.") for row in rows] == [0, 1, 1]
     left.write_text("\n".join([rows[0], re.sub("^(?:[^,]*),", '"0042",', rows[1])]) + "\n")
 
-    said = cli(
+    result = cli(
         "send", mixed, *IDENTIFY, "--corrected", left, "--endpoint", workspace.url, "--progress", "off"
     )  # fmt: skip
 
-    assert said.code == 0
+    assert result.code == 0
     assert workspace.people["id"].to_list() == ["0042"]
     assert "reasons" not in str(workspace.people.to_dicts())
 
 
 def test_rows_left_out_end_with_1(cli, mixed, workspace):
     """A run that leaves rows out ends with 1 and says how to see them."""
-    said = cli("send", mixed, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
+    result = cli("send", mixed, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
 
-    assert said.code == 1
-    assert "1 of 3 rows arrived" in said.out
-    assert "--failed" in said.out
+    assert result.code == 1
+    assert "1 of 3 rows arrived" in result.out
+    assert "--failed" in result.out
     assert workspace.people.height == 1
 
 
 def test_a_throw_away_workspace_shows_what_it_holds(cli, people):
-    """`--to sandbox` needs no key and tells what the workspace holds in the end."""
-    said = cli("send", people, *IDENTIFY, "--to", "sandbox", "--progress", "lines")
+    """`--to sandbox` needs no key and prints what the workspace contains in the end."""
+    result = cli("send", people, *IDENTIFY, "--to", "sandbox", "--progress", "lines")
 
-    assert said.code == 0
-    assert "people            3  3 with an id, 3 with an e-mail address" in said.out
-    assert "Checking identify" in said.err
+    assert result.code == 0
+    assert "people            3  3 with an id, 3 with an e-mail address" in result.out
+    assert "Checking identify" in result.err
 
 
 def test_the_outcome_as_json(cli, mixed, workspace):
     """The outcome as JSON accounts for every row."""
-    said = cli(
+    result = cli(
         "send", mixed, *IDENTIFY, "--endpoint", workspace.url, "--format", "json",
         "--progress", "off",
     )  # fmt: skip
 
-    told = json.loads(said.out)
-    assert told["outcome"] == "finished"
-    assert sum(told["counts"].values()) == 3
-    assert told["counts"]["rejected_local"] == 2
+    report = json.loads(result.out)
+    assert report["outcome"] == "finished"
+    assert sum(report["counts"].values()) == 3
+    assert report["counts"]["rejected_local"] == 2
 
 
 def test_a_second_time_nothing_is_sent(cli, people, workspace):
@@ -117,48 +117,48 @@ def test_a_second_time_nothing_is_sent(cli, people, workspace):
     words = ("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
     outcomes = [cli(*words), cli(*words), cli(*words, "--repeat")]
 
-    assert [said.code for said in outcomes] == [0, 0, 0]
+    assert [result.code for result in outcomes] == [0, 0, 0]
     assert workspace.counts["messages"] == 6
     assert "already delivered" in outcomes[1].out
 
 
 def test_without_strict_mode_nothing_is_verified(cli, people):
     """Without strict mode, rows end as accepted but unverified."""
-    said = cli("send", people, *IDENTIFY, "--to", "sandbox", "--no-strict", "--progress", "off")
+    result = cli("send", people, *IDENTIFY, "--to", "sandbox", "--no-strict", "--progress", "off")
 
-    assert said.code == 0
-    assert re.search(r"accepted, unverified +3 ", said.out)
+    assert result.code == 0
+    assert re.search(r"accepted, unverified +3 ", result.out)
 
 
 def test_a_refused_plan_is_not_sent(cli, people, workspace):
     """A plan that is refused ends with 3 before any request."""
-    said = cli(
+    result = cli(
         "send", people, "--call", "track", "--user-id", "id", "--lit", "event=User Deleted",
         "--endpoint", workspace.url,
     )  # fmt: skip
 
-    assert said.code == 3
-    assert "event.destructive" in said.err
-    assert '--allow "User Deleted"' in said.err
+    assert result.code == 3
+    assert "event.destructive" in result.err
+    assert '--allow "User Deleted"' in result.err
     assert workspace.counts["requests"] == 0
 
 
 def test_a_wrong_key_stops_the_run(cli, people, workspace, monkeypatch):
     """A wrong key stops at once with everything pending, and is not shown."""
     monkeypatch.setenv("CIO_WRITE_KEY", "canary-4711")
-    said = cli("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
+    result = cli("send", people, *IDENTIFY, "--endpoint", workspace.url, "--progress", "off")
 
-    assert said.code == 6
-    assert re.search(r"pending +3 ", said.out)
-    assert "cio-frames resume" in said.out
-    assert "canary-4711" not in said.out + said.err
+    assert result.code == 6
+    assert re.search(r"pending +3 ", result.out)
+    assert "cio-frames resume" in result.out
+    assert "canary-4711" not in result.out + result.err
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_the_reason_of_a_stop_is_said_once(cli, people, workspace, monkeypatch, form):
-    """The outcome tells why a run stopped; the last line on standard error says how to finish it."""
+def test_the_reason_of_a_stop_is_printed_once(cli, people, workspace, monkeypatch, form):
+    """The outcome says why a run stopped; the last line on standard error says how to finish it."""
     monkeypatch.setenv("CIO_WRITE_KEY", "wrong")
-    said = cli(
+    result = cli(
         "send",
         people,
         *IDENTIFY,
@@ -170,21 +170,21 @@ def test_the_reason_of_a_stop_is_said_once(cli, people, workspace, monkeypatch, 
         form,
     )
 
-    assert "The key was not accepted" in said.out
-    assert said.out.count("The key was not accepted") == 1 or form == "json"
-    assert "The key was not accepted" not in said.err
-    assert said.err.startswith("cio-frames: The run stopped early (UNAUTHORIZED). 0 of 3 rows")
-    assert "cio-frames resume" in said.err
+    assert "The key was not accepted" in result.out
+    assert result.out.count("The key was not accepted") == 1 or form == "json"
+    assert "The key was not accepted" not in result.err
+    assert result.err.startswith("cio-frames: The run stopped early (UNAUTHORIZED). 0 of 3 rows")
+    assert "cio-frames resume" in result.err
 
 
 def test_deletions_need_no_time(cli, people, workspace):
-    """Events that act instead of being recorded are not told to count as happening now."""
-    said = cli(
+    """Events that act instead of being recorded are not counted as happening now."""
+    result = cli(
         "send", people, "--call", "track", "--user-id", "id", "--lit", "event=User Deleted",
         "--allow", "User Deleted", "--endpoint", workspace.url, "--progress", "off",
     )  # fmt: skip
 
-    assert (said.code, said.err) == (0, "")
+    assert (result.code, result.err) == (0, "")
 
 
 def test_resume_finishes_what_a_run_left(cli, people, folder, monkeypatch):
@@ -209,10 +209,10 @@ def test_resume_needs_the_same_rows(cli, people, folder, workspace):
     cli("send", people, *IDENTIFY, *target)
     run = next(path.parent for path in folder.glob("audit/*/run.json"))
     people.write_text("id,email\nu9,other@example.com\n")
-    said = cli("resume", run, people, *IDENTIFY, *target)
+    result = cli("resume", run, people, *IDENTIFY, *target)
 
-    assert said.code == 7
-    assert "not with 1 row" in said.err or "not from 1 row" in said.err
+    assert result.code == 7
+    assert "not with 1 row" in result.err or "not from 1 row" in result.err
 
 
 @pytest.mark.parametrize("command", ["send", "resume"])
@@ -224,23 +224,23 @@ def test_without_a_terminal_nothing_leaves(  # noqa: PLR0917 - fixtures
     run = next(path.parent for path in folder.glob("audit/*/run.json"))
     monkeypatch.setattr("sys.stdin", io.StringIO("3\n"))
     before = [run] if command == "resume" else []
-    said = cli(command, *before, people, *IDENTIFY, "--to", "us")
+    result = cli(command, *before, people, *IDENTIFY, "--to", "us")
 
-    assert said.code == 2
-    assert "cdp.customer.io" in said.err
-    assert "Nothing was sent. Use --yes" in said.err
+    assert result.code == 2
+    assert "cdp.customer.io" in result.err
+    assert "Nothing was sent. Use --yes" in result.err
 
 
 def test_another_number_stops_it(cli, people, monkeypatch):
     """A number that is not the number of rows stops before anything is sent."""
     monkeypatch.setenv("CIO_WRITE_KEY", "any")
     monkeypatch.setattr("sys.stdin", Typed("4\n"))
-    said = cli("send", people, *IDENTIFY, "--to", "eu")
+    result = cli("send", people, *IDENTIFY, "--to", "eu")
 
-    assert said.code == 2
-    assert "This sends 3 rows to cdp-eu.customer.io." in said.err
-    assert "To Customer.io EU: 3 people created or updated." in said.err
-    assert "Nothing was sent." in said.err
+    assert result.code == 2
+    assert "This sends 3 rows to cdp-eu.customer.io." in result.err
+    assert "To Customer.io EU: 3 people created or updated." in result.err
+    assert "Nothing was sent." in result.err
 
 
 def test_an_interrupt_ends_with_130(cli, people, monkeypatch):
@@ -252,16 +252,16 @@ def test_an_interrupt_ends_with_130(cli, people, monkeypatch):
 
     monkeypatch.setenv("CIO_WRITE_KEY", "any")
     monkeypatch.setattr("sys.stdin", Interrupted())
-    said = cli("send", people, *IDENTIFY, "--to", "us")
+    result = cli("send", people, *IDENTIFY, "--to", "us")
 
-    assert said.code == 130
-    assert said.err.endswith("cio-frames: Interrupted.\n")
+    assert result.code == 130
+    assert result.err.endswith("cio-frames: Interrupted.\n")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are another thing elsewhere")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_command_that_is_told_to_end_finishes_what_is_under_way(folder, name):
-    """Ctrl-C, the end of a job and of a terminal: the record is whole, and what is left is said."""
+def test_a_command_that_is_stopped_finishes_the_requests_in_flight(folder, name):
+    """Ctrl-C, the end of a job and of a terminal: the record is complete, and the output says what is left."""
     events(60_000).drop("tags", "device").write_parquet("events.parquet")
     options = ["--call", "track", "--event", "event", "--user-id", "user_id", "--rate", "1"]
     options += ["--timestamp", "occurred_at"]
@@ -279,8 +279,8 @@ def test_a_command_that_is_told_to_end_finishes_what_is_under_way(folder, name):
 
     assert program.returncode == 130
     assert err.startswith("cio-frames: Interrupted. ")
-    for said in (out, err):
-        assert re.search(r"^ +cio-frames resume \S+ FILES", said, re.MULTILINE)
+    for text in (out, err):
+        assert re.search(r"^ +cio-frames resume \S+ FILES", text, re.MULTILINE)
     (run,) = cio.audit(folder / "audit").runs.to_dicts()
     assert (run["stopped"], run["in_doubt"]) == ("INTERRUPTED", 0)
     assert 0 < run["delivered"] < run["rows"] == run["delivered"] + run["pending"]
@@ -288,7 +288,7 @@ def test_a_command_that_is_told_to_end_finishes_what_is_under_way(folder, name):
 
 @pytest.mark.parametrize("typed", ["1234\n", "1,234\n", "  1234 \n"])
 def test_the_number_of_rows_goes_on(typed):
-    """The number of rows, however it is written, goes on."""
+    """The number of rows, however it is written, confirms."""
     asked = io.StringIO()
     confirm(1_234, host="cdp.customer.io", answers=Typed(typed), prompts=asked)
 
@@ -297,7 +297,7 @@ def test_the_number_of_rows_goes_on(typed):
 
 @pytest.mark.parametrize("typed", ["", "\n", "yes\n", "123\n", "12345\n"])
 def test_anything_else_does_not_go_on(typed):
-    """Anything but the number of rows does not go on."""
+    """Anything but the number of rows does not confirm."""
     with pytest.raises(UsageError, match=r"does not match\. Nothing was sent\."):
         confirm(1_234, host="cdp.customer.io", answers=Typed(typed), prompts=io.StringIO())
 
@@ -305,12 +305,12 @@ def test_anything_else_does_not_go_on(typed):
 def test_forms_are_sent_one_by_one(cli, folder, workspace):
     """Forms go to the Track host with its own keys."""
     (folder / "forms.csv").write_text("email,topic\nada@example.com,sales\n")
-    said = cli(
+    result = cli(
         "send", "forms.csv", "--call", "form", "--email", "email", "--lit", "form-id=contact",
         "--endpoint", workspace.url, "--progress", "off", "--rate", "none",
     )  # fmt: skip
 
-    assert said.code == 0
+    assert result.code == 0
     assert workspace.forms["form_id"].to_list() == ["contact"]
 
 
@@ -336,10 +336,10 @@ SEEN = ("--call", "track", "--user-id", "id", "--lit", "event=Seen", "--progress
 def test_without_a_terminal_each_number_is_an_option(cli, recent, monkeypatch):
     """--yes confirms the rows alone; what else is needed ends with 3 and is shown as options."""
     monkeypatch.setenv("CIO_WRITE_KEY", "k")
-    said = cli("send", recent, *SEEN, "--to", "eu", "--yes")
-    assert said.code == 3
-    assert "campaigns: 2 events counted as happening now" in said.err
-    assert said.err.rstrip().endswith("--allow campaigns=2")
+    result = cli("send", recent, *SEEN, "--to", "eu", "--yes")
+    assert result.code == 3
+    assert "campaigns: 2 events counted as happening now" in result.err
+    assert result.err.rstrip().endswith("--allow campaigns=2")
     few = cli("send", recent, *SEEN, "--to", "eu", "--yes", "--allow", "campaigns=one")
     assert (few.code, "(1 allowed)" in few.err) == (3, True)
 

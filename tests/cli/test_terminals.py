@@ -119,21 +119,23 @@ def test_every_line_of_the_demo_fits(terminal, folder, columns):
 
 
 def test_the_keys_of_a_sandbox_can_be_pasted():
-    """What `sandbox` says fits, and its commands are whole for a shell."""
+    """The output of `sandbox` fits, and its commands can be pasted into a shell."""
     with Sandbox() as served, writing_to(Output(encoding="ascii", columns=40)):
-        said = "\n\n".join(sandbox._connection_lines(served))
+        text = "\n\n".join(sandbox._connection_lines(served))
 
-    assert too_long(said, 40) == []
-    assert f"export CIO_SITE_ID={served.site_id}" in said.replace("\\\n    ", "")
+    assert too_long(text, 40) == []
+    assert f"export CIO_SITE_ID={served.site_id}" in text.replace("\\\n    ", "")
 
 
 def test_json_stays_json_in_every_code_page(terminal):
     """A program that reads the JSON gets the same values, whatever the code page of the pipe."""
     words = ("preview", *CHECK[1:], "--format", "json")
-    told = {encoding: json.loads(terminal(*words, encoding=encoding)[0]) for encoding in CODE_PAGES}
+    previews = {
+        encoding: json.loads(terminal(*words, encoding=encoding)[0]) for encoding in CODE_PAGES
+    }
 
-    assert told["ascii"] == told["cp1252"] == told["cp437"]
-    assert told["ascii"]["messages"][0]["traits"]["имя и ещё несколько слов"] == "Zoë"
+    assert previews["ascii"] == previews["cp1252"] == previews["cp437"]
+    assert previews["ascii"]["messages"][0]["traits"]["имя и ещё несколько слов"] == "Zoë"
 
 
 def test_html_stays_html_in_every_code_page(terminal):

@@ -27,7 +27,7 @@ def test_an_undo_needs_the_people_from_before(cli, people, folder, workspace):
     """The command ends with what is missing."""
     assert cli("send", people, *IDENTIFY, "--endpoint", workspace.url, *QUIET).code == 0
     run = next(path.parent for path in (folder / "audit").glob("*/run.json"))
-    said = cli("undo", run, people, *IDENTIFY)
-    assert said.code == Exit.USAGE
-    assert "pass an export from before as --known." in said.err
-    assert "send --keep-undo does" in said.err
+    result = cli("undo", run, people, *IDENTIFY)
+    assert result.code == Exit.USAGE
+    assert "pass an export from before as --known." in result.err
+    assert "send --keep-undo does" in result.err

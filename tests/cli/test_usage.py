@@ -15,7 +15,7 @@ SEND = ("send", "people.csv", "--call", "identify", "--user-id", "id")
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         pytest.param(("chek",), 2, 'Did you mean "check"?', id="unknown-command"),
         pytest.param(("check", "people.csv"), 2, "--call", id="no-call"),
@@ -56,21 +56,21 @@ SEND = ("send", "people.csv", "--call", "identify", "--user-id", "id")
         pytest.param(("demo", "--data", "."), 4, "--data", id="no-sample-data"),
     ],
 )  # fmt: skip
-def test_a_wrong_command_is_told_in_one_message(cli, people, words, code, told):
+def test_a_wrong_command_has_one_message(cli, people, words, code, message):
     """A command that cannot work says why on standard error, without a traceback."""
     (people.parent / "zero.csv").touch()
     (people.parent / "twice.csv").write_text("id,id\n1,2\n")
     (people.parent / "a.xlsx").write_bytes(b"PK\x03\x04")
-    said = cli(*words)
+    result = cli(*words)
 
-    assert said.code == code
-    assert said.err.startswith("cio-frames: ")
-    assert told in said.err
-    assert "Traceback" not in said.err
+    assert result.code == code
+    assert result.err.startswith("cio-frames: ")
+    assert message in result.err
+    assert "Traceback" not in result.err
 
 
 def test_an_unforeseen_error_keeps_its_traceback(cli, people, monkeypatch):
-    """An error that nobody foresaw is not swallowed."""
+    """An unexpected error is not swallowed."""
 
     class Broken(io.StringIO):
         """A stream that fails in a way of its own."""
@@ -102,16 +102,16 @@ print(gc.get_threshold()[0] > 10_000)
 
 def test_the_program_looks_for_less_garbage():
     """As a program it is loaded and ends without garbage being looked for in what it has loaded."""
-    told = subprocess.run(  # noqa: S603 - this program
+    lines = subprocess.run(  # noqa: S603 - this program
         [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
     ).stdout.split("\n")
 
-    assert told[0] == "False"
-    assert told[2:4] == ["True", "True"]
+    assert lines[0] == "False"
+    assert lines[2:4] == ["True", "True"]
 
 
 def test_a_call_from_python_leaves_the_collector_alone(cli):
-    """Within somebody else's process nothing is changed for good."""
+    """Within the process of another program nothing is changed permanently."""
     before = gc.get_threshold(), gc.get_freeze_count()
 
     cli("--version")

@@ -180,7 +180,7 @@ def test_the_error_names_all_of_it(host):
     )
 
 
-@pytest.mark.parametrize(("allow", "error", "told"), [
+@pytest.mark.parametrize(("allow", "error", "message"), [
     ({"campaign": 1}, cio.ChoiceError, "Did you mean 'campaigns'"),
     ({"campaigns": -1}, cio.ArgumentError, "not a number from 0 on"),
     ({"campaigns": True}, cio.ArgumentError, "not a number from 0 on"),
@@ -191,9 +191,9 @@ def test_the_error_names_all_of_it(host):
     (37, cio.ArgumentError, 'allow={"campaigns": 37}'),
     (["campaigns"], cio.ArgumentError, 'allow={"campaigns": 37}'),
 ])  # fmt: skip
-def test_what_is_no_allowance_is_told(host, allow, error, told):
-    """A wrong allowance is told before anything is looked at."""
-    with pytest.raises(error, match=told.replace("{", r"\{")):
+def test_an_invalid_allowance_is_an_error(host, allow, error, message):
+    """A wrong allowance raises before anything is checked."""
+    with pytest.raises(error, match=message.replace("{", r"\{")):
         events(("A", NEW)).send(host.client, allow=allow)
 
 

@@ -43,9 +43,9 @@ def test_people_who_share_an_identifier_are_one(people, events):
         events, schema=dict.fromkeys(("id", "device"), pl.String), orient="row"
     ).cio.track(user_id="id", anonymous_id="device", event=pl.lit("Seen"))
 
-    found = Pipelines((identify.pipeline, track.pipeline)).components
+    components = Pipelines((identify.pipeline, track.pipeline)).components
 
-    component = {} if found is None else dict(found.iter_rows())
+    component = {} if components is None else dict(components.iter_rows())
     wanted = connected(people, events)
     for one, together in wanted.items():
         for other in wanted:

@@ -117,10 +117,10 @@ def test_a_comparison_reads_in_a_notebook(tmp_path):
 
 def require_as_previewed(estimate, plan):
     """Raise unless an estimate has the figures of a preview, which is made now."""
-    found = plan.identity()
+    preview = plan.identity()
 
-    assert estimate.new_profiles == found.summary["creates"]
-    assert (estimate.removed_profiles, estimate.objects) == (0, found.groups.height)
+    assert estimate.new_profiles == preview.summary["creates"]
+    assert (estimate.removed_profiles, estimate.objects) == (0, preview.groups.height)
     assert estimate.open == plan.pipelines.last_preview.open
 
 
@@ -137,14 +137,14 @@ OTHERS = ["plan", "email", "id", "cio_id", "anonymous_id", "object_type_id"]
 )
 @example(ids=[None, None], numbers=False, other="plan")
 def test_an_estimate_counts_the_people_that_a_preview_counts(ids, numbers, other):
-    """Where ids alone tell who is who no preview is made, and the figures are those of one."""
+    """Where ids alone identify people, no preview is made, and the figures are the same as with one."""
     users = [len(each or "") for each in ids] if numbers else ids
     frame = pl.DataFrame({"user": users, other: [f"{each}x" for each in ids]})
     plan = frame.cio.identify(user_id="user", checks=cio.Checks(ignore=["id"]))
 
     estimate = plan.estimate()
-    is_told = other == "plan" and (numbers or not set(ids) & set(UNCLEAR))
-    assert (plan.pipelines.last_preview is None) >= is_told
+    is_counted_by_checks = other == "plan" and (numbers or not set(ids) & set(UNCLEAR))
+    assert (plan.pipelines.last_preview is None) >= is_counted_by_checks
     require_as_previewed(estimate, plan)
 
 
@@ -165,12 +165,15 @@ def test_an_estimate_counts_the_people_of_events_that_a_preview_counts(ids, name
     plan = frame.cio.track(event="event", user_id="user", timestamp=None, checks=checks)
 
     estimate = plan.estimate()
-    is_told = not set(ids) & set(UNCLEAR) and set(frame["event"]) <= {"Joined", "joined "}
-    assert (plan.pipelines.last_preview is None) >= is_told
+    is_counted_by_checks = not set(ids) & set(UNCLEAR) and set(frame["event"]) <= {
+        "Joined",
+        "joined ",
+    }
+    assert (plan.pipelines.last_preview is None) >= is_counted_by_checks
     require_as_previewed(estimate, plan)
 
 
-def test_an_estimate_reads_no_row_again_where_ids_alone_tell_who_is_who():
+def test_an_estimate_reads_no_row_again_where_ids_alone_identify_people():
     """Links and an export take a preview."""
     known = pl.DataFrame({"id": ["u1"]})
     plan, linked = people(), pl.DataFrame({"id": ["u1"], "email": ["a@b.co"]}).cio.identify()

@@ -31,7 +31,7 @@ def events(users, visitors=None):
     return frame.cio.track(event=cio.lit("Joined"), user_id="u", anonymous_id="v")
 
 
-def test_a_plan_tells_who_is_who():
+def test_a_plan_shows_who_is_who():
     """People, conflicts and counts of a plan, before anything is sent."""
     preview = people().identity()
 
@@ -54,19 +54,19 @@ def test_a_backfill_has_one_preview():
 def test_frames_come_back_in_the_users_library(libraries):
     """Frames of pandas give frames of pandas, all others frames of polars."""
     for name, make in libraries.items():
-        preview = make(PEOPLE).cio.identify(user_id="id") if name != "arrow" else None
-        plan = preview or cio.frame(make(PEOPLE)).identify(user_id="id")
+        plan = make(PEOPLE).cio.identify(user_id="id") if name != "arrow" else None
+        plan = plan or cio.frame(make(PEOPLE)).identify(user_id="id")
         kind = pd.DataFrame if name.startswith("pandas") else pl.DataFrame
-        found = plan.identity()
+        preview = plan.identity()
 
-        for frame in (found.people, found.merges, found.conflicts, found.groups, found.changes,
-                      found.relationships, found.attribution, found.clusters, found.choices):  # fmt: skip
+        for frame in (preview.people, preview.merges, preview.conflicts, preview.groups, preview.changes,
+                      preview.relationships, preview.attribution, preview.clusters, preview.choices):  # fmt: skip
             assert isinstance(frame, kind)
-        assert len(found.people) == 2
+        assert len(preview.people) == 2
 
 
 @pytest.mark.parametrize("library", [pl.DataFrame, pd.DataFrame], ids=["polars", "pandas"])
-def test_an_export_of_any_library_tells_who_is_known(library):
+def test_an_export_of_any_library_shows_who_is_known(library):
     """Numeric ids of an export are the ids of the rows."""
     known = library({"id": [1, 2], "email": ["ada@example.com", None]})
     plan = pl.DataFrame({"id": ["1", "3"]}).cio.identify(user_id="id")
@@ -152,7 +152,7 @@ def test_settings_of_the_workspace_count():
     assert (merged, kept) == (1, 0)
 
 
-def test_the_choices_taken_are_told():
+def test_the_assumed_settings_are_shown():
     """Where the documents disagree, the preview says which side it took."""
     choices = people().identity().choices
 
@@ -163,11 +163,11 @@ def test_the_choices_taken_are_told():
 
 def test_one_person_is_explained():
     """The story of an address, in sentences."""
-    told = repr(people().identity().explain("ADA@example.com"))
+    text = repr(people().identity().explain("ADA@example.com"))
 
-    assert "u1 is new; a profile is created." in told
-    assert "u2 replaces u1" in told
-    assert "Open: taken_identifier." in told
+    assert "u1 is new; a profile is created." in text
+    assert "u2 replaces u1" in text
+    assert "Open: taken_identifier." in text
 
 
 def test_progress_is_shown_for_large_plans_or_whoever_asks():
@@ -191,7 +191,7 @@ def test_the_collector_is_as_it_was():
 
 
 def test_the_report_shows_conflicts_merges_and_pictures():
-    """Text and HTML tell the same, and the pictures are images."""
+    """Text and HTML have the same content, and the pictures are images."""
     preview = people().identity()
     shown = preview._repr_mimebundle_()
 
@@ -204,7 +204,7 @@ def test_the_report_shows_conflicts_merges_and_pictures():
     assert "<script" not in shown["text/html"].replace(str(markup._script()), "", 1)
 
 
-def test_an_order_that_loses_something_is_told_in_the_report():
+def test_an_order_that_loses_something_is_in_the_report():
     """The preview warns, and the advice proposes an order."""
     backfill = cio.backfill([people(), events([None], ["v1"])])
 

@@ -34,8 +34,8 @@ def client():
 
 
 @pytest.mark.parametrize("checked", [False, True], ids=["unchecked", "checked"])
-@pytest.mark.parametrize(("table", "told"), PEOPLE.values(), ids=PEOPLE.keys())
-def test_it_is_refused_with_the_reasons(table, told, checked, client, tmp_path):
+@pytest.mark.parametrize(("table", "reasons"), PEOPLE.values(), ids=PEOPLE.keys())
+def test_it_is_refused_with_the_reasons(table, reasons, checked, client, tmp_path):
     """The error counts the rows of each code and says what to do; no record is left."""
     plan = plan_of(table)
     if checked:
@@ -44,7 +44,7 @@ def test_it_is_refused_with_the_reasons(table, told, checked, client, tmp_path):
     with pytest.raises(PlanRefusedError) as caught:
         plan.send(client, audit=tmp_path / "audit", progress=False)
 
-    assert told in str(caught.value)
+    assert reasons in str(caught.value)
     assert "plan.summary" in str(caught.value)
     assert {item["code"] for item in caught.value.findings} <= {"id.missing", "id.placeholder"}
     assert not (tmp_path / "audit").exists()
@@ -106,8 +106,8 @@ def test_the_command_line_says_it_in_one_line(tmp_path, capsys):
     )
 
     assert code == 3
-    told = " ".join(capsys.readouterr().err.split())
-    assert told == (
+    message = " ".join(capsys.readouterr().err.split())
+    assert message == (
         "cio-frames: Nothing was sent, because none of the 2 rows can be sent: id.placeholder (2). "
         "See cio-frames check for how to fix this, and --rejected FILE for the rows."
     )

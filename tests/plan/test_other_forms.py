@@ -1,4 +1,4 @@
-"""Ids that one plan of a back-fill has in another form than the next are told, with the repair."""
+"""Ids that one plan of a back-fill has in another form than the next are reported, with the repair."""
 
 import polars as pl
 import pytest
@@ -26,28 +26,28 @@ def events(*ids):
     return frame.cio.track(event=cio.lit("Ordered"), user_id="who", checks=QUIET)
 
 
-def told(*plans):
+def findings_of(*plans):
     """Return the findings about other forms of a back-fill."""
-    found = cio.backfill(plans).findings
-    return found.filter(pl.col("code") == "id.other-form").to_dicts()
+    findings = cio.backfill(plans).findings
+    return findings.filter(pl.col("code") == "id.other-form").to_dicts()
 
 
 @pytest.mark.parametrize("how", FORMS)
 @pytest.mark.parametrize("turned", [False, True], ids=["as it is", "turned"])
 @pytest.mark.parametrize("order", ["people first", "events first"])
 def test_ids_in_another_form_are_a_warning_with_count_examples_and_repair(how, turned, order):
-    """Whichever plan has the other form, and in any order, the events' ids are named as nobody's."""
+    """Whichever plan has the other form, and in any order, the events' ids are named as unknown."""
     one, other, repair = FORMS[how]
     lost, known = (other, one) if turned else (one, other)
     plans = [people(known, "x9"), events(lost, lost, "x9")]
     if order == "events first":
         plans.reverse()
 
-    (line,) = told(*plans)
+    (line,) = findings_of(*plans)
 
     place = plans.index(next(plan for plan in plans if plan.call == "track"))
     assert (line["plan"], line["severity"], line["column"]) == (place, "warn", "who")
-    assert f"1 id in 2 rows of plan {place + 1}" in line["message"]
+    assert f"1 id in 2 rows of plan {place} " in line["message"]
     assert f"{lost!r} for {known!r}" in line["message"]
     assert f"differ in {how} only" in line["message"]
     assert repair in line["hint"]
@@ -71,21 +71,21 @@ QUIET_PLANS = {
 
 @pytest.mark.parametrize("plans", QUIET_PLANS.values(), ids=QUIET_PLANS)
 def test_ids_that_are_people_of_their_own_are_no_finding(plans):
-    """Where both forms are people of one plan, or nobody is meant, nothing is said."""
-    assert told(*plans()) == []
+    """Where both forms are people of one plan, or no person is meant, nothing is reported."""
+    assert findings_of(*plans()) == []
 
 
 def test_two_plans_of_people_are_compared_and_so_are_events_alone():
-    """People of a second plan who are those of the first in another form are told; so are events."""
-    assert [line["plan"] for line in told(people("0042"), people("42"))] == [1]
-    assert [line["plan"] for line in told(events("0042"), events("42"))] == [1]
+    """People of a second plan who are those of the first in another form are reported; so are events."""
+    assert [line["plan"] for line in findings_of(people("0042"), people("42"))] == [1]
+    assert [line["plan"] for line in findings_of(events("0042"), events("42"))] == [1]
 
 
 def test_events_that_name_both_forms_make_a_person_all_the_same():
-    """That the right form comes too does not make the other one somebody."""
-    (line,) = told(people("0042"), events("42", "0042"))
+    """That the right form is there too does not make the other one a known person."""
+    (line,) = findings_of(people("0042"), events("42", "0042"))
 
-    assert "1 id in 1 row of plan 2" in line["message"]
+    assert "1 id in 1 row of plan 1 " in line["message"]
 
 
 def test_a_merge_is_compared_too():
@@ -94,7 +94,7 @@ def test_a_merge_is_compared_too():
         previous_id="old", user_id="new", checks=QUIET
     )
 
-    (line,) = told(people("42", "43"), merge)
+    (line,) = findings_of(people("42", "43"), merge)
 
     assert "'0042' for '42'" in line["message"]
 
@@ -110,11 +110,11 @@ def test_repairs_of_such_ids_are_not_safe():
 
 
 def test_a_repaired_plan_is_compared_as_it_is_sent():
-    """After the repair that the hint names nothing is left to say."""
+    """After the repair that the hint names, nothing is reported."""
     lost = pl.DataFrame({"who": ["42.0"]}).cio.track(event=cio.lit("E"), user_id="who")
 
-    assert len(told(people("42"), lost)) == 1
-    assert told(people("42"), lost.fix("id.float-text")) == []
+    assert len(findings_of(people("42"), lost)) == 1
+    assert findings_of(people("42"), lost.fix("id.float-text")) == []
 
 
 def test_many_ids_are_compared_by_a_sample(monkeypatch):
@@ -122,7 +122,7 @@ def test_many_ids_are_compared_by_a_sample(monkeypatch):
     monkeypatch.setattr(other_forms, "MOST_IDS", 500)
     ids = [f"{number:06}" for number in range(4_000)]
 
-    (line,) = told(people(*ids), events(*(text.lstrip("0") or "0" for text in ids)))
+    (line,) = findings_of(people(*ids), events(*(text.lstrip("0") or "0" for text in ids)))
 
     count = int(line["message"].split()[1].replace(",", ""))
     assert line["message"].startswith("About ")

@@ -104,7 +104,7 @@ def test_the_first_sentence_counts_what_happens(plan, sentence):
 
 
 def test_a_preview_says_who_is_new():
-    """Once the workspace's people are known, new and updated people are told apart."""
+    """With the people of the workspace, new and updated people are counted separately."""
     plan = PEOPLE.cio.identify(user_id="id")
     plan.identity(known=pl.DataFrame({"id": ["u2"]}))
     assert first_sentence(plan) == "2 people: 1 new (billable), 1 updated"
@@ -114,12 +114,12 @@ def test_a_preview_of_an_empty_workspace_says_so():
     """Without an export everybody counts as new, and the sentence says on what it rests."""
     plan = PEOPLE.cio.identify(user_id="id")
     plan.identity()
-    told = "2 people: compared with an empty workspace, 2 new (billable)"
-    assert first_sentence(plan) == told
+    sentence = "2 people: compared with an empty workspace, 2 new (billable)"
+    assert first_sentence(plan) == sentence
 
 
 def test_a_backfill_counts_over_all_its_plans():
-    """Plans are told in the order of sending, and what is left out of all of them together."""
+    """Plans are named in the order of sending, with the excluded rows of all of them together."""
     whole = cio.backfill([people(id=["u1", "-"]), events(["a"], [OLD])])
     assert first_sentence(whole) == (
         "1 person created or updated and 1 event of 1 person; 1 row excluded; no campaigns"
@@ -127,20 +127,20 @@ def test_a_backfill_counts_over_all_its_plans():
 
 
 @pytest.mark.parametrize(
-    ("region", "told"),
+    ("region", "destination"),
     [("eu", "Customer.io EU"), ("us", "Customer.io US"), (None, "127.0.0.1:9 on this machine")],
 )
-def test_a_plan_that_was_given_a_client_names_the_destination(region, told):
+def test_a_plan_that_was_given_a_client_names_the_destination(region, destination):
     """Once a plan was given a client, its sentence says where sending goes, also in a back-fill."""
     client = cio.connect(region, write_key="k", endpoint=None if region else "http://127.0.0.1:9")
     for plan in (people(id=["u1"]), cio.backfill([people(id=["u1"])])):
         assert "To " not in first_sentence(plan)
         plan.estimate(client)
-        assert first_sentence(plan).startswith(f"To {told}: 1 person")
+        assert first_sentence(plan).startswith(f"To {destination}: 1 person")
 
 
 def test_a_send_names_the_destination_and_a_rehearsal_does_not():
-    """What was sent is told with its destination; the private workspace of a rehearsal is none."""
+    """The sentence names the destination of the last send; a rehearsal does not count as one."""
     plan = people(id=["u1"])
     plan.rehearse(progress=False)
     assert "To " not in first_sentence(plan)

@@ -61,9 +61,9 @@ def exported(workspace, *names):
     return workspace.client().people(attributes=names, progress=False)
 
 
-def kinds(found):
+def kinds(result):
     """Return kind, id and attribute of each difference."""
-    return sorted(found.differences.select("kind", "id", "name").rows(), key=str)
+    return sorted(result.differences.select("kind", "id", "name").rows(), key=str)
 
 
 def test_every_seeded_difference_is_found_in_an_export(workspace, tmp_path):
@@ -87,17 +87,17 @@ def test_every_seeded_difference_is_found_in_an_export(workspace, tmp_path):
         [row for line, row in enumerate(rows) if line not in lost], schema=held.schema
     )
     clean = run.reconcile(held, progress=False)
-    found = run.reconcile(seeded, progress=False)
+    result = run.reconcile(seeded, progress=False)
 
     assert clean.differences.is_empty()
     assert clean.is_as_expected
-    assert kinds(found) == sorted(wanted, key=str)
-    assert found.counts["not_there"] + found.counts["other_value"] == SEEDED
-    assert found.differences["row"].null_count() == 0
+    assert kinds(result) == sorted(wanted, key=str)
+    assert result.counts["not_there"] + result.counts["other_value"] == SEEDED
+    assert result.differences["row"].null_count() == 0
 
 
 def test_every_seeded_difference_is_found_by_a_client(workspace, tmp_path):
-    """What somebody wrote later is told apart from other values by the time of the attribute."""
+    """The time of an attribute shows whether its value was written later."""
     roll = random.Random(seed := 21)
     print("seed", seed)
     now = datetime.now(UTC)
@@ -116,21 +116,21 @@ def test_every_seeded_difference_is_found_by_a_client(workspace, tmp_path):
         event=cio.lit("User Deleted"), user_id="id", checks=cio.Checks(allow=["User Deleted"])
     )
     sent(deletion, workspace, tmp_path / "c")
-    found = run.reconcile(progress=False)
+    result = run.reconcile(progress=False)
 
-    assert {(kind, who) for kind, who, name in kinds(found) if name == "note"} == {
+    assert {(kind, who) for kind, who, name in kinds(result) if name == "note"} == {
         *(("written later", f"u{n}") for n in later),
         *(("other value", f"u{n}") for n in other),
         *(("not there", f"u{n}") for n in removed),
     }
-    assert {who for kind, who, name in kinds(found) if name is None} == {
+    assert {who for kind, who, name in kinds(result) if name is None} == {
         f"u{n}" for n in picked[130:]
     }
 
 
 @pytest.mark.parametrize("seed", range(max(BACKFILLS // 8, 1)))
 def test_there_is_no_difference_where_there_is_none(seed, tmp_path):
-    """Random back-fills against random people: what a client or an export tells is as expected."""
+    """Random back-fills against random people: what a client or an export returns is as expected."""
     dice = Dice(seed + 5_000)
     backfill, known = dice.backfill(), dice.known()
     settings = cio.Workspace(
@@ -142,13 +142,13 @@ def test_there_is_no_difference_where_there_is_none(seed, tmp_path):
             workspace.load(known)
         run = sent(backfill, workspace, tmp_path)
         options = {"before": known, "settings": settings, "progress": False}
-        found = [
+        results = [
             run.reconcile(**options, events=5, seed=seed),
             run.reconcile(workspace.people, **options),
             run.reconcile(exported(workspace, "n", "x", "unsubscribed"), **options),
         ]
 
-    for each in found:
+    for each in results:
         assert each.differences.is_empty(), (seed, each)
         assert each.is_as_expected
         assert each.notes == tuple(dict.fromkeys(each.notes))
@@ -162,15 +162,15 @@ def test_a_backfill_is_compared_as_a_whole(workspace, tmp_path):
         cio.backfill([first.cio.identify(user_id="id"), second.cio.identify(user_id="id")]), workspace, tmp_path
     )  # fmt: skip
     held = pl.DataFrame({"id": ["u1", "u2"], "tier": ["free", "free"]})
-    found = run.reconcile(held, progress=False)
+    result = run.reconcile(held, progress=False)
 
-    assert found.differences.select("kind", "expected", "actual", "plan", "row").rows() == [
+    assert result.differences.select("kind", "expected", "actual", "plan", "row").rows() == [
         ("other value", "pro", "free", 1, 0)
     ]
 
 
 def test_only_what_the_run_wrote_is_compared(workspace, tmp_path):
-    """Attributes that were there before, and those of others, are nobody's difference."""
+    """Attributes that were there before, and those of others, are no differences."""
     workspace.load(
         [{"id": "u1", "email": "a@example.com", "attributes": '{"tier": "free", "old": "x"}'}]
     )
@@ -191,9 +191,9 @@ def test_only_what_the_run_wrote_is_compared(workspace, tmp_path):
         None,
         pl.DataFrame({"id": ["u1"], "email": ["a@example.com"], "tier": ["free"]}),
     ):
-        found = run.reconcile(held, before=before, progress=False)
-        assert found.differences.is_empty()
-        assert found.counts["expected"] == len(["person", "id", "tier"])
+        result = run.reconcile(held, before=before, progress=False)
+        assert result.differences.is_empty()
+        assert result.counts["expected"] == len(["person", "id", "tier"])
 
 
 def test_people_are_found_by_whatever_they_are_called(workspace, tmp_path):
@@ -208,13 +208,13 @@ def test_people_are_found_by_whatever_they_are_called(workspace, tmp_path):
         "cio_id": ["k1", "k2"], "id": ["renamed", "u2"], "email": ["x@example.com", "b@EXAMPLE.com"],
         "tier": ["pro", "basic"],
     })  # fmt: skip
-    found = run.reconcile(held, before=before, progress=False)
+    result = run.reconcile(held, before=before, progress=False)
 
-    assert kinds(found) == [("other value", "u1", "id"), ("other value", "u2", "tier")]
+    assert kinds(result) == [("other value", "u1", "id"), ("other value", "u2", "tier")]
 
 
 def test_people_who_were_merged_since_cannot_be_checked(workspace, tmp_path):
-    """Where the workspace has one person for two of the run, the other is told so."""
+    """Where the workspace has one person for two of the run, the other one is not checkable."""
     table = pl.DataFrame(
         {"id": ["u1", "u2"], "email": [None, "b@example.com"], "tier": ["pro", "free"]}
     )
@@ -223,12 +223,12 @@ def test_people_who_were_merged_since_cannot_be_checked(workspace, tmp_path):
         previous_id="gone", user_id="kept"
     )
     sent(merge, workspace, tmp_path / "b")
-    found = [
+    results = [
         run.reconcile(progress=False),
         run.reconcile(exported(workspace, "tier"), progress=False),
     ]
 
-    for each in found:
+    for each in results:
         assert kinds(each) == [("not checkable", "u2", None)]
         assert "merged since" in each.differences["note"][0]
 
@@ -251,14 +251,14 @@ def test_whom_the_run_removed_must_be_gone(workspace, tmp_path):
     assert [kind for kind, *_ in kinds(again)] == ["written later", "written later"]
 
 
-def test_a_column_that_an_export_lacks_is_told(workspace, tmp_path):
+def test_a_column_that_an_export_lacks_is_reported(workspace, tmp_path):
     """Attributes that it does not have are not checkable, and no difference."""
     run = sent(people(9, random.Random(1)).cio.identify(user_id="id"), workspace, tmp_path)
-    found = run.reconcile(exported(workspace, "tier").drop("unsubscribed"), progress=False)
+    result = run.reconcile(exported(workspace, "tier").drop("unsubscribed"), progress=False)
 
-    assert found.differences.is_empty()
-    assert found.counts["not_checkable"] > 9
-    assert any("The export has no column" in note for note in found.notes)
+    assert result.differences.is_empty()
+    assert result.counts["not_checkable"] > 9
+    assert any("The export has no column" in note for note in result.notes)
 
 
 def test_attributes_may_be_one_column_of_json(workspace, tmp_path):
@@ -272,13 +272,13 @@ def test_attributes_may_be_one_column_of_json(workspace, tmp_path):
 
 
 def test_preferences_are_compared_part_by_part(workspace, tmp_path):
-    """A topic that was set must be as it was set; the others are nobody's business."""
+    """A topic that was set must be as it was set; the others are not compared."""
     name = "cio_subscription_preferences.topics.topic_1"
     plan = pl.DataFrame({"id": ["u1"], name: [True]}).cio.identify(user_id="id", dots="keep")
     run = sent(plan, workspace, tmp_path)
     held = [
-        pl.DataFrame({"id": ["u1"], "cio_subscription_preferences": [f'{{"topics":{{"topic_1":{said},"topic_2":false}}}}']})
-        for said in ("true", "false")
+        pl.DataFrame({"id": ["u1"], "cio_subscription_preferences": [f'{{"topics":{{"topic_1":{choice},"topic_2":false}}}}']})
+        for choice in ("true", "false")
     ]  # fmt: skip
 
     assert run.reconcile(held[0], progress=False).is_as_expected
@@ -297,13 +297,13 @@ def event_plan(count, days):
 def test_a_sample_of_events_is_looked_for(workspace, tmp_path):
     """All of them are there, and the report says what that means for the others."""
     run = sent(event_plan(30, 2), workspace, tmp_path)
-    found = run.reconcile(progress=False, events=12, seed=7)
-    said = " ".join(repr(found).split())
+    result = run.reconcile(progress=False, events=12, seed=7)
+    text = " ".join(repr(result).split())
 
-    assert (found.events.checked, found.events.of, found.events.missing) == (12, 30, 0)
-    assert found.events.at_most == most_missing(0, checked=12, of=30) == 5
-    assert "0 of 12 events that were looked up are missing: at most 17 % of the 30 events" in said
-    assert "(5) are missing, with 95% confidence (seed 7)" in said
+    assert (result.events.checked, result.events.of, result.events.missing) == (12, 30, 0)
+    assert result.events.at_most == most_missing(0, checked=12, of=30) == 5
+    assert "0 of 12 events that were looked up are missing: at most 17 % of the 30 events" in text
+    assert "(5) are missing, with 95% confidence (seed 7)" in text
     assert run.reconcile(progress=False).events.at_most == 0
 
 
@@ -312,12 +312,12 @@ def test_missing_events_are_found(workspace, tmp_path):
     run = sent(event_plan(20, 2), workspace, tmp_path)
     workspace.reset()
     sent(event_plan(20, 3), workspace, tmp_path / "b")  # events of other times
-    found = run.reconcile(progress=False)
+    result = run.reconcile(progress=False)
 
-    assert found.events.missing == found.events.checked == 20
-    assert found.differences["what"].to_list() == ["event"] * 20
-    assert found.differences["plan"].to_list() == [0] * 20
-    assert sorted(found.differences["row"]) == list(range(20))
+    assert result.events.missing == result.events.checked == 20
+    assert result.differences["what"].to_list() == ["event"] * 20
+    assert result.differences["plan"].to_list() == [0] * 20
+    assert sorted(result.differences["row"]) == list(range(20))
 
 
 def test_events_of_the_moment_are_found_by_their_name(workspace, tmp_path):
@@ -325,9 +325,9 @@ def test_events_of_the_moment_are_found_by_their_name(workspace, tmp_path):
     table = pl.DataFrame({"who": ["u1"] * 3, "n": [1, 2, 3]})
     run = sent(table.cio.track(event=cio.lit("E"), user_id="who", checks=cio.Checks(ignore=["time.now"])),
                workspace, tmp_path)  # fmt: skip
-    found = run.reconcile(progress=False)
+    result = run.reconcile(progress=False)
 
-    assert (found.events.checked, found.events.missing) == (3, 0)
+    assert (result.events.checked, result.events.missing) == (3, 0)
 
 
 def test_events_that_cannot_be_looked_for_are_counted(workspace, tmp_path):
@@ -381,10 +381,10 @@ def test_what_has_not_arrived_is_not_expected(workspace, tmp_path):
     record = altered(
         run, row0="pending", row1="rejected_server", row2="blocked", row3="skipped_done"
     )
-    found = reconciler.compare(plan.pipelines, record, pl.DataFrame({"id": ["u9"]}))
+    result = reconciler.compare(plan.pipelines, record, pl.DataFrame({"id": ["u9"]}))
 
     assert [each.row for each in arrived(plan.pipelines, record)] == [3, 4]
-    assert kinds(found) == [("not there", "u3", None), ("not there", "u4", None)]
+    assert kinds(result) == [("not there", "u3", None), ("not there", "u4", None)]
 
 
 def test_what_is_in_doubt_is_neither_there_nor_not(workspace, tmp_path):
@@ -406,7 +406,7 @@ def test_what_is_in_doubt_is_neither_there_nor_not(workspace, tmp_path):
 
 
 def test_a_resumed_run_and_another_process_reconcile_too(workspace, tmp_path):
-    """With the plan; without it, or with another one, it is told what to pass."""
+    """It works with the plan; without it, or with another one, the error says what to pass."""
     table = pl.DataFrame({"id": ["u1"], "tier": ["pro"]})
     plan = table.cio.identify(user_id="id")
     audit = sent(plan, workspace, tmp_path).audit
@@ -426,7 +426,7 @@ def test_a_resumed_run_and_another_process_reconcile_too(workspace, tmp_path):
             cio.reconcile(audit, client, other)
 
 
-def test_a_client_that_cannot_read_is_told_at_once(workspace, tmp_path):
+def test_a_client_that_cannot_read_fails_at_once(workspace, tmp_path):
     """Without an App API key, with a wrong one, or as what was held before."""
     run = sent(pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id"), workspace, tmp_path)
     keys = {"endpoint": workspace.url, "write_key": workspace.write_key, "environ": {}}
@@ -477,17 +477,17 @@ def test_what_can_be_read_is_compared(workspace, tmp_path, monkeypatch, path, no
         transport=Refuses(path),
         environ={},
     )
-    found = run.reconcile(client, progress=False)
+    result = run.reconcile(client, progress=False)
 
-    assert kinds(found) == [("other value", "u1", "tier")]
-    assert any(note in each for each in found.notes)
-    assert (found.events is None) == (path == "activities")
+    assert kinds(result) == [("other value", "u1", "tier")]
+    assert any(note in each for each in result.notes)
+    assert (result.events is None) == (path == "activities")
 
 
 def test_many_people_are_exported_and_those_who_differ_are_asked_for(
     workspace, tmp_path, monkeypatch
 ):
-    """The times of their attributes tell what was written later; progress tells how long it takes."""
+    """The times of their attributes show what was written later; progress shows how long it takes."""
     monkeypatch.setattr(reconciler, "MAX_READ_BY_NAME", 0)
     now, states = datetime.now(UTC), []
     table = pl.DataFrame({"id": ["u1", "u2", "u3"], "tier": ["pro"] * 3})
@@ -495,11 +495,11 @@ def test_many_people_are_exported_and_those_who_differ_are_asked_for(
     later = pl.DataFrame({"id": ["u1"], "tier": ["x"], "at": [now + timedelta(minutes=30)]})
     sent(later.cio.identify(user_id="id", timestamp="at", checks=cio.Checks(ignore=["time.future"])),
          workspace, tmp_path / "b")  # fmt: skip
-    found = run.reconcile(progress=states.append)
+    result = run.reconcile(progress=states.append)
 
-    assert kinds(found) == [("written later", "u1", "tier")]
-    assert found.is_as_expected
-    assert found.differences["written_at"][0] > now + timedelta(minutes=29)
+    assert kinds(result) == [("written later", "u1", "tier")]
+    assert result.is_as_expected
+    assert result.differences["written_at"][0] > now + timedelta(minutes=29)
     assert any(state.label.startswith("1 person of 127.0.0.1") for state in states)
     assert any("about 0.1 s" in state.label for state in states)
 
@@ -531,13 +531,15 @@ def test_a_changed_reconciliation_is_found(workspace, tmp_path):
     for _ in range(3):
         run.reconcile(progress=False)
     audit = cio.audit(tmp_path)
-    told, data = (sorted(run.audit.glob(f"reconciled/*.{end}")) for end in ("json", "parquet"))
-    told[0].write_text(told[0].read_text().replace('"as_expected": 1', '"as_expected": 2'))
+    summaries, data = (sorted(run.audit.glob(f"reconciled/*.{end}")) for end in ("json", "parquet"))
+    summaries[0].write_text(
+        summaries[0].read_text().replace('"as_expected": 1', '"as_expected": 2')
+    )
     data[1].write_bytes(b"PAR1")
     data[2].unlink()
 
     assert audit.verify()["file"].to_list() == [
-        f"reconciled/{path.name}" for path in (told[0], data[1], data[2])
+        f"reconciled/{path.name}" for path in (summaries[0], data[1], data[2])
     ]
     with pytest.raises(AuditError, match="changed after it was written"):
         _ = audit.reconciliations

@@ -140,9 +140,9 @@ def test_what_the_preview_says_is_what_happens(block):
         dice = Dice(seed)
         backfill, known, settings = dice.backfill(), dice.known(), dice.settings()
 
-        found = backfill.rehearse(known=known, settings=settings, progress=False)
+        result = backfill.rehearse(known=known, settings=settings, progress=False)
 
-        assert found.as_predicted, f"seed {seed}: {found}"
+        assert result.as_predicted, f"seed {seed}: {result}"
 
 
 def plan():
@@ -154,34 +154,34 @@ def plan():
     ])  # fmt: skip
 
 
-def test_identical_is_said_only_where_all_that_was_sent_has_its_effect():
+def test_a_rehearsal_is_identical_only_where_all_that_was_sent_has_its_effect():
     """What comes as predicted and changes nothing is counted, each with its reason."""
     people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@example.com"] * 2})
     events = pl.DataFrame({"u": ["u1", "u1", "u1"], "m": ["m1", "m1", "m2"]})
-    found = cio.backfill([
+    result = cio.backfill([
         people.cio.identify(user_id="id"),
         events.cio.track(event=cio.lit("E"), user_id="u", message_id="m"),
     ]).rehearse(progress=False, settings=cio.Workspace(taken_identifier="separate"))  # fmt: skip
 
-    told = " ".join(repr(found).split())
-    assert found.as_predicted
-    assert not found.identical
-    assert found.without_effect.select("rule", "rows").rows() == [
+    text = " ".join(repr(result).split())
+    assert result.as_predicted
+    assert not result.identical
+    assert result.without_effect.select("rule", "rows").rows() == [
         ("identifier.taken", 1), ("message.duplicate", 1),
     ]  # fmt: skip
-    assert "a@example.com already belongs to another person (u1)" in told
-    assert "! as predicted: some rows ignored" in told
-    assert "identical" not in told
+    assert "a@example.com already belongs to another person (u1)" in text
+    assert "! as predicted: some rows ignored" in text
+    assert "identical" not in text
 
 
 def test_a_rehearsal_says_identical():
     """Text and HTML say so, with the counts of both sides."""
-    found = plan().rehearse(progress=False)
+    result = plan().rehearse(progress=False)
 
-    assert "✓ identical" in repr(found)
-    assert "✓ identical" in found._repr_mimebundle_()["text/html"]
-    assert found.compared.filter(pl.col("what") == "merges").rows() == [("merges", 1, 1)]
-    assert found.differences.height == 0
+    assert "✓ identical" in repr(result)
+    assert "✓ identical" in result._repr_mimebundle_()["text/html"]
+    assert result.compared.filter(pl.col("what") == "merges").rows() == [("merges", 1, 1)]
+    assert result.differences.height == 0
 
 
 def test_a_rehearsal_leaves_nothing_behind(tmp_path, monkeypatch):
@@ -195,23 +195,23 @@ def test_a_rehearsal_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 def test_a_wrong_preview_is_found_out(monkeypatch):
-    """If the preview said something else, the rehearsal lists each difference."""
+    """If the preview is wrong, the rehearsal lists each difference."""
     preview = rehearsal.identity_preview
 
     def wrong(*args, **options):
-        found = preview(*args, **options)
-        vars(found)["people"] = found.people.with_columns(pl.lit(5).alias("events"))
-        return found
+        predicted = preview(*args, **options)
+        vars(predicted)["people"] = predicted.people.with_columns(pl.lit(5).alias("events"))
+        return predicted
 
     monkeypatch.setattr(rehearsal, "identity_preview", wrong)
-    found = plan().rehearse(progress=False)
+    result = plan().rehearse(progress=False)
 
-    assert not found.identical
-    assert found.differences.rows() == [
+    assert not result.identical
+    assert result.differences.rows() == [
         ("people", "u1 / a@example.com [] 0 events", 0, 1),
         ("people", "u1 / a@example.com [] 5 events", 1, 0),
     ]
-    assert "✕ 2 differences" in repr(found)
+    assert "✕ 2 differences" in repr(result)
 
 
 def test_a_refused_plan_is_not_rehearsed():
@@ -223,7 +223,7 @@ def test_a_refused_plan_is_not_rehearsed():
 
 
 def test_events_of_groups_come_as_predicted():
-    """An event with a group alone is nobody's, and one that names a person as well is theirs."""
+    """An event with a group alone belongs to no person, and one that names a person as well belongs to them."""
     frame = pl.DataFrame({"org": ["g1", "g2", None], "user": [None, "u1", None]})
     plan = frame.cio.track(event=cio.lit("Plan Changed"), group_id="org", user_id="user")
 
@@ -238,7 +238,7 @@ def test_events_of_groups_come_as_predicted():
 
 
 def test_a_rehearsal_shows_one_display_and_no_run():
-    """Preview and run are told as those of the rehearsal, and no run is said to have arrived."""
+    """Preview and run are shown as those of the rehearsal, and no run is shown as arrived."""
     states = []
     pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id").rehearse(progress=states.append)
 
@@ -264,23 +264,23 @@ def test_a_large_rehearsal_compares_what_the_model_has_not_applied():
         people.cio.identify(user_id="id"), events.cio.track(event=cio.lit("View"), user_id="user"),
     ])  # fmt: skip
 
-    found = backfill.rehearse(progress=False, settings=cio.Workspace(taken_identifier="separate"))
+    result = backfill.rehearse(progress=False, settings=cio.Workspace(taken_identifier="separate"))
 
-    assert found.as_predicted, found
-    assert found.compared.rows()[:2] == [("people", 1_500, 1_500), ("total people", 1_500, 1_500)]
-    assert found.without_effect.select("rule", "rows").rows() == [("identifier.taken", 9)]
+    assert result.as_predicted, result
+    assert result.compared.rows()[:2] == [("people", 1_500, 1_500), ("total people", 1_500, 1_500)]
+    assert result.without_effect.select("rule", "rows").rows() == [("identifier.taken", 9)]
 
 
 def test_a_rehearsal_compares_attributes(monkeypatch):
-    """All of a small table, with its conversions; what comes otherwise is told."""
+    """All attributes of a small table are compared, with their conversions; differences are reported."""
     table = pl.DataFrame({"id": ["u1", "u2"], "tier": ["pro", None], "born": ["2000-01-02", None]})
     whole = table.cio.identify(user_id="id").rehearse(progress=False)
     expected = rehearsal.expected
 
     def wrong(*args, **options):
-        found = expected(*args, **options)
-        next(iter(found.people)).attributes["tier"] = "free"
-        return found
+        wanted = expected(*args, **options)
+        next(iter(wanted.people)).attributes["tier"] = "free"
+        return wanted
 
     monkeypatch.setattr(rehearsal, "expected", wrong)
     other = table.cio.identify(user_id="id").rehearse(progress=False)
@@ -291,13 +291,13 @@ def test_a_rehearsal_compares_attributes(monkeypatch):
 
 
 def test_a_large_rehearsal_compares_the_attributes_of_a_part(monkeypatch):
-    """Of so many rows as it says, and of people who were there before."""
+    """The attributes of a sample of rows are compared, also those of people who were there before."""
     monkeypatch.setattr(rehearsal, "COMPARED_ROWS", 100)
     table = pl.select(n=pl.int_range(1_000)).select(
         id=pl.format("u{}", pl.col("n") // 2), **{f"a{place}": "n" for place in range(3)}
     )
     known = pl.DataFrame({"id": [f"u{n}" for n in range(200)]})
-    found = table.cio.identify(user_id="id").rehearse(known, progress=False)
+    result = table.cio.identify(user_id="id").rehearse(known, progress=False)
 
-    assert found.as_predicted
-    assert ("attributes (100 rows)", 400, 400) in found.compared.rows()
+    assert result.as_predicted
+    assert ("attributes (100 rows)", 400, 400) in result.compared.rows()

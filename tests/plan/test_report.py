@@ -34,8 +34,8 @@ def saved(plan: Any) -> list[dict[str, str]]:
 
 def examples(plan: Any, code: str) -> list[tuple[int, str, str | None]]:
     """Return the examples of a finding: row, value, and what it is sent as after the repair."""
-    found = [each for each in plan_view(plan.pipeline).findings if each.code == code]
-    return [(each.row, each.value, each.repaired) for view in found for each in view.examples]
+    findings = [each for each in plan_view(plan.pipeline).findings if each.code == code]
+    return [(each.row, each.value, each.repaired) for view in findings for each in view.examples]
 
 
 @pytest.mark.parametrize(
@@ -73,9 +73,9 @@ def test_the_list_of_findings_is_saved_by_a_link():
     rows = saved(plan)
 
     assert [row["code"] for row in rows] == plan.summary["code"].to_list()
-    (found,) = [row for row in rows if row["code"] == "email.invalid"]
-    assert found["columns"] == '["email"]'
-    assert '"row":3' in found["examples"]
+    (finding,) = [row for row in rows if row["code"] == "email.invalid"]
+    assert finding["columns"] == '["email"]'
+    assert '"row":3' in finding["examples"]
 
 
 def test_no_value_is_kept_that_the_report_does_not_show():

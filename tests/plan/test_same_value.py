@@ -57,7 +57,7 @@ OTHER = [
 ]
 
 
-def test_what_cannot_be_told_apart_is_the_same():
+def test_values_that_look_alike_are_the_same():
     """Numbers, truth values, JSON and times are compared by what they mean."""
     assert [case for case in SAME if not is_same(*case)] == []
 

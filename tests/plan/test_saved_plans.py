@@ -115,6 +115,17 @@ def test_what_is_applied_is_what_was_reviewed(path, tmp_path):
     assert saved.digest in run.notes[0]
 
 
+def test_a_plan_that_was_applied_is_a_plan_as_before(path, tmp_path):
+    """A plan that was passed to apply is later sent as itself: its record does not name the file, nor does an error."""
+    plan, recorder = track(), Recorder()
+    plan.save(path)
+    with pytest.raises(cio.ArgumentError):
+        cio.apply(path, plan, recorder.client(), audit=tmp_path / "a", progress=False, rows=1)
+    run = plan.send(recorder.client(), audit=tmp_path / "a", progress=False)
+    assert not any("saved plan" in note for note in run.notes)
+    assert plan.pipelines.send_call.startswith("plan.send")
+
+
 def test_a_backfill_is_applied_table_by_table(path, tmp_path):
     """Several plans are saved and applied together, with one table each, repairs included."""
     people = pl.DataFrame({"id": [1.0, 2.0], "plan": ["pro", "free"]})
@@ -201,20 +212,20 @@ def test_a_plan_expires(path, tmp_path):
     assert cio.read_plan(path).expires is None
 
 
-@pytest.mark.parametrize(("change", "told"), [
+@pytest.mark.parametrize(("change", "problem"), [
     (lambda values: values["plans"][0]["counts"].update(valid=4), "changed after it was saved"),
     (lambda values: values["plans"][0]["arguments"]["fields"].update(event="at"), "changed after it was saved"),
     (lambda values: values.update(expires=None), "changed after it was saved"),
     (lambda values: values.update(format=99), "format 99"),
     (lambda values: values.pop("sha256"), "not a saved plan"),
 ], ids=["counts", "arguments", "expiry", "format", "hash"])  # fmt: skip
-def test_a_file_that_was_edited_is_refused(path, change, told):
+def test_a_file_that_was_edited_is_refused(path, change, problem):
     """Whoever edits a plan makes it worthless."""
     track().save(path)
     values = json.loads(path.read_text())
     change(values)
     path.write_text(json.dumps(values))
-    with pytest.raises(cio.SavedPlanError, match=told):
+    with pytest.raises(cio.SavedPlanError, match=problem):
         cio.read_plan(path)
 
 
@@ -222,7 +233,7 @@ def test_a_file_that_was_edited_is_refused(path, change, told):
     "content", [b"", b"[]", b"null", b"\xff", b'{"format": 1}', b"[" * 100_000]
 )
 def test_another_file_is_no_plan(path, content):
-    """A file that is none is told so."""
+    """A file that is not a saved plan raises an error that says so."""
     path.write_bytes(content)
     with pytest.raises(cio.SavedPlanError, match="it is not a saved plan"):
         cio.read_plan(path)
@@ -291,15 +302,15 @@ def test_a_mapping_must_be_as_reviewed_under_conditions_too(path):
 
 
 @pytest.mark.parametrize("condition", ["", "rejected", "rejected=0", "nonsense<1", "rejected<1%x"])
-def test_a_condition_that_is_none_is_told(path, condition):
-    """A condition that nobody can judge is a wrong call."""
+def test_an_invalid_condition_is_an_error(path, condition):
+    """A condition that cannot be evaluated raises."""
     track().save(path)
     with pytest.raises(cio.MappingError, match=r"rejected<1%"):
         cio.apply(path, EVENTS, Recorder().client(), only_if=[condition], progress=False)
 
 
 def test_a_second_person_approves(path, tmp_path):
-    """Only a signature of somebody who may, under this very content, lets a plan through."""
+    """A plan is sent only with the signature of an allowed key for this very content."""
     mine, other = tmp_path / "mine", tmp_path / "other"
     keys = [cio.approval_key(directory=each, environ={}) for each in (mine, other)]
     track().save(path)
@@ -339,14 +350,14 @@ def test_an_approval_cannot_be_moved_to_another_plan(path, tmp_path):
             cio.apply(path, EVENTS, Recorder().client(), approved_by=[key], progress=False)
 
 
-def test_a_key_that_is_none_is_told():
+def test_an_invalid_key_is_an_error():
     """What stands in the environment in place of a key is refused without being shown."""
     with pytest.raises(cio.ConfigError, match="CIO_APPROVAL_KEY does not hold a key") as refused:
         cio.approval_key(environ={"CIO_APPROVAL_KEY": "c2hvcnQ="})
     assert "c2hvcnQ" not in str(refused.value)
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path):
+def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
     """A path that cannot be written is a typed error."""
     with pytest.raises(cio.SavedPlanError, match="it cannot be written"):
         track().save(tmp_path / "missing" / "july.cioplan")

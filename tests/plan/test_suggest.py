@@ -128,9 +128,9 @@ def test_the_check_before_sending_says_what_the_report_says(people):
     codes = [[finding["code"] for finding in plan.refusals()] for plan in (fast, full)]
 
     assert codes[0] == codes[1]
-    found = [plan.pipeline.before_send for plan in (fast, full)]
-    assert [each.rows for each in found] == [frame.height] * 2
-    assert {each.fingerprint for each in found} == {fingerprint(full.pipeline.table)}
+    checked = [plan.pipeline.before_send for plan in (fast, full)]
+    assert [each.rows for each in checked] == [frame.height] * 2
+    assert {each.fingerprint for each in checked} == {fingerprint(full.pipeline.table)}
 
 
 @pytest.mark.parametrize(

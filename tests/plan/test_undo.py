@@ -1,4 +1,4 @@
-"""Undo: random runs are taken back on the embedded workspace, but for what the undo says cannot be."""
+"""Undo: random runs are undone on the embedded workspace, except for what the undo lists as not undone."""
 
 import json
 import os
@@ -33,7 +33,7 @@ class Dice:
         self.pool = self.roll.choice([2, 5, 12])
         self.takes_back = self.roll.random() < 0.4  # whether rows delete, suppress and merge
         self.has_visitors = self.roll.random() < 0.4
-        # Whether there was a run before. An export tells no age of profiles but by created_at.
+        # Whether there was a run before. An export has no age of profiles except created_at.
         self.has_first = self.roll.random() < 0.5
 
     def pick(self, *values):
@@ -193,29 +193,29 @@ def differing(before, after):
     """Return what is not as it was, as what, who and name."""
     was, now = before.persons(), after.persons()
     same = _matched(was, now)
-    found = _of_objects(before.things(), after.things()) | _of_people(was, now, same)
+    remaining = _of_objects(before.things(), after.things()) | _of_people(was, now, same)
     labels = {key: label(each, key) for key, each in (now | was).items()}
     mine, theirs = before.related({}), after.related(same)
     for each in {*mine, *theirs}:
         if mine.get(each) != theirs.get(each):
-            found.add(("relationship", labels[each[1]], each[0]))
-    return found | {("relationship", None, _key(row)) for row in after.visits.to_dicts()}
+            remaining.add(("relationship", labels[each[1]], each[0]))
+    return remaining | {("relationship", None, _key(row)) for row in after.visits.to_dicts()}
 
 
 def _of_people(was, now, same):
-    found = {("person", label(held, key), None) for key, held in now.items() if key not in same}
+    remaining = {("person", label(held, key), None) for key, held in now.items() if key not in same}
     there = {own: now[other] for other, own in same.items()}
     for key, person in was.items():
         held = there.get(key)
         if held is None:
-            found.add(("person", label(person, key), None))
+            remaining.add(("person", label(person, key), None))
             continue
         names = (name for name in {*person, *held} if _other(person, held, name))
-        found |= {
+        remaining |= {
             ("attribute" if name[0] == "." else "identifier", label(person, key), name.strip("."))
             for name in names
         }
-    return found
+    return remaining
 
 
 def _other(person, held, name):
@@ -244,19 +244,19 @@ def _folded(person, kind):
 
 
 def _of_objects(was, now):
-    found = {("object", key, None) for key in was.keys() ^ now.keys()}
+    remaining = {("object", key, None) for key in was.keys() ^ now.keys()}
     for key in was.keys() & now.keys():
         names = {*was[key], *now[key]}
-        found |= {
+        remaining |= {
             ("object", key, name) for name in names if was[key].get(name) != now[key].get(name)
         }
-    return found
+    return remaining
 
 
 def named(undo):
-    """Return what an undo says stays, as what, who and name."""
-    told = undo.not_undone.filter(pl.col("what").is_in(COMPARED))
-    return set(told.select("what", "who", "name").rows())
+    """Return what an undo lists as not undone: what, who and name."""
+    compared = undo.not_undone.filter(pl.col("what").is_in(COMPARED))
+    return set(compared.select("what", "who", "name").rows())
 
 
 def undone(run, before, **options):
@@ -336,11 +336,16 @@ def test_people_without_a_cio_id_are_named_by_what_they_have(workspace, tmp_path
 
 
 def test_an_undo_that_deletes_people_says_how_to_allow_it(workspace, tmp_path):
-    """The error names the call that sends the undo; nothing is sent."""
+    """The error, the report and the estimate name the same call; nothing is sent."""
     before, run = sent(workspace, PEOPLE, tmp_path)
     client = cio.connect("eu", write_key="key", environ={})
-    with pytest.raises(cio.AllowanceError, match=r"undo\.plan\.send\(client, allow=\{"):
-        undone(run, before).plan.send(client, audit=tmp_path, **SENT)
+    plan = undone(run, before).plan
+    call = 'undo.plan.send(client, allow={"deletions": 1})'
+    with pytest.raises(cio.AllowanceError) as raised:
+        plan.send(client, audit=tmp_path, **SENT)
+    assert str(raised.value).splitlines()[-1].strip() == call
+    for shown in (plan, plan.estimate(progress=False)):
+        assert call in " ".join(repr(shown).split())
 
 
 def test_an_undo_is_undone(workspace, tmp_path):
@@ -467,7 +472,7 @@ def test_what_a_time_in_the_future_has_set_stays(workspace, tmp_path):
     assert differing(before, State(workspace)) == named(undo)
 
 
-def test_events_are_told_row_by_row(workspace, tmp_path):
+def test_events_are_reported_row_by_row(workspace, tmp_path):
     """Each row says whether it may have started campaigns; a person whom an event made is deleted."""
     events = pl.DataFrame({"u": ["u1", "e1"], "at": [NOW - timedelta(days=9), NOW]})
     before = State(workspace)
@@ -571,7 +576,7 @@ def test_an_undo_in_another_process_needs_the_plan(workspace, tmp_path):
 
 
 def test_what_known_has_to_be(workspace, tmp_path):
-    """Without an export from before there is no undo, and a client tells only what is there now."""
+    """Without an export from before there is no undo, and a client reads only the people of now."""
     _, run = sent(workspace, PEOPLE, tmp_path)
     with pytest.raises(MappingError, match="keep_undo=True"):
         run.undo()

@@ -7,7 +7,7 @@ import cio_frames as cio
 
 
 @pytest.mark.parametrize(
-    ("argument", "value", "said"),
+    ("argument", "value", "choices"),
     [
         ("in_doubt", "resned", "'resend', 'skip', 'report'. Did you mean 'resend'?"),
         ("durability", "Power", "'power', 'process'. Did you mean 'power'?"),
@@ -17,7 +17,7 @@ import cio_frames as cio
 )
 @pytest.mark.parametrize("repeat", [False, True])
 def test_a_misspelled_word_is_refused_before_anything_is_sent(
-    tmp_path, argument, value, said, repeat
+    tmp_path, argument, value, choices, repeat
 ):
     """A word that the argument does not take is an error that lists them; nothing is sent."""
     plan = pd.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
@@ -25,7 +25,7 @@ def test_a_misspelled_word_is_refused_before_anything_is_sent(
     with cio.sandbox() as workspace:
         with pytest.raises(cio.MappingError, match=rf"{argument}={value!r} ") as error:
             plan.send(workspace.client(), audit=tmp_path / "audit", repeat=repeat, **given)
-        assert said in str(error.value)
+        assert choices in str(error.value)
         assert workspace.people.is_empty()
 
 

@@ -66,24 +66,24 @@ def test_a_refused_person_is_held_back_end_to_end(workspace, tmp_path):
 
 
 def test_the_story_of_a_blocked_row_names_the_refused_one(workspace, tmp_path):
-    """`explain` tells which row was refused and what to do, in a text without identifiers."""
+    """`explain` names the row that was refused and what to do, in a text without identifiers."""
     run = back_fill().send(workspace.client(), audit=tmp_path, progress=False)
-    told = cio.audit(run.audit).explain(row=3, plan=1)
+    text = cio.audit(run.audit).explain(row=3, plan=1)
 
-    assert told.startswith("Row 3 of plan 1 of run")
-    assert "It has not been sent." in told
-    assert "It was held back because an earlier row of the same person was refused" in told
-    assert "BLOCKED_BY_ROW: Row 1 of plan 0 (identify) about the same person was refused." in told
-    assert "bob" not in told
+    assert text.startswith("Row 3 of plan 1 of run")
+    assert "It has not been sent." in text
+    assert "It was held back because an earlier row of the same person was refused" in text
+    assert "BLOCKED_BY_ROW: Row 1 of plan 0 (identify) about the same person was refused." in text
+    assert "bob" not in text
     assert "Row 1 of plan 0" in repr(run)
 
 
 def test_a_row_that_was_carried_before_it_was_held_back_says_so(workspace, tmp_path):
     """A row in the batch of the refused one was sent with it; the story does not deny it."""
     run = back_fill().send(workspace.client(), audit=tmp_path, progress=False)
-    told = cio.audit(run.audit).explain(row=3, plan=0)
+    text = cio.audit(run.audit).explain(row=3, plan=0)
 
-    assert "The whole request that contained it was refused. It was held back" in told
+    assert "The whole request that contained it was refused. It was held back" in text
 
 
 def test_a_resume_holds_the_same_people_back_again(workspace, tmp_path):
@@ -133,12 +133,12 @@ def test_a_stopped_run_is_resumed_with_its_people_held_back(workspace, tmp_path)
 
     again = cio.resume(run.audit, workspace.client(), progress=False)
 
-    found = states(run.audit)
-    recorded = Counter(state for each in found for state in each)
+    states_by_row = states(run.audit)
+    recorded = Counter(state for each in states_by_row for state in each)
     assert {state: again.counts[state] for state in recorded} == dict(recorded)
-    assert found[1] == EXPECTED[1]
-    assert found[0][1] == "rejected_server"
-    assert found[0][3] in ("blocked", "in_doubt")
+    assert states_by_row[1] == EXPECTED[1]
+    assert states_by_row[0][1] == "rejected_server"
+    assert states_by_row[0][3] in ("blocked", "in_doubt")
 
 
 def test_the_corrected_rows_send_what_was_held_back(workspace, tmp_path):

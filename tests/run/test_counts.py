@@ -24,7 +24,7 @@ def test_rows_are_pending_until_something_is_known():
     assert (counts["delivered"], counts["pending"], counts["rows"]) == (2, 3, 5)
 
 
-def test_what_is_settled_by_planning_is_counted():
+def test_rows_that_planning_finishes_are_counted():
     """Rows that are left out or were done before count as soon as they are planned."""
     counted = RunCounts(rows=4)
 
@@ -35,7 +35,7 @@ def test_what_is_settled_by_planning_is_counted():
 
 
 def test_a_row_too_many_is_a_fault():
-    """States that exceed the rows raise, and the message tells the states."""
+    """States that exceed the rows raise, and the message lists the states."""
     counted = RunCounts(rows=1)
     counted(planned("rejected_local", "rejected_local"))
 

@@ -42,7 +42,7 @@ def refused(folder: Path) -> cio.Run:
 )
 @pytest.mark.parametrize("way", ["send", "resume", "audit"])
 def test_what_cannot_be_a_directory_is_refused_by_name(tmp_path, name, problem, way):
-    """A file, a NUL or a name that is too long is told at once, and nothing is sent."""
+    """A file, a NUL or a name that is too long raises at once, and nothing is sent."""
     (tmp_path / "a_file").write_text("")
     asked = []
     audit = f"{tmp_path}/{name}"
@@ -91,7 +91,7 @@ def test_a_strange_run_json_is_refused_and_not_waited_for(tmp_path, damage):
 
 
 def test_the_folder_above_a_run_names_what_can_be_resumed(tmp_path):
-    """Resuming the directory of all runs tells which of them have something left."""
+    """Resuming the directory of all runs lists those that have something left."""
     run = refused(tmp_path)
     PLAN.send(client(lambda _: None), audit=tmp_path, progress=False)
 

@@ -37,12 +37,12 @@ def _calls(plan, client, *, audit, progress):
 def calls(tmp_path):
     """Return what finds out which functions run for a way to show progress."""
 
-    def found(progress):
+    def calls_with(progress):
         plan = pl.DataFrame({"id": [f"u{n}" for n in range(ROWS)]}).cio.identify(user_id="id")
         with cio.sandbox() as workspace:
             return _calls(plan, workspace.client(), audit=tmp_path, progress=progress)
 
-    return found
+    return calls_with
 
 
 def _drawing(calls):

@@ -22,12 +22,12 @@ def plan_of(ids, **columns):
 def totals(folder):
     """Return the totals of the card that are not zero, and the rows that it names."""
     audit = cio.audit(folder)
-    found = {state: rows for state, rows in audit._totals(audit.runs).items() if rows}
-    rows = sum(found.values())
+    counts = {state: rows for state, rows in audit._totals(audit.runs).items() if rows}
+    rows = sum(counts.values())
     assert f"{rows:,} rows" in repr(audit)
     figures = next(line for line in str(audit).splitlines() if line.startswith("rows "))
     assert figures.split() == ["rows", f"{rows:,}"]
-    return found
+    return counts
 
 
 def test_a_row_that_was_skipped_as_done_counts_once_as_delivered(client, tmp_path):

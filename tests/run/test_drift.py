@@ -60,7 +60,7 @@ def test_a_run_notes_what_differs_from_the_last_ones(client, audit):
 
     assert any(f"100.0% now. In run {before} it was 0.0%" in note for note in run.notes)
     assert json.loads((run.audit / "run.json").read_text())["notes"] == list(run.notes)
-    assert "Beside earlier runs" in repr(run)
+    assert "Compared with earlier runs" in repr(run)
 
 
 def test_a_report_compares_where_it_is_asked_to(audit):
@@ -77,7 +77,10 @@ def test_a_report_compares_where_it_is_asked_to(audit):
         }.items()
     }
 
-    assert {name for name, found in codes.items() if "drift.empty" in found} == {"directory", "run"}
+    assert {name for name, of_plan in codes.items() if "drift.empty" in of_plan} == {
+        "directory",
+        "run",
+    }
 
 
 @pytest.mark.parametrize("where", ["report", "send"])
@@ -107,20 +110,20 @@ def test_a_back_fill_is_compared_plan_by_plan(client, audit):
     run = cio.backfill(plans).send(client, audit=audit, progress=False)
 
     assert [note for note in run.notes if '"email"' in note]
-    found = cio.audit(run.audit).profiles
-    assert found.group_by("plan").agg(pl.col("call").first()).sort("plan")["call"].to_list() == [
+    profiles = cio.audit(run.audit).profiles
+    assert profiles.group_by("plan").agg(pl.col("call").first()).sort("plan")["call"].to_list() == [
         "identify", "page",
     ]  # fmt: skip
 
 
 def test_profiles_are_a_frame(audit):
     """One row per column and run, with no value of the table; runs without a profile have none."""
-    found = cio.audit(audit).profiles
+    profiles = cio.audit(audit).profiles
 
-    email = found.filter(pl.col("column") == "email")
+    email = profiles.filter(pl.col("column") == "email")
     assert email["filled"].to_list() == [ROWS, ROWS]
     assert email["type"].to_list() == ["text", "text"]
-    assert found["run_id"].n_unique() == 2
+    assert profiles["run_id"].n_unique() == 2
 
 
 def test_rows_that_come_back_are_not_compared(client, audit):
@@ -149,14 +152,14 @@ def test_rows_that_come_back_are_not_compared(client, audit):
     ],
 )
 def test_a_damaged_profile_is_noticed(client, audit, damage, problem):
-    """`verify` tells it; a profile that was changed is not compared with."""
+    """`verify` reports it; a profile that was changed is not used for comparison."""
     assert cio.audit(audit).verify().is_empty()
     damage(latest(audit) / "profile.json")
 
-    found = cio.audit(audit).verify()
+    problems = cio.audit(audit).verify()
 
-    assert found.select("file").rows() == [("profile.json",)]
-    assert problem in found["problem"].item()
+    assert problems.select("file").rows() == [("profile.json",)]
+    assert problem in problems["problem"].item()
     with pytest.raises(AuditCorruptError, match=problem):
         _ = cio.audit(audit).profiles
     if problem == "changed":
@@ -183,13 +186,13 @@ def test_a_record_without_identifiers_keeps_no_ranges(client, tmp_path):
     """`pii="ids"` keeps counts and forms only."""
     run = sent(people(0), client, tmp_path, pii="ids")
 
-    found = cio.audit(run.audit).profiles
-    assert found["filled"].to_list() == [ROWS] * 3
-    assert found.select("least", "most", "magnitude", "length").null_count().row(0) == (3,) * 4
+    profiles = cio.audit(run.audit).profiles
+    assert profiles["filled"].to_list() == [ROWS] * 3
+    assert profiles.select("least", "most", "magnitude", "length").null_count().row(0) == (3,) * 4
 
 
 def test_a_run_of_which_nothing_arrived_is_no_measure(audit):
-    """A run that Customer.io refused says nothing about the tables that are right."""
+    """A run that Customer.io refused is not a measure for later tables."""
     for path in audit.glob("*/run.json"):
         text = path.read_text()
         former = json.loads(text)

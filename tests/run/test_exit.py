@@ -1,4 +1,4 @@
-"""A program that ends while its runs go on: what is under way is finished, and what is left is said."""
+"""A program that ends while its runs go on: requests in flight are finished, and a message says what is left."""
 
 import json
 import re
@@ -80,8 +80,8 @@ def recorded(folder):
     return run | {"why": json.loads(path.read_text())["stopped"]}
 
 
-def said(stderr):
-    """Return what is said at exit of each run: the sentences, and the line that finishes it."""
+def messages_at_exit(stderr):
+    """Return the messages about runs at exit: the sentences, and the line that finishes the run."""
     return re.findall(
         r"^cio_frames: (.+ arrived; .+) Finish it with\n    (cio\.resume\(.+\))$",
         stderr,
@@ -90,7 +90,7 @@ def said(stderr):
 
 
 def sentence(run, why):
-    """Return what is to be said of a run."""
+    """Return the sentence that is expected about a run."""
     return (
         f"{why} {run['delivered']:,} of {ROWS:,} rows arrived; {run['pending']:,} are pending, "
         f"{run['in_doubt']:,} in doubt. The record of every row is in "
@@ -133,7 +133,7 @@ loop.run_forever()
     ],
 )  # fmt: skip
 def test_a_program_that_ends_says_what_is_left(url, tmp_path, ending, code, why):
-    """No row is lost or in doubt, and the record has the reason that is said."""
+    """No row is lost or in doubt, and the record has the reason that is printed."""
     stderr = ended(ending, tmp_path, url=url, code=code)
 
     run = recorded(tmp_path)
@@ -144,13 +144,13 @@ def test_a_program_that_ends_says_what_is_left(url, tmp_path, ending, code, why)
     )
     assert run["in_doubt"] == 0 < run["pending"]
     assert run["delivered"] + run["pending"] == run["rows"] == ROWS
-    ((told, _),) = said(stderr)
-    assert told.startswith(sentence(run, why))
+    ((text, _),) = messages_at_exit(stderr)
+    assert text.startswith(sentence(run, why))
 
 
-def test_the_line_that_is_said_finishes_the_run(url, tmp_path):
+def test_the_printed_line_finishes_the_run(url, tmp_path):
     """In a later program it sends the rest, and nothing twice."""
-    ((_, line),) = said(ended("has_begun(begin())", tmp_path, url=url))
+    ((_, line),) = messages_at_exit(ended("has_begun(begin())", tmp_path, url=url))
     client = cio.connect(endpoint=url, write_key="k", rate=None)
     plan = cio.frame(events(ROWS)).track(event="event", user_id="user_id", timestamp="occurred_at")
 
@@ -160,8 +160,8 @@ def test_the_line_that_is_said_finishes_the_run(url, tmp_path):
     assert recorded(tmp_path)["state"] == "finished"
 
 
-def test_nothing_is_said_of_what_is_done_or_was_told(url, tmp_path):
-    """A run that came to its end, was waited for or taken up again, leaves nothing to say."""
+def test_nothing_is_printed_about_runs_that_ended_or_were_reported(url, tmp_path):
+    """Nothing is printed about a run that finished, was waited for or was resumed."""
     stderr = ended(
         """
 fast = cio.connect(endpoint=url, write_key="k", rate=None)
@@ -184,7 +184,7 @@ cio.resume(left.audit, fast, plan, progress=False)
     assert stderr == ""
 
 
-def test_a_run_that_stopped_by_itself_is_said_when_nobody_waited(tmp_path):
+def test_a_run_that_stopped_by_itself_is_reported_when_nobody_waited(tmp_path):
     """The reason is the run's own."""
     stderr = ended(
         """
@@ -198,13 +198,13 @@ with cio.sandbox() as workspace:
     )
 
     run = recorded(tmp_path)
-    ((told, _),) = said(stderr)
+    ((text, _),) = messages_at_exit(stderr)
     assert run["why"]["code"] != "INTERRUPTED"
-    assert told.startswith(sentence(run, run["why"]["reason"]))
+    assert text.startswith(sentence(run, run["why"]["reason"]))
 
 
-def test_a_run_that_breaks_is_said_with_its_error(url, tmp_path):
-    """A record that cannot be kept any more ends the run, and the error says what to do."""
+def test_a_run_that_breaks_is_reported_with_its_error(url, tmp_path):
+    """A record that can no longer be written ends the run, and the error says what to do."""
     stderr = ended(
         """
 run = begin()
@@ -223,7 +223,7 @@ while not run.done:
 
 @pytest.mark.skipif(not ENDS_AFTER_FORK, reason="polars before 2.1 hangs where a fork ends")
 def test_runs_end_together_and_only_where_they_were_started(url, tmp_path):
-    """Each of two runs is said once: a fork of the program says nothing of them."""
+    """Each of two runs is reported once: a fork of the program prints nothing about them."""
     stderr = ended(
         """
 import warnings
@@ -240,7 +240,7 @@ os.waitpid(child, 0)
         url=url,
     )
 
-    assert sorted(Path(line.split("'")[1]).parent.name for _, line in said(stderr)) == [
+    assert sorted(Path(line.split("'")[1]).parent.name for _, line in messages_at_exit(stderr)) == [
         "one",
         "two",
     ]
@@ -280,8 +280,8 @@ has_begun(begin(client=cio.connect(endpoint=workspace.url, write_key=workspace.w
     )
 
     run = recorded(tmp_path)
-    ((told, _),) = said(stderr)
-    assert told.startswith(sentence(run, EXITED))
+    ((text, _),) = messages_at_exit(stderr)
+    assert text.startswith(sentence(run, EXITED))
     assert (run["retries"], run["in_doubt"]) == (0, 0)
 
 
@@ -297,9 +297,9 @@ has_left(begin())
     )
 
     run = recorded(tmp_path)
-    ((told, _),) = said(stderr)
+    ((text, _),) = messages_at_exit(stderr)
     assert stderr.startswith("cio_frames: The program has ended; waiting for the answers")
-    assert told.startswith(sentence(run, EXITED))
+    assert text.startswith(sentence(run, EXITED))
     assert 0 < run["in_doubt"] < ROWS == run["in_doubt"] + run["pending"]
 
 
@@ -315,8 +315,8 @@ has_left(begin())
         url=slow_url,
     )
 
-    ((told, line),) = said(stderr)
-    assert told.startswith(f"{EXITED} 0 of {ROWS:,} rows arrived; {ROWS:,} are pending")
+    ((text, line),) = messages_at_exit(stderr)
+    assert text.startswith(f"{EXITED} 0 of {ROWS:,} rows arrived; {ROWS:,} are pending")
     assert recover(line.split("'")[1]).run.stopped["reason"] == EXITED
 
 

@@ -110,16 +110,16 @@ def state(model, *, without=frozenset()):
 
     People of the identifiers in `without` are left out, with their relationships.
     """
-    found = {name: getattr(model, name)() for name in ("people", "objects", "relationships")}
-    found["people"] = [p for p in found["people"] if not {p["id"], p["email"]} & without]
-    people_ = {each["cio_id"]: (each["id"], each["email"]) for each in found["people"]}
-    found["relationships"] = [r for r in found["relationships"] if r["person"] in people_]
+    contents = {name: getattr(model, name)() for name in ("people", "objects", "relationships")}
+    contents["people"] = [p for p in contents["people"] if not {p["id"], p["email"]} & without]
+    people_ = {each["cio_id"]: (each["id"], each["email"]) for each in contents["people"]}
+    contents["relationships"] = [r for r in contents["relationships"] if r["person"] in people_]
     return {
-        "people": sorted(str((p["id"], p["email"], p["attributes"])) for p in found["people"]),
-        "objects": sorted(str((o["object_id"], o["attributes"])) for o in found["objects"]),
+        "people": sorted(str((p["id"], p["email"], p["attributes"])) for p in contents["people"]),
+        "objects": sorted(str((o["object_id"], o["attributes"])) for o in contents["objects"]),
         "relationships": sorted(
             str((r["object_id"], people_.get(r["person"]), r["attributes"]))
-            for r in found["relationships"]
+            for r in contents["relationships"]
         ),
     }
 
@@ -174,8 +174,8 @@ def is_repeat(tables):
 def seen_after_deletion(tables):
     """Return people whom a table deletes and sees afterwards, with those they are linked to.
 
-    Events are sent once. So when the table is sent again, such a person stays if nothing else was
-    said of them since, and else is deleted, as Customer.io drops the event itself.
+    Events are sent once. When the table is sent again, such a person stays if no other row has named
+    them since, and else is deleted: the deletion is sent again, and the event is not.
     """
     people_ = set()
     for table in tables:
@@ -315,7 +315,7 @@ def test_what_is_sent_without_a_record_arrives(tables, data, pii):
 
 
 def test_who_is_seen_after_a_deletion_stays_when_the_table_is_sent_again():
-    """What was said of others in between does not delete a person whose event would not be sent again."""
+    """Rows about others in between do not delete a person whose event would not be sent again."""
     record = Record("hmac")
     gone = events(
         [{"id": "u2", "event": name, "objectId": "g1"} for name in ("User Deleted", "Seen")]
@@ -328,9 +328,24 @@ def test_who_is_seen_after_a_deletion_stays_when_the_table_is_sent_again():
     assert [each["id"] for each in record.model.people()] == ["u1", "u2"]
 
 
+def test_who_was_named_since_is_deleted_when_the_table_is_sent_again():
+    """The deletion is sent again, and the event that created the person again is not: it counts once."""
+    record = Record("hmac")
+    table = events(
+        [{"id": "u2", "event": name, "objectId": "g1"} for name in ("User Deleted", "Seen")]
+    )
+    for plan in (table, people([{"id": "u2", "plan": "y"}])):
+        record.send(plan)
+    assert [each["id"] for each in record.model.people()] == ["u2"]
+
+    assert record.send(table) == 1
+    assert record.model.people() == []
+    assert record.send(table) == 0
+
+
 @pytest.mark.parametrize("arrives", [False, True])
 def test_a_deletion_in_doubt_is_sent_once_more_and_no_other_under_its_id(arrives):
-    """Of two rows that say the same, the one that was in doubt keeps its id for itself."""
+    """Of two rows with the same content, the one that was in doubt keeps its id for itself."""
     record = Record("hmac")
     names = ["User Deleted", "Seen", "User Deleted"]
     plan = events([{"id": "u1", "event": name, "objectId": "g1"} for name in names])
@@ -343,7 +358,7 @@ def test_a_deletion_in_doubt_is_sent_once_more_and_no_other_under_its_id(arrives
 
 @pytest.mark.parametrize("arrives", [False, True])
 def test_a_row_whose_id_only_another_row_can_have_is_sent_under_a_new_one(arrives):
-    """The first of two rows that say the same was in doubt under a new id; the last one arrives."""
+    """The first of two rows with the same content was in doubt under a new id; the last one arrives."""
     record = Record("hmac")
     rows = people([{"id": "u1", "plan": "x"}] * 2)
     merge = merges([{"id": "u1", "other": "u2"}])
@@ -356,8 +371,8 @@ def test_a_row_whose_id_only_another_row_can_have_is_sent_under_a_new_one(arrive
     assert record.model.people()[0]["attributes"] == {"plan": "x"}
 
 
-def test_more_rows_that_say_what_is_done_already_do_not_come_after_what_followed_it():
-    """What was said once and is said three times now is as done as it was: the others still follow it."""
+def test_more_rows_with_a_content_that_is_done_are_not_sent_after_what_followed_it():
+    """A content that was sent once and is in three rows now stays done: the others still follow it."""
     record = Record("hmac")
     known = people([{"id": name, "plan": "w"} for name in ("u1", "U3")])
     linked = merges([{"id": "U3", "other": "u1"}])
@@ -371,7 +386,7 @@ def test_more_rows_that_say_what_is_done_already_do_not_come_after_what_followed
 
 
 def test_who_was_renamed_and_is_named_again_gets_what_the_first_table_says():
-    """A membership makes anew whom an e-mail address had renamed; the table that says more is sent again."""
+    """A membership creates a person again whom an e-mail address had renamed; the table with attributes is sent again."""
     record = Record("hmac")
     shared = [
         {"id": name, "email": "a@example.com", "plan": "x"} for name in ("u1", "u2")

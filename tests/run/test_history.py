@@ -1,4 +1,4 @@
-"""The record as a notebook shows it: a text that reads, and a card that tells more."""
+"""The record as a notebook shows it: a readable text, and a card with more details."""
 
 import httpx2
 import polars as pl
@@ -30,7 +30,7 @@ def test_a_story_is_a_text_and_a_card(audit):
 
 
 def test_the_record_shows_every_run(audit):
-    """The card and the text tell the same counts; the repr stays one line."""
+    """The card and the text show the same counts; the repr stays one line."""
     shown = audit._repr_mimebundle_()
 
     assert shown["text/plain"] == str(audit)

@@ -84,8 +84,8 @@ def plan_of(call):
 
 
 @pytest.mark.parametrize("way", ["resume", "send"])
-@pytest.mark.parametrize(("call", "is_told"), [("identify", 3), ("group", 3), ("track", 0)])
-def test_what_a_repeat_can_overwrite_is_told(tmp_path, call, is_told, way):
+@pytest.mark.parametrize(("call", "rows"), [("identify", 3), ("group", 3), ("track", 0)])
+def test_what_a_repeat_can_overwrite_is_noted(tmp_path, call, rows, way):
     """People and groups in doubt are sent again with a note in the run and its record; events without."""
     with cio.sandbox() as workspace:
         wire = LosesTheAnswer()
@@ -103,6 +103,6 @@ def test_what_a_repeat_can_overwrite_is_told(tmp_path, call, is_told, way):
             again = plan_of(call).send(workspace.client(), audit=tmp_path, progress=False)
 
     assert again.counts["delivered"] == 3
-    assert [note.startswith(f"{is_told} rows") for note in again.notes] == [True] * bool(is_told)
+    assert [note.startswith(f"{rows} rows") for note in again.notes] == [True] * bool(rows)
     assert json.loads((again.audit / "run.json").read_text())["notes"] == list(again.notes)
     assert all(note in " ".join(str(again).split()) for note in again.notes)

@@ -1,4 +1,4 @@
-"""Which rows a run sends, when earlier runs have settled some."""
+"""Which rows a run sends, when earlier runs have finished some."""
 
 import polars as pl
 import pytest
@@ -18,13 +18,13 @@ def messages(*ids):
     return pl.DataFrame(rows, schema=MESSAGE_SCHEMA)
 
 
-def settled(*rows):
-    """Return what earlier runs settled, from (id, hash, state)."""
+def finished_rows(*rows):
+    """Return the messages that earlier runs finished, from (id, hash, state)."""
     return pl.DataFrame(rows, schema=["message_id", "payload_hash", "state"], orient="row")
 
 
 def test_without_earlier_runs_everything_is_sent():
-    """A choice that knows of nothing sends every message."""
+    """A selection without finished messages sends every message."""
     sent, left = RowSelection().split_finished(messages("A", "B"))
 
     assert sent["message_id"].to_list() == ["A", "B"]
@@ -33,7 +33,7 @@ def test_without_earlier_runs_everything_is_sent():
 
 def test_what_arrived_is_skipped():
     """A message that an earlier run delivered is not sent again, wherever its row is now."""
-    selection = RowSelection(finished=settled(("B", "b" * 16, "skipped_done")))
+    selection = RowSelection(finished=finished_rows(("B", "b" * 16, "skipped_done")))
 
     sent, left = selection.split_finished(messages("B", "A"))
 
@@ -43,17 +43,17 @@ def test_what_arrived_is_skipped():
 
 def test_a_chunk_is_compared_with_what_it_names_only():
     """Of all that earlier runs finished, a chunk takes the messages with its own ids, however often."""
-    finished = settled(*((f"{number}", "a" * 16, "skipped_done") for number in range(1_000)))
+    finished = finished_rows(*((f"{number}", "a" * 16, "skipped_done") for number in range(1_000)))
     selection = RowSelection(finished=pl.concat([finished, finished.head(1)]))
 
-    found = selection._finished_among(selection.finished, pl.Series(["7", "x", "0", "7"]))
+    matches = selection._finished_among(selection.finished, pl.Series(["7", "x", "0", "7"]))
 
-    assert sorted(found["message_id"]) == ["0", "0", "7"]
+    assert sorted(matches["message_id"]) == ["0", "0", "7"]
 
 
 def test_another_message_under_the_same_id_is_a_conflict():
     """An id that delivered other content is rejected, with what to do."""
-    selection = RowSelection(finished=settled(("A", "f" * 16, "skipped_done")))
+    selection = RowSelection(finished=finished_rows(("A", "f" * 16, "skipped_done")))
 
     sent, left = selection.split_finished(messages("A"))
 
@@ -65,7 +65,7 @@ def test_another_message_under_the_same_id_is_a_conflict():
 
 def test_what_is_kept_in_doubt_says_so():
     """A message that stays in doubt is neither sent nor lost."""
-    selection = RowSelection(finished=settled(("A", "a" * 16, "in_doubt")))
+    selection = RowSelection(finished=finished_rows(("A", "a" * 16, "in_doubt")))
 
     sent, left = selection.split_finished(messages("A"))
 
@@ -74,7 +74,7 @@ def test_what_is_kept_in_doubt_says_so():
 
 
 def test_a_resumed_run_takes_up_only_its_rows():
-    """Rows of other plans, and rows that are settled, are passed over."""
+    """Rows of other plans, and rows that are finished, are skipped."""
     only = pl.DataFrame({"plan": [0, 1], "row": [2, 0], "message_id": ["A", "B"]})
 
     assert RowSelection(only=only).rows(pl.Series([0, 1, 2, 3]), plan=0).to_list() == [2]
@@ -112,9 +112,9 @@ DERIVED = ulids(pl.Series([DIGEST]), times_ms=pl.Series([1], dtype=pl.Int64))[0]
         pytest.param(None, None, None, id="derived both times"),
     ],
 )
-def test_a_derived_id_tells_its_content(now, known, code):
-    """Where an id stands for its message, it is compared with the hash of the other one."""
-    before = settled((DERIVED, known, "delivered")).cast({"payload_hash": pl.String})
+def test_a_derived_id_contains_the_hash_of_its_content(now, known, code):
+    """An id that is derived from a message is compared with the hash of the other message."""
+    before = finished_rows((DERIVED, known, "delivered")).cast({"payload_hash": pl.String})
     again = messages(DERIVED).with_columns(payload_hash=pl.lit(now, pl.String))
 
     _, left = RowSelection(finished=before).split_finished(again)

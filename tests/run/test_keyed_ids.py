@@ -1,4 +1,4 @@
-"""Message ids in the record tell nothing without the key, and still say what was sent."""
+"""Message ids in the record reveal nothing without the key, and still identify what was sent."""
 
 import hashlib
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_a_record_under_another_key_is_not_passed_over(workspace, tmp_path, monk
 
 @pytest.mark.parametrize("pii", ["hmac", "ids", "full"])
 def test_a_run_is_resumed_as_it_was_begun(tmp_path, pii):
-    """A record of either kind is taken up again, and what it says is skipped afterwards."""
+    """A run with a record of either kind is resumed, and its rows are skipped afterwards."""
     refusing = httpx2.MockTransport(lambda _: httpx2.Response(401))
     client = cio.connect(write_key="k", transport=refusing, environ={})
     with pytest.raises(RunStoppedError) as stopped:

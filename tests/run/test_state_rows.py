@@ -1,4 +1,4 @@
-"""A state that comes back arrives: what is sent again, under which id, and what is told of it."""
+"""A state that comes back arrives: what is sent again, under which id, and what the run reports about it."""
 
 import asyncio
 from concurrent.futures import Future
@@ -117,7 +117,7 @@ def test_a_state_comes_back_within_a_table(rows, workspace, send, monkeypatch):
 
 
 def test_a_state_comes_back_within_a_back_fill(workspace, send):
-    """The third plan says what the first one said."""
+    """The third plan has the content of the first one."""
     plans = [people(id=["u1"], plan=[value]) for value in ("free", "pro", "free")]
 
     send(cio.backfill(plans))
@@ -159,7 +159,7 @@ def test_other_people_are_not_sent_again(send):
 
 @pytest.mark.parametrize("pii", ["hmac", "ids", "full"])
 def test_without_subjects_a_table_that_is_sent_again_is_done(pii, send):
-    """In another order, what nobody can tell apart is sent; in the same order nothing is."""
+    """In the same order nothing is sent; in another one, only a row whose subjects the record does not have."""
     plan = people(id=["u1", "u2"], plan=["x", "y"])
     send(plan, pii=pii)
 
@@ -241,7 +241,7 @@ def test_events_stay_deduplicated(workspace, send):
     assert sorted(workspace.events["name"]) == ["Other", "Seen"]
 
 
-def test_why_a_row_was_sent_again_is_told(send, tmp_path):
+def test_why_a_row_was_sent_again_is_reported(send, tmp_path):
     """The run counts the rows, and `explain` says which case it was."""
     for value in (True, False):
         assert send(people(id=["u1"], unsubscribed=[value])).notes == ()

@@ -68,7 +68,7 @@ def test_a_paused_run_can_be_stopped(plan, workspace, tmp_path):
     assert run.counts["pending"] > 0
 
 
-def test_a_slowed_run_tells_its_rate(plan, workspace, tmp_path):
+def test_a_slowed_run_shows_its_rate(plan, workspace, tmp_path):
     """Half the rate each time; the display says how many requests may leave."""
     states: list[ProgressState] = []
     run = plan.send(workspace.client(), audit=tmp_path, progress=states.append, wait=False)

@@ -1,4 +1,4 @@
-"""What a run that stops says: everything once, in the summary or in the error."""
+"""A run that stops gives its reason once, in the summary or in the error."""
 
 import re
 
@@ -69,8 +69,8 @@ CELLS = {
 
 
 @pytest.mark.parametrize("name", CELLS)
-def test_a_notebook_tells_it_once(name, tmp_path):
-    """The cell below whose card stands has a short error; another cell's error says everything."""
+def test_a_notebook_shows_the_reason_once(name, tmp_path):
+    """The cell below whose card stands has a short error; the error of another cell has all details."""
     nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     code = [f"FOLDER = {str(tmp_path)!r}{NOTEBOOK}", *CELLS[name]]
     notebook = nbformat.v4.new_notebook(cells=[*map(nbformat.v4.new_code_cell, code)])

@@ -65,12 +65,12 @@ def test_a_chart_fits_into_a_terminal(columns):
     """Bars are joined until they fit; words and rows are those of the joined bars."""
     view = replace(TIMES, older=tuple(range(80)), recent=(0,) * 80)
     with writing_to(Output(encoding="ascii", columns=columns)):
-        told = text.render_nodes([report.timeline(view)])
-        lines = told.split("\n")
+        shown = text.render_nodes([report.timeline(view)])
+        lines = shown.split("\n")
     days = {30: 28, 40: 10, 80: 4, 200: 2}[columns]
 
     assert all(len(line) <= columns for line in lines)
-    assert f"Each bar is {'4 weeks' if days == 28 else f'{days} days'};" in " ".join(told.split())
+    assert f"Each bar is {'4 weeks' if days == 28 else f'{days} days'};" in " ".join(shown.split())
 
 
 def test_a_small_bar_is_still_seen():

@@ -125,7 +125,7 @@ def test_the_place_is_found_out_from_what_is_loaded(modules, environ, expected):
 
 
 def test_the_line():
-    """One line tells how far, how fast, how long, and what is out of the ordinary."""
+    """One line shows how far, how fast, how long, and everything unusual."""
     assert progress_state.line(STATE) == snapshot(
         "Sending track 41 % · 8,219 of 20,000 rows · 800 rows/s · about 15 s left · 219 rejected · 3 retries · 500 in doubt · waiting 2.4 s: rate limited"
     )
@@ -147,12 +147,12 @@ def test_the_line():
     ],
 )
 def test_the_tone(changed, tone):
-    """Trouble is seen at a glance, and said in words beside it."""
+    """A problem is visible at a glance, with a text beside it."""
     assert progress_state.tone(replace(STATE, **changed)) == tone
 
 
 def test_a_pause_is_seen_and_promises_nothing():
-    """A paused run says so, shows the rate that was asked for, and tells no time left."""
+    """A paused run says so, shows the requested rate, and no time left."""
     paused = replace(
         STATE, waiting="", doubtful={}, paused=True, requested_rate="at most 5 requests/s"
     )
@@ -241,7 +241,7 @@ class _Screen:
 
 
 def test_the_bar_is_as_long_as_what_is_done(read):
-    """The bar of plain HTML is a picture that says its share; without a total it only moves."""
+    """The bar of plain HTML is a picture with its share as text; without a total it only moves."""
     known = dict(_drawn(read, replace(STATE, total=200, counts={"delivered": 50})).elements)
     unknown = dict(_drawn(read, replace(STATE, total=None)).elements)
 
@@ -351,7 +351,7 @@ def test_closing_lets_every_widget_go():
 
 
 @pytest.mark.parametrize("kind", [Widget, Html])
-def test_what_is_saved_while_a_run_is_under_way_says_how_to_finish_it(kind):
+def test_what_is_saved_during_a_run_says_how_to_finish_it(kind):
     """An output without widgets holds the record's place and the line to type, until the end."""
     screen = _Screen()
     shown = kind(screen)
@@ -410,16 +410,16 @@ def test_marimo_moves_its_own_bar():
     assert events == [("made", 1000, "Sending track", True), "removed", SUMMARY]
 
 
-def test_a_function_is_told_every_state():
+def test_a_function_gets_every_state():
     """A function given as the display gets the states, and nothing at the end."""
-    told: list[ProgressState] = []
-    shown = display(told.append, environment=Environment())
+    states: list[ProgressState] = []
+    shown = display(states.append, environment=Environment())
 
     shown.show(STATE)
     shown.update(STATE)
     shown.close(SUMMARY)
 
-    assert told == [STATE, STATE]
+    assert states == [STATE, STATE]
 
 
 @pytest.mark.parametrize(

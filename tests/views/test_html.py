@@ -112,14 +112,14 @@ def test_hostile_text_stays_text(place, hostile, read):
 @given(text=st.text(st.characters(exclude_categories=[])))
 def test_any_text_survives_escaping(text):
     """Whatever a text holds, reading the HTML gives back its visible form, in text and attributes."""
-    found: list[str] = []
+    texts: list[str] = []
     reader = HTMLParser()
-    reader.handle_starttag = lambda _, attrs: found.append(dict(attrs)["title"])  # type: ignore[method-assign]
-    reader.handle_data = found.append  # type: ignore[method-assign]
+    reader.handle_starttag = lambda _, attrs: texts.append(dict(attrs)["title"])  # type: ignore[method-assign]
+    reader.handle_data = texts.append  # type: ignore[method-assign]
     reader.feed(str(tag("p", text, attributes={"title": text})))
     reader.close()
 
-    assert "".join(found) == visible(text) * 2
+    assert "".join(texts) == visible(text) * 2
 
 
 @given(text=st.text(st.characters(exclude_categories=[])))
@@ -262,7 +262,7 @@ def test_an_empty_bar_is_nothing():
     assert charts.bar([("valid", 0, "good")]) is None
 
 
-def test_a_bar_tells_its_counts_in_words(read):
+def test_a_bar_has_its_counts_in_words(read):
     """Whoever cannot see the bar hears the counts; a tiny part is still drawn."""
     image = read(
         charts.bar([("valid", 99_999, "good"), ("none", 0, "calm"), ("rejected", 1, "care")])

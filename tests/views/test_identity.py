@@ -50,12 +50,12 @@ def _backfill():
 
 
 def _estimate(**changed):
-    found = {
+    values = {
         "label": "identify", "rows": 9, "requests": 3, "message_bytes": 900, "bytes": 1_000,
         "compressed_bytes": 400, "seconds": 2.0, "bound": "this machine", "new_profiles": 4,
         "removed_profiles": 0, "objects": 0, "price": None, "compared": True,
     }  # fmt: skip
-    return Estimate(**found | changed)
+    return Estimate(**values | changed)
 
 
 def _rehearsal(*differences, label="identify"):
@@ -268,33 +268,33 @@ def _acts(names, people):
     return pl.DataFrame({"e": names, "u": people}).cio.track(event="e", user_id="u", checks=checks)
 
 
-def test_deletions_are_the_first_thing_said():
+def test_deletions_are_named_first():
     """The headline warns of people who are deleted or suppressed, before conflicts."""
     plans = [
         _acts(["User Deleted", "User Suppressed"], ["u1", "u2"]),
         _people(["u3", "u4"], ["a@x.co"] * 2),
     ]
-    told = " ".join(repr(cio.backfill(plans).identity()).split())
+    shown = " ".join(repr(cio.backfill(plans).identity()).split())
 
-    assert told.split(" · ")[2].startswith("! 1 deleted")
-    assert "1 person would be permanently deleted. 1 person would be suppressed: deleted" in told
-    assert "1 row will not have the effect you asked for." in told
-
-
-def test_a_person_who_is_made_again_after_a_deletion_is_told():
-    """The preview tells it where it tells the same of merges."""
-    told = " ".join(repr(_acts(["User Deleted", "View"], ["u1", "u1"]).identity()).split())
-
-    assert "Order - 1 person is deleted and created again by a later row" in told
+    assert shown.split(" · ")[2].startswith("! 1 deleted")
+    assert "1 person would be permanently deleted. 1 person would be suppressed: deleted" in shown
+    assert "1 row will not have the effect you asked for." in shown
 
 
-def test_rows_that_would_be_dropped_are_said_first():
+def test_a_person_who_is_created_again_after_a_deletion_is_reported():
+    """The preview reports it under "Order"."""
+    shown = " ".join(repr(_acts(["User Deleted", "View"], ["u1", "u1"]).identity()).split())
+
+    assert "Order - 1 person is deleted and created again by a later row" in shown
+
+
+def test_rows_that_would_be_dropped_are_named_first():
     """The headline counts the rows whose message id an earlier row has."""
     table = pl.DataFrame({"u": ["u1", "u1"], "m": ["m1", "m1"]})
-    told = repr(table.cio.track(event=cio.lit("E"), user_id="u", message_id="m").identity())
+    shown = repr(table.cio.track(event=cio.lit("E"), user_id="u", message_id="m").identity())
 
-    assert told.splitlines()[0].endswith("! 1 dropped")
-    assert "1 row would be dropped because an earlier row has the same message ID." in told
+    assert shown.splitlines()[0].endswith("! 1 dropped")
+    assert "1 row would be dropped because an earlier row has the same message ID." in shown
 
 
 def test_a_long_list_says_how_much_there_is():
@@ -303,10 +303,10 @@ def test_a_long_list_says_how_much_there_is():
     members = pl.DataFrame({"g": ids, "u": ids}).cio.group(group_id="g", user_id="u")
     merged = _merges(ids[1:], ["u0"] * 29)
 
-    told = repr(cio.backfill([_people(ids, [None] * 30), members, merged]).identity())
+    shown = repr(cio.backfill([_people(ids, [None] * 30), members, merged]).identity())
 
-    assert "Merges, which cannot be undone, the first 12 of 29" in told
-    assert "Objects, the first 8 of 30" in told
+    assert "Merges, which cannot be undone, the first 12 of 29" in shown
+    assert "Objects, the first 8 of 30" in shown
 
 
 def test_empty_parts_are_left_out(read):
@@ -314,7 +314,7 @@ def test_empty_parts_are_left_out(read):
     reading = read(_html(_people([], []).identity()))
 
     assert [name for name, _ in reading.elements].count("table") == 1
-    assert not {"Order", "Conflicts", "Objects", "Who hangs together"} & set(reading.outline)
+    assert not {"Order", "Conflicts", "Objects", "Linked identifiers"} & set(reading.outline)
 
 
 def test_a_picture_says_in_words_what_it_shows():
@@ -324,8 +324,8 @@ def test_a_picture_says_in_words_what_it_shows():
     )
 
 
-def test_a_picture_is_an_image_with_a_chip_for_each_identifier():
-    """Chips in three columns, and a line for each tie; those that stay apart are dashed."""
+def test_a_picture_is_an_image_with_a_box_for_each_identifier():
+    """Boxes are in three columns, with a line for each link; dashed lines are links that are refused."""
     markup = graph.draw(CLUSTER)
     svg = drawing(markup)
 
@@ -336,7 +336,7 @@ def test_a_picture_is_an_image_with_a_chip_for_each_identifier():
     assert [int(x) for x in re.findall(r'<rect x="(\d+)', svg)] == [320, 320, 630, 10]
 
 
-def test_chips_are_placed_next_to_their_neighbours():
+def test_boxes_are_placed_next_to_their_neighbours():
     """E-mails stand in the order of the ids they belong to, so that lines do not cross."""
     ids = tuple(Node(name=f"u{n}", kind="id", person=n) for n in range(3))
     mails = tuple(Node(name=f"m{n}", kind="email", person=n) for n in range(3))
@@ -361,10 +361,10 @@ def test_hostile_names_stay_text_in_pictures(hostile, read):
 def test_hostile_values_stay_text_in_views(hostile, read):
     """Identifiers, sentences and labels are text wherever they are drawn."""
     for drawn, expected in zip(_views(hostile), _views("x"), strict=True):
-        found = read(drawn)
-        kinds = {name for name, _ in found.elements}
+        reading = read(drawn)
+        kinds = {name for name, _ in reading.elements}
         assert kinds <= {name for name, _ in read(expected).elements} | {"details", "summary"}
-        assert not found.other
+        assert not reading.other
 
 
 @lru_cache(maxsize=2)
@@ -445,12 +445,12 @@ def test_nothing_open_is_called_clear(users, verdict):
 def test_an_estimate_and_a_rehearsal_name_what_they_rest_on():
     """New profiles by events are open, and so is that everything comes as predicted."""
     joined = pl.DataFrame({"id": ["u9"]}).cio.track(event=cio.lit("Joined"), user_id="id")
-    settled = _people(["u1"], ["a@x.co"])
+    certain = _people(["u1"], ["a@x.co"])
 
-    for told in (joined.estimate(), joined.rehearse()):
-        assert "Open: event_for_unknown" in repr(told)
-    for told in (settled.estimate(), settled.rehearse()):
-        assert "Open:" not in repr(told)
+    for shown in (joined.estimate(), joined.rehearse()):
+        assert "Open: event_for_unknown" in repr(shown)
+    for shown in (certain.estimate(), certain.rehearse()):
+        assert "Open:" not in repr(shown)
 
 
 def test_the_headline_says_how_many_people_would_be_created():

@@ -53,7 +53,7 @@ def exported(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     page = (folder / "page.html").read_text()
     return re.sub(
-        r"\\u00(3[ce]|26)", lambda found: chr(int(found[1], 16)), page, flags=re.IGNORECASE
+        r"\\u00(3[ce]|26)", lambda match: chr(int(match[1], 16)), page, flags=re.IGNORECASE
     )
 
 

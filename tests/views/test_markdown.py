@@ -79,11 +79,11 @@ def test_each_part_is_drawn(kind):
     assert expected in drawn
 
 
-def test_who_hangs_together_is_told_in_words():
+def test_linked_identifiers_are_described_in_words():
     """Pictures of linked identifiers become sentences."""
     people = pl.DataFrame({"id": ["u1", "u2"], "email": ["a@x.de"] * 2, "visitor": ["v1", "v1"]})
-    found = cio.frame(people).identify(user_id="id", anonymous_id="visitor").identity()
-    drawn = markdown.render(found._document())
+    preview = cio.frame(people).identify(user_id="id", anonymous_id="visitor").identity()
+    drawn = markdown.render(preview._document())
     section = drawn.partition("### Linked identifiers\n\n- ")[2].partition("\n\n")[0]
     assert all(name in section for name in ("u1", "u2", "v1"))
 

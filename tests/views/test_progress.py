@@ -206,26 +206,26 @@ def test_speed_is_that_of_the_last_seconds():
     assert len(state.answered) < 15
 
 
-@pytest.mark.parametrize(("seconds", "is_told"), [(0.5, False), (1.9, False), (2.5, True)])
-def test_no_time_is_promised_in_the_first_seconds(seconds, is_told):
-    """The first answers are faster or slower than the rest: the time left is told after two seconds."""
+@pytest.mark.parametrize(("seconds", "is_shown"), [(0.5, False), (1.9, False), (2.5, True)])
+def test_no_time_is_promised_in_the_first_seconds(seconds, is_shown):
+    """The first answers are faster or slower than the rest: the time left is shown after two seconds."""
     state = advance(ProgressState(label="l", total=1000), _attempted(_batch(0)), now_s=0.0)
     for number in range(1, 5):
         state = advance(state, _finished(_batch(number, rows=10)), now_s=seconds)
 
-    assert (state.remaining_s is not None) == is_told
+    assert (state.remaining_s is not None) == is_shown
 
 
 @pytest.mark.parametrize(
-    ("answers", "every_s", "is_told"), [(3, 1.0, False), (4, 1.0, True), (3, 4.0, True)]
+    ("answers", "every_s", "is_shown"), [(3, 1.0, False), (4, 1.0, True), (3, 4.0, True)]
 )
-def test_no_time_is_promised_after_few_answers(answers, every_s, is_told):
-    """Many requests are under way when the first are answered: fewer than four tell nothing for ten seconds."""
+def test_no_time_is_promised_after_few_answers(answers, every_s, is_shown):
+    """Many requests are in flight when the first are answered: with fewer than four answers, no time is shown for ten seconds."""
     state = advance(ProgressState(label="l", total=1000), _attempted(_batch(0)), now_s=0.0)
     for number in range(1, answers + 1):
         state = advance(state, _finished(_batch(number, rows=10)), now_s=number * every_s)
 
-    assert (state.remaining_s is not None) == is_told
+    assert (state.remaining_s is not None) == is_shown
 
 
 def _sending(requests_per_s: float, *, limit: float | None, seconds: float = 4.0) -> ProgressState:
@@ -237,7 +237,7 @@ def _sending(requests_per_s: float, *, limit: float | None, seconds: float = 4.0
 
 
 @pytest.mark.parametrize(
-    ("requests_per_s", "limit", "told"),
+    ("requests_per_s", "limit", "expected"),
     [
         pytest.param(100, 100.0, "waiting: 100 requests a second is the client's limit", id="at"),
         pytest.param(1, 1.0, "waiting: 1 request a second is the client's limit", id="slow"),
@@ -246,15 +246,15 @@ def _sending(requests_per_s: float, *, limit: float | None, seconds: float = 4.0
         pytest.param(100, None, "", id="no-limit"),
     ],
 )
-def test_a_run_says_that_it_waits_for_its_own_limit(requests_per_s, limit, told):
+def test_a_run_says_that_it_waits_for_its_own_limit(requests_per_s, limit, expected):
     """Where requests leave as fast as the client lets them, the display says that its limit is why."""
     state = _sending(requests_per_s, limit=limit, seconds=max(4.0, 4 / requests_per_s))
 
-    assert line(state).partition("waiting")[1:] == told.partition("waiting")[1:]
+    assert line(state).partition("waiting")[1:] == expected.partition("waiting")[1:]
     assert len(state.sent) < 30
 
 
-def test_a_wait_that_the_host_asks_for_is_told_apart_from_the_own_limit():
+def test_a_wait_that_the_host_asks_for_is_not_shown_as_the_own_limit():
     """After an answer 429 the display names Customer.io, and not the limit of the client."""
     state = advance(
         _sending(100, limit=100.0),
@@ -266,7 +266,7 @@ def test_a_wait_that_the_host_asks_for_is_told_apart_from_the_own_limit():
     assert "limit" not in line(state)
 
 
-def test_the_own_limit_is_told_once_there_is_a_second_of_it_and_not_while_nothing_leaves():
+def test_the_own_limit_is_shown_after_a_second_and_not_while_nothing_is_sent():
     """A burst at the start is no wait, nor is a host that does not answer."""
     early = _sending(100, limit=100.0, seconds=0.5)
     stuck = dataclasses.replace(_sending(100, limit=100.0), now_s=30.0)
@@ -275,14 +275,14 @@ def test_the_own_limit_is_told_once_there_is_a_second_of_it_and_not_while_nothin
 
 
 def test_a_back_fill_says_which_plan_is_being_sent():
-    """Where several tables are sent one after the other, the line names the place of the present one."""
+    """Where several tables are sent one after the other, the line has the number of the one being sent."""
     state = ProgressState(label="identify + track", total=1000, plans=2)
     second = dataclasses.replace(_batch(0), plan=1)
 
     first, then = (advance(state, _attempted(batch), now_s=0.0) for batch in (_batch(0), second))
 
-    assert line(first).startswith("Sending identify + track (plan 1 of 2) 0 %")
-    assert line(then).startswith("Sending identify + track (plan 2 of 2) 0 %")
+    assert line(first).startswith("Sending identify + track (plan 0, 2 plans in all) 0 %")
+    assert line(then).startswith("Sending identify + track (plan 1, 2 plans in all) 0 %")
 
 
 def test_nothing_is_promised_before_anything_arrived():
@@ -323,9 +323,9 @@ def test_at_most_four_updates_a_second(steps):
     watch = _Watch(lambda: now[0])
     progress = Progress(watch, label="track", clock=lambda: now[0])
     progress.show()
-    for sixty_fourths, told in steps:
+    for sixty_fourths, is_reported in steps:
         now[0] += sixty_fourths / 64
-        if told:
+        if is_reported:
             progress(_finished(_batch()))
         progress.tick()
 
@@ -335,7 +335,7 @@ def test_at_most_four_updates_a_second(steps):
 
 
 def test_the_last_fact_is_always_seen():
-    """A fact told right after an update is drawn with the next tick, not lost."""
+    """A fact right after an update is drawn with the next tick, not lost."""
     now = [0.0]
     watch = _Watch(lambda: now[0])
     progress = Progress(watch, label="track", clock=lambda: now[0])
@@ -425,7 +425,7 @@ def test_a_display_that_hangs_does_not_hold_the_run():
 
 
 def test_a_running_display_is_drawn_by_its_own_thread():
-    """The thread that tells facts never draws; the drawing thread ends with the run."""
+    """The thread that passes facts never draws; the drawing thread ends with the run."""
     drawn_by: list[str] = []
     drawn = threading.Event()
 

@@ -190,18 +190,18 @@ def test_every_finding_is_shown_with_its_evidence(plan_view, read):
     shown, printed = read(_html(plan_view)).text, _text(plan_view)
 
     for finding in plan_view.findings:
-        told = [finding.code, finding.sentence, finding.consequence, finding.hint, finding.fix]
-        told += [example.value for example in finding.examples]
-        assert [part for part in told if part not in shown or part not in printed] == []
+        parts = [finding.code, finding.sentence, finding.consequence, finding.hint, finding.fix]
+        parts += [example.value for example in finding.examples]
+        assert [part for part in parts if part not in shown or part not in printed] == []
 
 
 def test_findings_about_the_whole_table_have_no_empty_bars(plan_view, read):
     """Where no finding of a kind counts rows, no line leaves room for a bar."""
     finding = replace(plan_view.findings[0], severity="info", rows=0)
-    found = [replace(finding, code=f"column.{n}") for n in range(5)]
-    counted = [replace(item, rows=3) for item in found]
+    several = [replace(finding, code=f"column.{n}") for n in range(5)]
+    counted = [replace(item, rows=3) for item in several]
 
-    assert "img" not in dict(read(html.render_nodes(findings.sections(found))).elements)
+    assert "img" not in dict(read(html.render_nodes(findings.sections(several))).elements)
     assert "img" in dict(read(html.render_nodes(findings.sections(counted))).elements)
 
 

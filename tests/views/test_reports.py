@@ -23,7 +23,7 @@ def test_a_back_fill_is_one_report(plan_view, read):
     """One head with the sums, a line per plan, and each plan folded; one that refuses is open."""
     reading = read(html.render(report.backfill([READY, plan_view])))
 
-    assert reading.outline[:22] == snapshot(
+    assert reading.outline[:23] == snapshot(
         [
             "Back-fill",
             "✕ refused",
@@ -35,13 +35,14 @@ def test_a_back_fill_is_one_report(plan_view, read):
             "4,990",
             "rejected",
             "19",
+            "plan",
             "call",
             "from",
             "rows",
             "excluded",
             "requests",
             "verdict",
-            "1",
+            "0",
             "identify",
             "a.csv",
             "9",
@@ -71,7 +72,7 @@ def test_the_verdict_on_a_back_fill_is_that_of_its_worst_plan(views, verdict, re
     assert text.render(whole).split("\n")[0].endswith(verdict)
 
 
-def _found(count: int, *, severity: str) -> list[FindingView]:
+def _findings(count: int, *, severity: str) -> list[FindingView]:
     return [
         FindingView(severity=severity, code=f"a.b{n}", rows=n, sentence="s", hint="h")
         for n in range(count)
@@ -89,16 +90,16 @@ def _found(count: int, *, severity: str) -> list[FindingView]:
 )
 def test_many_findings_stay_readable(severity, count, folds, read):
     """What must be done is open; many others are lines that open one by one."""
-    drawn = html.render_nodes(findings.sections(_found(count, severity=severity)))
+    drawn = html.render_nodes(findings.sections(_findings(count, severity=severity)))
 
     assert len(_opened(read(drawn))) == folds
 
 
 def test_no_finding_is_lost_in_folds(read):
     """Every code and every hint is in the report, folded or not."""
-    found = [*_found(30, severity="warn"), *_found(30, severity="info")]
+    several = [*_findings(30, severity="warn"), *_findings(30, severity="info")]
 
-    shown = read(html.render(report.plan(replace(READY, findings=tuple(found))))).text
+    shown = read(html.render(report.plan(replace(READY, findings=tuple(several))))).text
 
     assert all(shown.count(f"a.b{n}") >= 2 for n in range(30))
     assert shown.count("How to fix: h") == 60

@@ -80,7 +80,7 @@ def test_words_on_a_badge_are_readable(tone):
 @pytest.mark.parametrize("page", PAGES)
 @pytest.mark.parametrize("tone", style.TONES)
 def test_shapes_stand_out_from_the_page(tone, page):
-    """Every tone, as a bar, an edge or a badge, can be told from a white and a dark page."""
+    """Every tone, as a bar, an edge or a badge, can be distinguished from a white and a dark page."""
     assert _contrast(style.TONES[tone], PAGES[page]) >= 3
 
 

@@ -77,7 +77,7 @@ def test_a_table_in_a_terminal():
 
 
 def test_the_story_of_a_row(read):
-    """A story tells what became of the row, in sentences, and what is known under it."""
+    """The explanation of a row has its outcome in sentences, and its technical details below."""
     never = dict.fromkeys(
         ("person_key", "message_id", "payload_hash", "lane", "batch", "attempts", "http_status",
          "code", "error", "first_attempt_at", "finished_at")

@@ -125,11 +125,11 @@ def test_columns_that_are_too_wide_break_their_words():
     """Words go to further lines of their column, as long as columns keep some width."""
     with writing_to(Output(columns=40)):
         drawn = columns(
-            ("code", "said"), [("id.missing", "No identifier: the row is about nobody.")]
+            ("code", "reason"), [("id.missing", "No identifier: the row is about nobody.")]
         )
 
     assert drawn == (
-        "code        said\nid.missing  No identifier: the row is\n            about nobody."
+        "code        reason\nid.missing  No identifier: the row is\n            about nobody."
     )
 
 
@@ -146,7 +146,7 @@ def test_a_paragraph_and_a_block_show_hidden_characters():
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("shown", "expected"),
     [
         pytest.param(size(0), "0 B", id="no-bytes"),
         pytest.param(size(999_949), "1.0 MB", id="rounded-up"),
@@ -162,6 +162,6 @@ def test_a_paragraph_and_a_block_show_hidden_characters():
         pytest.param(percent(6_999, 7_000), ">99 %", id="nearly-everything"),
     ],
 )
-def test_numbers_in_words(told, expected):
+def test_numbers_in_words(shown, expected):
     """Numbers are rounded so that they stay true at the edges."""
-    assert told == expected
+    assert shown == expected
