@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from cio_frames.errors import ConfigError, EndpointError, MissingKeyError
+from cio_frames.sending import http
 from cio_frames.sending.http import Request
 from cio_frames.workspaces import connect
 from tests.sending.conftest import TRACK_KEY, WRITE_KEY, Host, run, run_virtually, segment
@@ -199,6 +200,23 @@ def test_a_fault_in_a_transport_does_not_carry_the_key_in_its_traceback():
 
     assert own
     assert_no_key("".join(drawn.format()))
+
+
+@pytest.mark.parametrize("api", ["pipelines", "forms", "app"])
+def test_no_key_is_in_a_variable_while_headers_are_made(monkeypatch, api):
+    """A traceback from there has no key, even with local variables."""
+
+    def broken():
+        raise KeyError("a fault of the program")
+
+    monkeypatch.setattr(http, "_version", broken)
+    client = connect(**KEYS, app_api_key=WRITE_KEY, environ={})
+    with pytest.raises(KeyError) as caught:
+        run_virtually(lambda: client.post(Request(api=api, path="/v1/batch", body=b"{}")))
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+
+    assert any(frame.name == "_headers" for frame in shown.stack)
+    assert_no_key("".join(shown.format()))
 
 
 def test_no_fact_has_a_key():
