@@ -1,6 +1,7 @@
 """Identifiers leave no trace in the record unless the user asks for them."""
 
 import stat
+import traceback
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cio_frames.audit import Audit
-from cio_frames.audit.pseudonyms import fingerprint, key, pseudonyms, redacted
+from cio_frames.audit.pseudonyms import fingerprint, key, pseudonyms, redacted, require_key
 from cio_frames.errors import AuditError
 
 KEY, OTHER = "a" * 64, "b" * 64
@@ -42,6 +43,16 @@ def test_another_key_gives_another_pseudonym():
     ours, theirs = (pseudonyms(PEOPLE, pii="hmac", key=each) for each in (KEY, OTHER))
 
     assert set(ours.drop_nulls()).isdisjoint(theirs.drop_nulls())
+
+
+def test_a_key_that_does_not_fit_is_not_in_the_traceback(monkeypatch, tmp_path):
+    """The error of a record with another key shows no key, even with local variables."""
+    monkeypatch.setenv("CIO_AUDIT_KEY", KEY)
+
+    with pytest.raises(AuditError, match="another key") as caught:
+        require_key(fingerprint(OTHER), where=tmp_path)
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert KEY not in str(shown.stack[-1].locals)
 
 
 @pytest.mark.parametrize(

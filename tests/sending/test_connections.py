@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import ssl
+import traceback
 
 import httpcore2
 import httpx2
@@ -250,6 +251,18 @@ def test_a_socks_proxy_needs_its_package(network, tmp_path, monkeypatch):
     with pytest.raises(ConfigError, match="pip install socksio") as error:
         plan.send(cio.connect(write_key="k", environ={}), audit=tmp_path, progress=False)
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("address", ["ftp://user:secret@proxy", "http://user:secret@:8080"])
+def test_the_password_of_an_invalid_proxy_is_in_no_frame_of_the_traceback(network, address):
+    """A traceback that shows the values of variables does not show it."""
+    network("HTTPS_PROXY", address)
+
+    with pytest.raises(ConfigError) as error:
+        connections._proxy_of(httpx2.URL("https://cdp.customer.io"), library=httpx2)
+    shown = traceback.TracebackException.from_exception(error.value, capture_locals=True)
+    (frame,) = (frame for frame in shown.stack if frame.filename == connections.__file__)
+    assert "secret" not in str(frame.locals)
 
 
 @pytest.mark.parametrize("status", [b"407 Authentication Required", b"502 Bad Gateway"])
