@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -149,7 +150,7 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
         ) from None
     missing = constants.keys() | (ADDED - set(table.column_names))
     stored = pl.Schema({name: dtype for name, dtype in schema.items() if name not in missing})
-    if not table.schema.remove_metadata().equals(_arrow_schema(stored)):
+    if not table.schema.remove_metadata().equals(_arrow_schema(tuple(stored.items()))):
         raise AuditCorruptError(
             str(path),
             problem="its columns are not those of an audit",
@@ -157,15 +158,18 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
         )
     frame: Any = pl.from_arrow(table, schema=stored)
     values = frame if isinstance(frame, pl.DataFrame) else stored.to_frame()
+    if not missing:
+        return values
     constant_values = (pl.lit(constants.get(name), schema[name]).alias(name) for name in missing)
     return values.with_columns(*constant_values).select(schema.names())
 
 
-def _arrow_schema(schema: pl.Schema) -> "pa.Schema":
+@cache
+def _arrow_schema(columns: tuple[tuple[str, pl.DataType], ...]) -> "pa.Schema":
     """Return a schema of Arrow, with the plain strings that every tool reads."""
     import pyarrow as pa
 
-    fields = schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    fields = pl.Schema(columns).to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
     dtypes = [
         pa.string() if pa.types.is_large_string(field.type) else field.type for field in fields
     ]

@@ -379,8 +379,8 @@ class Audit:
             complete = [io.BytesIO(part_data(self._disk, directory, part)) for part in run.parts]
             open_rows = [segment.row_states(run.info.run_id) for segment in contents.open_segments]
             if run.resumed:
-                lazy = [*map(_scan_parts, complete), *(segment.lazy() for segment in open_rows)]
-                frames.append(latest_rows(self._collect(pl.concat(lazy))))
+                rows = self._collect(_scan_parts(complete)) if complete else frames[0]
+                frames.append(latest_rows(pl.concat([rows, *open_rows])))
             else:
                 parts += complete
                 frames += open_rows
@@ -483,7 +483,7 @@ def _subjects(*, has_scheme: bool) -> pl.Expr:
     return pl.when(is_older).then(pl.lit(UNKNOWN)).otherwise(subjects).alias("subjects")
 
 
-def _scan_parts(parts: IO[bytes] | list[IO[bytes]]) -> pl.LazyFrame:
+def _scan_parts(parts: list[IO[bytes]]) -> pl.LazyFrame:
     """Return the rows of parts; those of an older format lack columns."""
     return pl.scan_parquet(parts, schema=PART_SCHEMA, missing_columns="insert")
 
