@@ -221,7 +221,7 @@ def test_columns_and_model_come_to_the_same(monkeypatch, block):
         dice = Dice(seed)
         found = arrived([dice.message() for _ in range(dice.roll.randrange(30))])
         known, settings = dice.known(), dice.settings()
-        told = independent.independent_messages(
+        told = independent.independent_arrivals(
             [message for message, _ in found], workspace(settings, known)
         )
         whole, part = workspace(settings, known), workspace(settings, known)
@@ -286,13 +286,13 @@ def test_under_faults_the_model_applies_everything(caller, sandbox, faults):
 def test_columns_that_the_model_does_not_confirm_are_not_believed(monkeypatch):
     """If a model says something else of some of the people, it applies all messages."""
     found = arrived(history(1_000))
-    independent_messages = independent.independent_messages
+    independent_arrivals = independent.independent_arrivals
 
     def wrong(messages, model):
-        told = independent_messages(messages, model)
+        told = independent_arrivals(messages, model)
         return replace(told, people=told.people.with_columns(pl.col("events") + 1))
 
-    monkeypatch.setattr(outcome, "independent_messages", wrong)
+    monkeypatch.setattr(outcome, "independent_arrivals", wrong)
     came = outcome.of_messages(Model(), found, apply=apply)
 
     assert came.applied == len(found)
