@@ -1,14 +1,16 @@
 """Tables to Parquet bytes and back: small, and readable by any tool."""
 
 import hashlib
+import io
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
 
-from cio_frames.audit.schema import ADDED, FORMAT, PLAN_SCHEMA
+from cio_frames.audit.schema import ADDED, FORMAT, PART_SCHEMA, PLAN_SCHEMA
 from cio_frames.errors import AuditCorruptError
 
 if TYPE_CHECKING:
@@ -162,6 +164,12 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
         return values
     constant_values = (pl.lit(constants.get(name), schema[name]).alias(name) for name in missing)
     return values.with_columns(*constant_values).select(schema.names())
+
+
+def scan_parts(parts: Sequence[bytes]) -> pl.LazyFrame:
+    """Return the rows of several parts in order; files of an older format lack columns."""
+    files: list[IO[bytes]] = [io.BytesIO(data) for data in parts]
+    return pl.scan_parquet(files, schema=PART_SCHEMA, missing_columns="insert")
 
 
 @cache
