@@ -11,7 +11,7 @@ import polars as pl
 from cio_frames.audit import pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, resolve_path, write_atomic
 from cio_frames.audit.object_store import file_system_at
-from cio_frames.audit.open_segments import RunContents, part_data, read_contents
+from cio_frames.audit.open_segments import RunContents, parts_data, read_contents
 from cio_frames.audit.parquet import scan_parts
 from cio_frames.audit.recovery import count_states, latest_rows, problems
 from cio_frames.audit.run_file import Layout, RunFile, segment_of
@@ -376,7 +376,7 @@ class Audit:
         frames = [PART_SCHEMA.to_frame()]
         for directory, contents in runs:
             run = contents.run
-            complete = [part_data(self._disk, directory, part) for part in run.parts]
+            complete = parts_data(self._disk, directory, run.parts)
             open_rows = [segment.row_states(run.info.run_id) for segment in contents.open_segments]
             if run.resumed:
                 rows = self._collect(scan_parts(complete)) if complete else frames[0]

@@ -20,8 +20,8 @@ from cio_frames.audit.open_segments import (
     OpenSegment,
     RunContents,
     describe_part,
-    part_data,
     part_rows,
+    parts_data,
     read_contents,
     with_parts,
 )
@@ -179,8 +179,7 @@ def all_rows(disk: FileSystem, directory: Path, run: RunFile) -> pl.DataFrame:
     """Return the rows of all parts of a run, in the order of their segments."""
     frames = [PART_SCHEMA.to_frame()]
     for start in range(0, len(run.parts), _PARTS_AT_ONCE):
-        parts = run.parts[start : start + _PARTS_AT_ONCE]
-        files = [part_data(disk, directory, part) for part in parts]
+        files = parts_data(disk, directory, run.parts[start : start + _PARTS_AT_ONCE])
         with errors_as(lambda kind: corrupt(directory, f"a part cannot be read ({kind})")):
             frames.append(scan_parts(files).collect())
     return pl.concat(frames)

@@ -1,4 +1,4 @@
-"""An App API that can be told what to answer, in time that passes without waiting."""
+"""An App API with prescribed answers, and virtual time."""
 
 import asyncio
 import io
@@ -31,7 +31,7 @@ def says(status: int, **body: Any) -> httpx2.Response:
 
 
 def export(status: str = "done", *, number: int = 7, **more: Any) -> httpx2.Response:
-    """Return what the API says of an export."""
+    """Return the API's description of an export."""
     told = {"id": number, "status": status, "failed": False, "total": 0} | more
     return says(200, export=told)
 
@@ -86,7 +86,7 @@ class AppHost:
 
 
 def host(**answers: Answer | list[Answer]) -> AppHost:
-    """Return a host on which an export is ready at once, but for what is said otherwise."""
+    """Return a host on which an export is ready at once, except for the given answers."""
     usual: dict[str, Any] = {
         "customers": export("pending"), "seven": export(), "download": link(), "csv": file(),
     }  # fmt: skip
@@ -141,7 +141,7 @@ def exported(
 
 @pytest.fixture
 def told() -> list[ExportProgress]:
-    """Return a list for what is told."""
+    """Return a list for the progress."""
     return []
 
 

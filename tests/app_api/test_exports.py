@@ -20,7 +20,7 @@ from tests.app_api.conftest import (
 
 
 def test_an_export_is_started_and_its_file_written(tmp_path, told):
-    """Four requests, in this order; the file has the bytes that came; progress tells id and total."""
+    """There are four requests in this order; the file has the bytes received; progress has id and total."""
     app = host(seven=[export("pending"), export(total=2)])
 
     found = exported(app, tmp_path / "x.csv", tell=told.append)
@@ -95,14 +95,14 @@ def test_an_export_is_looked_at_less_and_less_often(tmp_path):
 @pytest.mark.parametrize(
     "answer", [export("failed"), export("done", failed=True), export("pending", failed=True)]
 )
-def test_a_failed_export_is_told(answer, tmp_path):
+def test_a_failed_export_is_an_error(answer, tmp_path):
     """Either of the two words of failure ends it."""
     with pytest.raises(ExportError, match=r"export 7 has failed.*Start it again"):
         exported(host(seven=answer), tmp_path / "x.csv")
 
 
-def test_an_unknown_export_is_told(tmp_path):
-    """The error says where the list is."""
+def test_an_unknown_export_is_an_error(tmp_path):
+    """The error names the call that lists the exports."""
     app = host(seven=says(404, meta={"error": "no such export"}))
     with pytest.raises(ExportError, match=r"no export 7 .*client\.exports\(\)") as caught:
         exported(app, tmp_path / "x.csv", number=7)
@@ -112,7 +112,7 @@ def test_an_unknown_export_is_told(tmp_path):
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_an_expired_link_is_asked_for_again(status, tmp_path):
-    """A new link is asked for, and the file is written from its beginning."""
+    """A new link is requested, and the file is written from its beginning."""
     app = host(csv=[httpx2.Response(status), file()])
     exported(app, tmp_path / "x.csv")
 
@@ -120,8 +120,8 @@ def test_an_expired_link_is_asked_for_again(status, tmp_path):
     assert app.asked.count("GET /v1/exports/7/download") == 2
 
 
-def test_a_file_that_is_gone_is_told(tmp_path):
-    """After some links the error says how long one can be used, and how to go on."""
+def test_a_missing_file_is_an_error(tmp_path):
+    """After some links the error says how long one can be used, and how to continue."""
     app = host(csv=httpx2.Response(403, content=b"<Error>StringToSign s1</Error>"))
     with pytest.raises(ExportError, match=r"HTTP 403.*15 minutes.*export=7\)") as caught:
         exported(app, tmp_path / "x.csv")
@@ -143,8 +143,8 @@ def test_a_file_that_breaks_off_is_fetched_again(tmp_path):
     assert (tmp_path / "x.csv").read_text() == CSV
 
 
-def test_a_full_disk_is_told(tmp_path):
-    """The error says where room is needed, and how to take the export up again."""
+def test_a_full_disk_is_an_error(tmp_path):
+    """The error says where space is needed, and how to resume the export."""
     with pytest.raises(ExportError, match=r"cannot be written here.*TMPDIR.*export=7\)"):
         exported(host(), tmp_path / "missing" / "x.csv")
 
@@ -174,8 +174,8 @@ def test_a_full_disk_is_told(tmp_path):
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_told(answer, kind, words, tmp_path):
-    """The error has what, where and what to do; the kind tells a refused key from the rest."""
+def test_what_cannot_be_read_is_an_error(answer, kind, words, tmp_path):
+    """The error has what, where and what to do; a rejected key has its own type."""
     with pytest.raises(
         kind, match=r"The people could not be read from api\.customer\.io: "
     ) as caught:
@@ -202,7 +202,7 @@ def test_trouble_that_passes_is_outlasted(trouble, tmp_path):
 
 
 def test_an_outage_ends_the_reading(tmp_path, told):
-    """After five minutes of failures the error says so, and how the export is taken up again."""
+    """After five minutes of failures the error says so, and how to resume the export."""
     app = host(seven=says(503))
     with pytest.raises(WorkspaceReadError, match=r"failed for 5 minutes.*export=7\)") as caught:
         exported(app, tmp_path / "x.csv", tell=told.append)

@@ -32,7 +32,7 @@ def test_files_and_directories_are_for_their_owner_only(begin, make_segment, mak
 @posix
 @pytest.mark.parametrize("name", ["plan", "wal", "parts"])
 def test_a_link_in_place_of_a_directory_is_refused(begin, info, tmp_path: Path, name: str):
-    """Nothing is written through a link that somebody laid."""
+    """Nothing is written through a link."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     directory = tmp_path / "audit" / info.run_id
@@ -61,7 +61,7 @@ def test_a_link_in_place_of_a_file_is_refused(begin, info, tmp_path: Path):
 
 
 def test_a_file_in_place_of_the_directory_is_refused(begin, tmp_path: Path):
-    """An audit that is a file is an error that says so."""
+    """An audit that is a file is an error."""
     (tmp_path / "audit").write_text("")
 
     with pytest.raises(AuditError, match="is not a directory"):
@@ -69,7 +69,7 @@ def test_a_file_in_place_of_the_directory_is_refused(begin, tmp_path: Path):
 
 
 def test_a_second_writer_is_refused_at_once(begin):
-    """While a run is being written nobody else opens it, and the error names the writer."""
+    """A run that is being written cannot be opened again, and the error names the writer."""
     recorder = begin()
     took = []
     for _ in range(5):  # on a busy machine one of them is quick

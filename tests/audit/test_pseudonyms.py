@@ -19,7 +19,7 @@ PEOPLE = pl.Series("person", ["ada@example.com", "bob", None, "ada@example.com"]
 
 
 def test_the_same_key_gives_the_same_pseudonym():
-    """One person has one pseudonym, whatever the run; nobody has none."""
+    """One person has one pseudonym in every run; a row without a person has none."""
     first, second, third, fourth = pseudonyms(PEOPLE, pii="hmac", key=KEY)
 
     assert first == fourth == pseudonyms(PEOPLE, pii="hmac", key=KEY)[0]
@@ -107,7 +107,7 @@ def test_full_keeps_the_identifier(begin, info, make_segment, make_driver):
         pytest.param(None, "u-12", None, id="nothing"),
     ],
 )
-def test_errors_are_scrubbed(text, person, left):
+def test_errors_are_redacted(text, person, left):
     """The words of an error are kept without the person they are about."""
     table = pl.DataFrame({"t": [text], "p": [person]}, schema={"t": pl.String, "p": pl.String})
 
@@ -124,13 +124,13 @@ def test_the_key_is_made_once_and_for_its_owner_only(tmp_path: Path):
 
 
 def test_a_key_from_the_environment_is_used(tmp_path: Path):
-    """CIO_AUDIT_KEY goes before the kept key, and nothing is written then."""
+    """CIO_AUDIT_KEY takes precedence over the stored key, and no file is written then."""
     assert key(environ={"CIO_AUDIT_KEY": KEY.upper()}, directory=tmp_path) == KEY
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("given", ["", "short", "g" * 64, "a" * 63])
-def test_a_malformed_key_is_refused_without_being_told(given: str):
+def test_the_error_of_a_malformed_key_does_not_contain_it(given: str):
     """A key that is none is an error that does not repeat it."""
     with pytest.raises(AuditError, match="64 hexadecimal") as error:
         key(environ={"CIO_AUDIT_KEY": given})
@@ -138,7 +138,7 @@ def test_a_malformed_key_is_refused_without_being_told(given: str):
     assert not given or given not in str(error.value)
 
 
-def test_a_place_that_cannot_be_written_says_what_to_do(tmp_path: Path):
+def test_a_directory_that_cannot_be_written_is_an_error(tmp_path: Path):
     """Where the key cannot be kept, the error names the way out."""
     (tmp_path / "file").write_text("")
 
@@ -146,7 +146,7 @@ def test_a_place_that_cannot_be_written_says_what_to_do(tmp_path: Path):
         key(environ={}, directory=tmp_path / "file")
 
 
-def test_the_name_of_a_key_does_not_tell_it():
+def test_the_name_of_a_key_does_not_reveal_it():
     """run.json names the key by a hash, different for different keys."""
     assert fingerprint(KEY) != fingerprint(OTHER)
     assert fingerprint(KEY) not in KEY

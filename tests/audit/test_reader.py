@@ -1,4 +1,4 @@
-"""The reader tells the truth about one run and about all runs, and notices damage."""
+"""The reader returns the rows of one run and of all runs, and notices damage."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ def two_runs(run, begin, info, make_segment, make_driver) -> Path:
 
 
 def problems(directory: Path) -> str:
-    """Return what verify says, as text."""
+    """Return the problems that `verify` finds, as text."""
     return " ".join(Audit(directory).verify()["problem"])
 
 
@@ -108,8 +108,8 @@ def test_failed_are_the_rows_that_did_not_arrive(two_runs):
         pytest.param(11, ["It has not been sent", "Resuming the run will send it"], id="pending"),
     ],
 )
-def test_the_story_of_a_row_is_told_in_sentences(run, row, sentences):
-    """The story says what was planned, how often it was sent, and how that ended."""
+def test_a_row_is_explained_in_sentences(run, row, sentences):
+    """The sentences describe the message, its attempts and its outcome."""
     told = Audit(run).explain(row=row)
 
     assert told.startswith(f"Row {row} of run ")
@@ -117,7 +117,7 @@ def test_the_story_of_a_row_is_told_in_sentences(run, row, sentences):
 
 
 def test_a_row_that_is_in_two_runs_has_two_stories(two_runs):
-    """Without a run, explain tells of every run; with one, of that."""
+    """Without a run, `explain` describes every run; with one, that run."""
     audit = Audit(two_runs)
 
     assert audit.explain(row=0).count("Row 0 of run") == 2
@@ -132,7 +132,7 @@ def test_a_row_that_is_in_two_runs_has_two_stories(two_runs):
         pytest.param(lambda audit: Audit(audit.directory / "parts"), "There is no run", id="none"),
     ],
 )
-def test_a_question_without_an_answer_says_so(run, ask, answer):
+def test_a_missing_row_or_run_is_an_error(run, ask, answer):
     """What is not there is an error that names what is."""
     with pytest.raises(AuditError, match=answer):
         ask(Audit(run))
@@ -157,7 +157,7 @@ def test_a_whole_record_has_no_problems(two_runs):
 
 
 def test_a_missing_part_is_noticed(run):
-    """A part that is gone is named, and its rows are not passed over in silence."""
+    """A missing part is named, and its rows are not silently left out."""
     (run / "parts" / "audit-000001.parquet").unlink()
 
     assert "audit-000001.parquet: missing" in problems(run)
@@ -258,7 +258,7 @@ def test_a_finished_run_has_all_the_rows_it_was_given(begin, info, make_segment,
 
 
 def test_a_running_run_is_read_without_touching_it(begin, make_segment, make_driver):
-    """While a run goes on its rows are told as they stand, and its files stay as they are."""
+    """The rows of a run in progress have their present states, and its files do not change."""
     recorder = begin()
     driver = make_driver(recorder)
     made = make_segment(0, first=0, sizes=(3, 2))
@@ -277,7 +277,7 @@ def test_a_running_run_is_read_without_touching_it(begin, make_segment, make_dri
 
 
 def test_the_plan_of_an_open_segment_is_checked(begin, make_segment, make_driver):
-    """A sealed plan that was changed, or is gone, is not believed."""
+    """A changed or missing plan is an error."""
     recorder = begin()
     driver = make_driver(recorder)
     made = make_segment(0, first=0, sizes=(3,))

@@ -1,4 +1,4 @@
-"""Nothing that the record says is believed without its hash, and reading many runs stays cheap."""
+"""Every file of the record is compared with its hash, and reading many runs stays cheap."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -65,7 +65,7 @@ DAMAGES = [
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_no_way_of_reading_believes_a_changed_part(run, way, damage):
-    """A part that is not what its hash says is refused, with its name, whoever reads it."""
+    """A part that differs from its hash is an error with its name, whatever reads it."""
     path = run / "parts" / PART
     path.write_bytes(damage(path))
 
@@ -81,7 +81,7 @@ def test_every_way_of_reading_takes_a_whole_record(run, way):
 
 @pytest.mark.parametrize("options", [["--explain", "0"], ["--failed"], ["--verify"]], ids=str)
 def test_the_command_line_names_a_changed_part(run, options, capsys):
-    """The command `audit` says which file was changed, and ends as for a damaged record."""
+    """The command `audit` names the changed file, and exits with the code of a damaged record."""
     path = run / "parts" / PART
     path.write_bytes(flipped(path))
 
@@ -91,7 +91,7 @@ def test_the_command_line_names_a_changed_part(run, options, capsys):
 
 
 def test_a_record_without_its_run_json_is_not_passed_over(run):
-    """Parts whose run.json is gone say that a run was here; a new run does not send in its place."""
+    """Parts without run.json show that there was a run; a new run is not sent in its place."""
     (run / "run.json").unlink()
 
     with pytest.raises(AuditCorruptError, match=r"run\.json: missing"):
@@ -99,7 +99,7 @@ def test_a_record_without_its_run_json_is_not_passed_over(run):
 
 
 class CountingDisk(LocalFileSystem):
-    """The real disk, which counts what is asked of it."""
+    """The real disk, which counts its operations."""
 
     def __init__(self) -> None:
         super().__init__()

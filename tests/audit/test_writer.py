@@ -1,4 +1,4 @@
-"""The recorder keeps a run's record from its first segment to its end."""
+"""The writer records a run from its first segment to its end."""
 
 import errno
 import json
@@ -24,7 +24,7 @@ def states(directory: Path) -> dict[int, str]:
 
 
 def test_every_row_of_a_run_is_in_the_record(begin, make_driver):
-    """A run with retries, splits, a refusal and a stop leaves one record per input row."""
+    """A run with retries, splits, a rejection and a stop leaves one record per input row."""
     recorder = begin()
 
     make_driver(recorder).run()
@@ -39,7 +39,7 @@ def test_every_row_of_a_run_is_in_the_record(begin, make_driver):
 
 
 def test_the_end_of_a_run_is_in_run_json(begin, make_driver):
-    """run.json tells how the run ended and what the rows add up to, and has no secret."""
+    """run.json has the end of the run and its totals, and no secret."""
     recorder = begin()
 
     make_driver(recorder).run()
@@ -66,7 +66,7 @@ def test_only_the_record_is_left_at_the_end(begin, make_driver):
     assert not (recorder.directory / "RESERVE").exists()
 
 
-def test_a_plan_is_sealed_before_anything_is_sent(begin, make_segment, make_driver):
+def test_a_plan_is_on_the_disk_before_anything_is_sent(begin, make_segment, make_driver):
     """When a segment is planned, its plan is on the disk, with every row of it."""
     recorder = begin()
 
@@ -93,7 +93,7 @@ def test_an_attempt_is_on_the_disk_when_the_call_returns(begin, make_segment, ma
 
 
 def test_a_part_appears_as_soon_as_its_rows_are_done(begin, make_segment, make_driver):
-    """A segment is sealed while others are still under way."""
+    """The part of a segment is written while others are still in flight."""
     recorder = begin()
     driver = make_driver(recorder)
     first, second = (make_segment(number, first=3 * number, sizes=(3,)) for number in (0, 1))
@@ -120,7 +120,7 @@ def test_a_segment_without_anything_to_send_is_recorded(begin, make_segment, mak
 
 
 def test_closing_ends_a_run_that_nobody_ended(begin, make_segment, make_driver):
-    """Leaving the with block in an error keeps the record and says stopped."""
+    """An error in the with block leaves a record with the state stopped."""
     recorder = begin()
     made = make_segment(0, first=0, sizes=(2, 2))
 
@@ -242,7 +242,7 @@ def test_a_record_with_the_reserve_of_an_earlier_version_is_verified_and_resumed
 
 
 def test_a_failed_sync_ends_the_record(info, key, make_disk, make_segment, make_driver):
-    """After a sync that failed nothing is accepted, and recovery tells what is known."""
+    """After a failed sync nothing more is recorded, and recovery returns the known states."""
     disk = make_disk()
     recorder = AuditWriter.start("/audit", info, disk=disk, key=key)
     driver = make_driver(recorder)
@@ -263,7 +263,7 @@ def test_a_failed_sync_ends_the_record(info, key, make_disk, make_segment, make_
 
 
 def test_a_batch_that_was_not_planned_is_refused(begin, make_segment, make_driver):
-    """A request whose rows are not in a sealed plan does not get a record of an attempt."""
+    """No attempt is recorded for a request whose rows are not in a recorded plan."""
     recorder = begin()
     driver = make_driver(recorder)
     driver.plan(make_segment(0, first=0, sizes=(3,)))
@@ -277,7 +277,7 @@ def test_a_batch_that_was_not_planned_is_refused(begin, make_segment, make_drive
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
 def test_a_forked_child_cannot_write(begin, make_segment, make_driver):
-    """A child process gets an error, and the parent goes on as if nothing had happened."""
+    """A child process gets an error, and the parent continues to write."""
     recorder = begin()
     driver = make_driver(recorder)
     made = make_segment(0, first=0, sizes=(3,))
@@ -298,7 +298,7 @@ def test_a_forked_child_cannot_write(begin, make_segment, make_driver):
 
 
 def test_a_resumed_run_counts_every_row_once(begin, key, make_segment, make_driver):
-    """Rows that are taken up again replace their earlier record, attempts and doubt included."""
+    """Rows that are sent again replace their earlier record, with its attempts and doubt."""
     recorder = begin()
     first = make_driver(recorder)
     made = make_segment(0, first=0, sizes=(2, 1, 1))

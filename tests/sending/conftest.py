@@ -1,4 +1,4 @@
-"""A host that can be told how to fare, and time that passes without waiting."""
+"""A host with prescribed answers, and virtual time."""
 
 import asyncio
 import gzip
@@ -117,7 +117,7 @@ def batch(
     rows: Iterable[int], *, number: int, segment: int = 0, plan: int = 0, call: str = "track",
     lanes: tuple[int, int] = (0, 1023), path: str | None = None,
 ) -> Batch:  # fmt: skip
-    """Return a batch whose messages say which rows they are."""
+    """Return a batch whose messages have the numbers of their rows."""
     rows = list(rows)
     batched = call != "form"
     messages = [json.dumps({"type": call, "row": row}) for row in rows]
@@ -166,7 +166,7 @@ def segment(
 
 @dataclass
 class Record:
-    """What a run told, and what the host saw."""
+    """The facts of a run, and the requests that the host received."""
 
     host: Host
     facts: list[Fact]

@@ -1,4 +1,4 @@
-"""Each request gets its own answer, whatever else a host or a proxy says on the connection."""
+"""Each request gets its own response, whatever else a host or a proxy sends on the connection."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ def library(request, monkeypatch):
 
 
 def sized(body: bytes) -> bytes:
-    """Return an answer that says its length."""
+    """Return a response with its length."""
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
@@ -47,7 +47,7 @@ def chunked(body: bytes) -> bytes:
 
 
 def interim(body: bytes) -> bytes:
-    """Return an answer after one that says that the real one will come."""
+    """Return a response after an interim one."""
     return b"HTTP/1.1 103 Early\r\nLink: x\r\nContent-Length: 400\r\n\r\n" + sized(body)
 
 
@@ -101,7 +101,7 @@ def asked(serve, *, count: int, rest: float = 0.0, tls=None) -> tuple[list[objec
     ids=["one-packet", "at-once", "later", "at-rest"],
 )
 def test_an_answer_that_is_repeated_is_not_the_next_ones(form, pause, rest):
-    """A host that says everything twice is asked on a new connection each time."""
+    """A host that repeats every response gets a new connection for each request."""
     seen: list[int] = []
     count = 30 if pause is None else 5
     answers, opened = asked(repeating(form, pause=pause, seen=seen), count=count, rest=rest)
@@ -149,7 +149,7 @@ class Talker:
         self.is_closed = False
 
     async def read(self, *_: object) -> bytes:
-        """Return an answer that nobody asked for."""
+        """Return a response without a request."""
         return sized(b"{}")
 
     async def write(self, buffer: bytes, *_: object) -> None:
@@ -181,7 +181,7 @@ def test_a_host_that_speaks_first_is_not_believed():
     st.integers(1, 200),
 )
 def test_exactly_one_answer_is_handed_out(form, body, after, sizes, most):
-    """However the bytes arrive and are asked for, all that follows an answer is kept back."""
+    """However the bytes arrive and are read, the bytes after a response are not returned."""
     answer = form(body)
     pieces, data = [], answer + after
     for size in sizes:
@@ -229,7 +229,7 @@ def network(monkeypatch):
         pytest.param("SSL_CERT_FILE", __file__, "SSL_CERT_FILE", id="junk-certificates"),
     ],
 )
-def test_a_network_that_is_set_up_wrongly_is_told_before_a_run_begins(
+def test_a_wrong_network_setting_is_an_error_before_a_run_begins(
     network, tmp_path, name, value, told
 ):
     """The variable at fault is named, its value is not, and there is no record of a run."""
@@ -243,7 +243,7 @@ def test_a_network_that_is_set_up_wrongly_is_told_before_a_run_begins(
 
 
 def test_a_socks_proxy_needs_its_package(network, tmp_path, monkeypatch):
-    """Without socksio the error says what to install."""
+    """Without socksio the error names the package to install."""
     network("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080")
     monkeypatch.setattr(connections, "find_spec", lambda name: None if name == "socksio" else name)
     plan = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
@@ -267,7 +267,7 @@ def test_the_password_of_an_invalid_proxy_is_in_no_frame_of_the_traceback(networ
 
 @pytest.mark.parametrize("status", [b"407 Authentication Required", b"502 Bad Gateway"])
 def test_a_proxy_that_refuses_is_named(network, status):
-    """What a proxy answers instead of leading on was never sent, and says the proxy's words."""
+    """A request that a proxy rejects was never sent, and the error has the proxy's text."""
     heads = []
 
     async def serve(reader, writer):
