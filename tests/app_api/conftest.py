@@ -25,20 +25,20 @@ LINK = "https://files.example.com/export.csv?signature=s1"
 Answer = httpx2.Response | Exception | Callable[[httpx2.Request], httpx2.Response]
 
 
-def says(status: int, **body: Any) -> httpx2.Response:
+def response(status: int, **body: Any) -> httpx2.Response:
     """Return an answer in JSON."""
     return httpx2.Response(status, json=body)
 
 
 def export(status: str = "done", *, number: int = 7, **more: Any) -> httpx2.Response:
     """Return the API's description of an export."""
-    told = {"id": number, "status": status, "failed": False, "total": 0} | more
-    return says(200, export=told)
+    progress = {"id": number, "status": status, "failed": False, "total": 0} | more
+    return response(200, export=progress)
 
 
 def link(url: object = LINK) -> httpx2.Response:
     """Return where a file is."""
-    return says(200, url=url)
+    return response(200, url=url)
 
 
 def file(content: bytes | str = CSV, **headers: str) -> httpx2.Response:
@@ -125,13 +125,13 @@ def exported(
     path: Path,
     *,
     number: int | None = None,
-    tell: Any = lambda _: None,
+    on_progress: Any = lambda _: None,
     **options: Any,
 ) -> Export:
     """Save an export of a host, in virtual time."""
 
     async def work(reader: Reader) -> Export:
-        exporting = Exporting(reader, on_progress=tell)
+        exporting = Exporting(reader, on_progress=on_progress)
         started = number or await exporting.start(filters=EVERYBODY, attributes=["id"])
         return await exporting.save(started, path)
 
@@ -140,7 +140,7 @@ def exported(
 
 
 @pytest.fixture
-def told() -> list[ExportProgress]:
+def progress() -> list[ExportProgress]:
     """Return a list for the progress."""
     return []
 

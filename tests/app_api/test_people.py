@@ -25,7 +25,7 @@ from cio_frames.errors import (
 )
 from cio_frames.identity.known_people import normalize_export as as_known
 from cio_frames.workspaces.people import REQUESTED
-from tests.app_api.conftest import CSV, client_of, export, file, host, says, zipped
+from tests.app_api.conftest import CSV, client_of, export, file, host, response, zipped
 
 PEOPLE = pl.DataFrame(
     {
@@ -458,8 +458,8 @@ def test_an_answer_of_another_form_is_an_error():
     """The names in it are shown, and no value."""
     app = host()
     app.answers = {
-        "/attributes": [says(200, people=["ada@example.com"])],
-        "/exports": [says(200, exports={})],
+        "/attributes": [response(200, people=["ada@example.com"])],
+        "/exports": [response(200, exports={})],
     }
     client = client_of(app)
     for ask in (lambda: client.attributes(["u1"]), client.exports):

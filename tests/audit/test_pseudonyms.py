@@ -65,34 +65,34 @@ def test_the_other_modes_keep_nothing_or_all(pii, kept):
 
 
 @pytest.mark.parametrize("pii", ["hmac", "ids"])
-def test_no_identifier_is_in_any_file(begin, info, make_segment, make_driver, pii):
+def test_no_identifier_is_in_any_file(begin, info, make_segment, make_scripted_run, pii):
     """Of 1,000 e-mail addresses none is in any file, neither during the run nor after it."""
-    recorder = begin(info=replace(info, pii=pii))
-    driver = make_driver(recorder)
+    writer = begin(info=replace(info, pii=pii))
+    scripted = make_scripted_run(writer)
     made = make_segment(0, first=0, sizes=(*[1] * 20, 480), rejected=500)
-    driver.plan(made)
+    scripted.plan(made)
     for batch in made.batches[:20]:
-        driver.attempt(batch)
+        scripted.attempt(batch)
         who = f"person{batch.rows[0]}@example.com"
         error = f"user {who} / {who.upper()} is not valid"
-        driver.finish(batch, "rejected_server", status=400, code="answer.400", error=error)
-    files = [path for path in recorder.directory.rglob("*") if path.is_file()]
-    recorder.close()
-    files += [path for path in recorder.directory.rglob("*") if path.is_file()]
+        scripted.finish(batch, "rejected_server", status=400, code="answer.400", error=error)
+    files = [path for path in writer.directory.rglob("*") if path.is_file()]
+    writer.close()
+    files += [path for path in writer.directory.rglob("*") if path.is_file()]
 
     whole = b"".join(path.read_bytes() for path in files if path.exists()).lower()
-    table = Audit(recorder.directory).messages.write_csv().encode().lower()
+    table = Audit(writer.directory).messages.write_csv().encode().lower()
     assert [n for n in range(1000) if b"person%d@" % n in whole + table] == []
     assert b"<person>" in table
 
 
-def test_full_keeps_the_identifier(begin, info, make_segment, make_driver):
+def test_full_keeps_the_identifier(begin, info, make_segment, make_scripted_run):
     """On request the identifiers are kept as they are."""
-    recorder = begin(info=replace(info, pii="full"))
-    make_driver(recorder).plan(make_segment(0, first=0, sizes=(2,)))
-    recorder.close()
+    writer = begin(info=replace(info, pii="full"))
+    make_scripted_run(writer).plan(make_segment(0, first=0, sizes=(2,)))
+    writer.close()
 
-    assert Audit(recorder.directory).messages["person_key"].to_list() == [
+    assert Audit(writer.directory).messages["person_key"].to_list() == [
         "person0@example.com",
         "person1@example.com",
     ]

@@ -99,9 +99,9 @@ def outcome(state: str, *, doubt: bool = False, status: int | None = None) -> En
         pytest.param([FIRST, outcome("in_doubt")], "in_doubt", id="given-up-in-doubt"),
         pytest.param([FIRST, outcome("pending")], "pending", id="given-up-unsent"),
         pytest.param([FIRST, outcome("pending", doubt=True)], "in_doubt", id="given-up-unsure"),
-        pytest.param([outcome("blocked")], "blocked", id="held-back"),
+        pytest.param([outcome("blocked")], "blocked", id="blocked"),
         pytest.param(
-            [FIRST, retried(in_doubt=True), outcome("blocked")], "in_doubt", id="held-back-late"
+            [FIRST, retried(in_doubt=True), outcome("blocked")], "in_doubt", id="blocked-in-doubt"
         ),
         pytest.param(
             [FIRST, outcome("delivered"), SECOND, outcome("rejected_server")],

@@ -19,12 +19,12 @@ PART = "audit-000001.parquet"
 
 
 @pytest.fixture
-def run(begin, info, make_driver, key, monkeypatch) -> Path:
+def run(begin, info, make_scripted_run, key, monkeypatch) -> Path:
     """The directory of a run in which everything happened."""
     monkeypatch.setenv("CIO_AUDIT_KEY", key)
-    recorder = begin(info=replace(info, workspaces=WORKSPACES))
-    make_driver(recorder).run()
-    return recorder.directory
+    writer = begin(info=replace(info, workspaces=WORKSPACES))
+    make_scripted_run(writer).run()
+    return writer.directory
 
 
 WAYS: dict[str, Callable[[Path], object]] = {
@@ -86,8 +86,8 @@ def test_the_command_line_names_a_changed_part(run, options, capsys):
     path.write_bytes(flipped(path))
 
     assert main(["audit", str(run), *options]) == Exit.AUDIT
-    said = capsys.readouterr()
-    assert PART in "".join((said.err + said.out).split())
+    output = capsys.readouterr()
+    assert PART in "".join((output.err + output.out).split())
 
 
 def test_a_record_without_its_run_json_is_not_passed_over(run):
@@ -116,16 +116,16 @@ class CountingDisk(LocalFileSystem):
         return super().listdir(directory)
 
 
-def test_each_earlier_run_costs_the_same(run, begin, info, make_segment, make_driver):
+def test_each_earlier_run_costs_the_same(run, begin, info, make_segment, make_scripted_run):
     """Looking earlier runs up reads each file once, and its query does not grow with the runs."""
     work, queries = [], []
     for number in range(6):
         name = f"20260302T12000{number}000Z-aaaaaa"
-        recorder = begin(info=replace(info, run_id=name, workspaces=WORKSPACES))
-        driver = make_driver(recorder)
-        driver.plan(made := make_segment(0, first=0, sizes=(3,)))
-        driver.deliver(made.batches[0])
-        recorder.close()
+        writer = begin(info=replace(info, run_id=name, workspaces=WORKSPACES))
+        scripted = make_scripted_run(writer)
+        scripted.plan(made := make_segment(0, first=0, sizes=(3,)))
+        scripted.deliver(made.batches[0])
+        writer.close()
         disk = CountingDisk()
         query, *_ = Audit(run.parent, disk=disk)._sent(WORKSPACES)
         work.append((disk.reads, disk.lists))

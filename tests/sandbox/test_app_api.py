@@ -260,16 +260,28 @@ def test_activities_are_the_events_of_thirty_days(ask):
     event(ask, "u1", "https://example.com/", days=5, kind="page")
     event(ask, "u1", "Main", days=1, kind="screen")
 
-    def told(path, **query):
+    def activities(path, **query):
         answer = ask("GET", path, params=query).json()
         return [(each["type"], each.get("name", each.get("url"))) for each in answer["activities"]]
 
     mine = "/v1/customers/u1/activities"
-    assert told(mine) == [("screen", "Main"), ("page", "https://example.com/"), ("event", "Joined")]
-    assert told("/v1/activities") == [*told(mine)[:2], ("event", "Joined"), ("event", "Joined")]
-    assert told("/v1/activities", customer_id="cio_c2", id_type="cio_id") == [("event", "Joined")]
-    assert told(mine, type="event") == told(mine, name="Joined") == [("event", "Joined")]
-    assert told(mine, type="attribute_change") == []
+    assert activities(mine) == [
+        ("screen", "Main"),
+        ("page", "https://example.com/"),
+        ("event", "Joined"),
+    ]
+    assert activities("/v1/activities") == [
+        *activities(mine)[:2],
+        ("event", "Joined"),
+        ("event", "Joined"),
+    ]
+    assert activities("/v1/activities", customer_id="cio_c2", id_type="cio_id") == [
+        ("event", "Joined")
+    ]
+    assert (
+        activities(mine, type="event") == activities(mine, name="Joined") == [("event", "Joined")]
+    )
+    assert activities(mine, type="attribute_change") == []
     (first,) = ask("GET", mine, params={"limit": 1}).json()["activities"]
     assert first["customer_identifiers"] == {"email": "Ada@example.com", "id": "u1", "cio_id": "c1"}
     assert (first["timestamp"], first["data"]) == (

@@ -51,19 +51,19 @@ def test_shares_are_kept(seed):
 
 def test_seeds_differ():
     """Another seed gives other faults."""
-    fates = {
+    histories = {
         tuple(resolve_faults("flaky", seed=seed).fault_for(number) for number in range(1, 100))
         for seed in range(50)
     }
-    assert len(fates) == 50
+    assert len(histories) == 50
 
 
 @given(seed=SEEDS, block=st.integers(0, 10**6))
 def test_requests_of_a_burst_have_the_same_kind_of_fault(seed, block):
     """All requests of a burst have the same kind of fault."""
     storm = resolve_faults("storm", seed=seed)
-    fates = [storm.fault_for(block * storm.burst + at) for at in range(storm.burst)]
-    assert len({fate and fate.name for fate in fates[1:]}) == 1
+    faults = [storm.fault_for(block * storm.burst + at) for at in range(storm.burst)]
+    assert len({fault and fault.name for fault in faults[1:]}) == 1
 
 
 def test_trouble_keeps_to_its_time():

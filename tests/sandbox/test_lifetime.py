@@ -300,14 +300,14 @@ def test_clock_and_settings_reach_the_workspace():
 
 def in_child(sandbox, answers) -> None:
     """Ask an inherited sandbox in a forked process."""
-    told = []
+    errors = []
     for question in (lambda: sandbox.people, sandbox.start, sandbox.reset, lambda: sandbox.counts):
         try:
             question()
         except SandboxError as error:
-            told.append("fork" in str(error))
+            errors.append("fork" in str(error))
     sandbox.stop()
-    answers.put((told, repr(sandbox)))
+    answers.put((errors, repr(sandbox)))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
@@ -319,10 +319,10 @@ def test_a_forked_child_gets_errors_and_harms_nothing():
         answers = context.SimpleQueue()
         child = context.Process(target=in_child, args=(sandbox, answers))
         child.start()
-        told, shown = answers.get()
+        errors, shown = answers.get()
         child.join(10)
 
-        assert told == [True, True, True, True]
+        assert errors == [True, True, True, True]
         assert shown == f"<Sandbox of process {os.getpid()}>"
         assert track(sandbox).status_code == 200
 

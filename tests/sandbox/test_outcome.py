@@ -221,7 +221,7 @@ def test_columns_and_model_come_to_the_same(monkeypatch, block):
         dice = Dice(seed)
         found = arrived([dice.message() for _ in range(dice.roll.randrange(30))])
         known, settings = dice.known(), dice.settings()
-        told = independent.independent_arrivals(
+        result = independent.independent_arrivals(
             [message for message, _ in found], workspace(settings, known)
         )
         whole, part = workspace(settings, known), workspace(settings, known)
@@ -230,12 +230,14 @@ def test_columns_and_model_come_to_the_same(monkeypatch, block):
 
         came, expected = outcome.of_messages(part, found, apply=apply), outcome.of_model(whole)
 
-        assert came.applied == (len(found) if told is None else len(told.dependent)), f"seed {seed}"
+        assert came.applied == (len(found) if result is None else len(result.dependent)), (
+            f"seed {seed}"
+        )
         for name in FRAMES:
             assert lines(getattr(came, name)) == lines(getattr(expected, name)), (
                 f"seed {seed}: {name}"
             )
-        people += 0 if told is None else told.people.height
+        people += 0 if result is None else result.people.height
     assert people > HISTORIES // 8, "the histories are worth comparing"
 
 
@@ -289,8 +291,8 @@ def test_columns_that_the_model_does_not_confirm_are_not_believed(monkeypatch):
     independent_arrivals = independent.independent_arrivals
 
     def wrong(messages, model):
-        told = independent_arrivals(messages, model)
-        return replace(told, people=told.people.with_columns(pl.col("events") + 1))
+        result = independent_arrivals(messages, model)
+        return replace(result, people=result.people.with_columns(pl.col("events") + 1))
 
     monkeypatch.setattr(outcome, "independent_arrivals", wrong)
     came = outcome.of_messages(Model(), found, apply=apply)

@@ -21,11 +21,11 @@ def host_rejecting(*bad):
 
 
 @pytest.mark.parametrize(
-    ("call", "held"),
+    ("call", "blocks"),
     [(call, call in ("identify", "alias")) for call in SENT],
     ids=SENT,
 )
-def test_only_identify_and_alias_block_later_rows(call, held):
+def test_only_identify_and_alias_block_later_rows(call, blocks):
     """A rejected identify or alias blocks the person's later rows; any other call blocks nothing."""
     first = segment(4, call=call, lane_of=lambda _: 7)
     later = segment(4, call="track", plan=1, number=1, first_row=10, lane_of=lambda _: 7)
@@ -33,12 +33,12 @@ def test_only_identify_and_alias_block_later_rows(call, held):
     record = run([first, later], host_rejecting(1))
 
     assert record.rows("rejected_server") == [1]
-    assert record.rows("blocked") == ([2, 3, 10, 11, 12, 13] if held else [])
-    assert (call in BLOCKING_CALLS) == held
+    assert record.rows("blocked") == ([2, 3, 10, 11, 12, 13] if blocks else [])
+    assert (call in BLOCKING_CALLS) == blocks
 
 
 @pytest.mark.parametrize(
-    ("plan", "row", "person", "held"),
+    ("plan", "row", "person", "is_blocked"),
     [
         pytest.param(1, 6, 77, True, id="later-row"),
         pytest.param(1, 4, 77, False, id="earlier-row"),
@@ -49,33 +49,37 @@ def test_only_identify_and_alias_block_later_rows(call, held):
         pytest.param(1, 6, None, False, id="nobody"),
     ],
 )
-def test_later_rows_of_the_person_are_blocked(plan, row, person, held):
+def test_later_rows_of_the_person_are_blocked(plan, row, person, is_blocked):
     """Only later rows of the same person are blocked."""
-    hold = BlockedPeople({77: REFUSAL})
-    spans = list(hold.blocked_parts(batch([row], number=0, plan=plan), people=[person]))
+    blocked_people = BlockedPeople({77: REFUSAL})
+    spans = list(blocked_people.blocked_parts(batch([row], number=0, plan=plan), people=[person]))
 
-    assert spans == ([(0, 1, REFUSAL)] if held else [])
+    assert spans == ([(0, 1, REFUSAL)] if is_blocked else [])
 
 
 def test_the_first_rejected_row_is_named():
     """A second rejected row of a person does not replace the first."""
-    hold = BlockedPeople({77: REFUSAL})
+    blocked_people = BlockedPeople({77: REFUSAL})
 
-    assert hold.block(BlockingRow(plan=1, row=9, call="alias"), person=77)
-    assert [span[2] for span in hold.blocked_parts(batch([12], number=0, plan=1), people=[77])] == [
-        REFUSAL
-    ]
+    assert blocked_people.block(BlockingRow(plan=1, row=9, call="alias"), person=77)
+    assert [
+        span[2] for span in blocked_people.blocked_parts(batch([12], number=0, plan=1), people=[77])
+    ] == [REFUSAL]
 
 
 @given(st.lists(st.sampled_from([None, 1, 2, 3]), max_size=20), st.sets(st.sampled_from([1, 2, 3])))
-def test_blocked_parts_cover_exactly_the_blocked_rows(people, held):
+def test_blocked_parts_cover_exactly_the_blocked_rows(people, blocked):
     """The parts are disjoint, in order, and contain exactly the positions of blocked people."""
-    hold = BlockedPeople({person: BlockingRow(plan=0, row=person, call="alias") for person in held})
-    spans = list(hold.blocked_parts(batch(range(len(people)), number=0, plan=1), people=people))
+    blocked_people = BlockedPeople(
+        {person: BlockingRow(plan=0, row=person, call="alias") for person in blocked}
+    )
+    parts = list(
+        blocked_people.blocked_parts(batch(range(len(people)), number=0, plan=1), people=people)
+    )
 
-    covered = [at for start, stop, _ in spans for at in range(start, stop)]
-    assert covered == [at for at, person in enumerate(people) if person in held]
-    assert all(before[1] <= after[0] for before, after in pairwise(spans))
+    covered = [at for start, stop, _ in parts for at in range(start, stop)]
+    assert covered == [at for at, person in enumerate(people) if person in blocked]
+    assert all(before[1] <= after[0] for before, after in pairwise(parts))
 
 
 def test_people_are_not_read_while_nothing_is_blocked():
@@ -179,7 +183,7 @@ def test_a_run_can_begin_with_blocked_people():
     """A rejected row of an earlier run blocks later rows from the start, and only those."""
     people = segment(20, call="identify", lane_of=lambda row: row % 2)
 
-    record = run([people], held={1: BlockingRow(plan=0, row=5, call="alias")})
+    record = run([people], blocked={1: BlockingRow(plan=0, row=5, call="alias")})
 
     assert record.rows("blocked") == [7, 9, 11, 13, 15, 17, 19]
     assert record.counts["delivered"] == 13
@@ -197,14 +201,14 @@ def test_blocked_rows_are_finished_once():
 
 def naive(plans, calls):
     """Return the state of each row, by going through the rows of all plans one by one."""
-    states, held, number = {}, set(), 0
+    states, blocked, number = {}, set(), 0
     for rows, call in zip(plans, calls, strict=True):
         for person, bad in rows:
-            if person in held:
+            if person in blocked:
                 states[number] = "blocked"
             elif bad:
                 states[number] = "rejected_server"
-                held |= {person} if call in ("identify", "alias") else set()
+                blocked |= {person} if call in ("identify", "alias") else set()
             else:
                 states[number] = "delivered"
             number += 1

@@ -163,12 +163,12 @@ def test_a_client_cannot_be_taken_along(take):
 )
 def test_no_log_and_no_answer_has_a_key(library, request_, handler, caplog, capfd):
     """A host and a network that repeat the key do not get it into logs, answers or output."""
-    said = f"bad key {WRITE_KEY} / {TRACK_KEY} / {FORMS_OF_THE_KEY[2]} / {FORMS_OF_THE_KEY[3]}"
+    text = f"bad key {WRITE_KEY} / {TRACK_KEY} / {FORMS_OF_THE_KEY[2]} / {FORMS_OF_THE_KEY[3]}"
 
     def handle(request):
         if handler == "error":
-            raise library.ReadError(said, request=request)
-        return library.Response(handler, json={"meta": {"error": said}} if handler != 200 else {})
+            raise library.ReadError(text, request=request)
+        return library.Response(handler, json={"meta": {"error": text}} if handler != 200 else {})
 
     client = connect(**KEYS, transport=library.MockTransport(handle), environ={})
     with caplog.at_level(logging.DEBUG):
@@ -221,8 +221,8 @@ def test_no_key_is_in_a_variable_while_headers_are_made(monkeypatch, api):
 
 def test_no_fact_has_a_key():
     """No fact of a run contains a key, whatever the host answers."""
-    said = httpx2.Response(401, json={"meta": {"error": f"unknown key {WRITE_KEY}"}})
-    record = run([segment(20)], Host(said))
+    response = httpx2.Response(401, json={"meta": {"error": f"unknown key {WRITE_KEY}"}})
+    record = run([segment(20)], Host(response))
 
     assert_no_key(repr(record.facts))
     assert record.ends[0].error.endswith("It says: unknown key ***.")

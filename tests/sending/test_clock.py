@@ -50,8 +50,8 @@ def test_the_clocks_are_compared(date, ahead_s):
 @given(st.integers(-(10**8), 10**8))
 def test_only_a_large_difference_is_returned(seconds):
     """A difference beyond the limit is returned as it is, else 0."""
-    told = skew(header(NOON - timedelta(seconds=seconds)), now=NOON)
-    assert told == (seconds if abs(seconds) > SKEW_SECONDS else 0)
+    ahead_s = skew(header(NOON - timedelta(seconds=seconds)), now=NOON)
+    assert ahead_s == (seconds if abs(seconds) > SKEW_SECONDS else 0)
 
 
 def dated(by: timedelta, status=200):
@@ -65,19 +65,19 @@ def dated(by: timedelta, status=200):
 
 
 @pytest.mark.parametrize(
-    ("by", "told"),
+    ("by", "expected"),
     [
         pytest.param(timedelta(hours=-2), [7_200], id="ahead"),
         pytest.param(timedelta(minutes=10), [-600], id="behind"),
         pytest.param(timedelta(minutes=4), [], id="close"),
     ],
 )
-def test_a_run_emits_the_fact_once(by, told):
+def test_a_run_emits_the_fact_once(by, expected):
     """Of many responses with a distant date only the first causes a fact."""
     host = dated(by)
     facts = run_facts(host)
 
-    assert [round(fact.ahead_s, -1) for fact in facts] == told
+    assert [round(fact.ahead_s, -1) for fact in facts] == expected
     assert len(host.requests) == 10
 
 

@@ -62,13 +62,13 @@ def repeating(answer, *, pause: float | None, seen: list[int]):
             while True:
                 number = json.loads((await heard(reader)).partition(b"\r\n\r\n")[2])["number"]
                 seen.append(number)
-                said = answer(json.dumps({"for": number}).encode())
+                response_bytes = answer(json.dumps({"for": number}).encode())
                 if pause is None:
-                    writer.write(said + said)
+                    writer.write(response_bytes + response_bytes)
                     continue
-                writer.write(said)
+                writer.write(response_bytes)
                 await asyncio.sleep(pause)
-                writer.write(said)
+                writer.write(response_bytes)
 
     return serve
 
@@ -209,7 +209,7 @@ def network(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         pytest.param(
             "HTTPS_PROXY", "ftp://proxy:8080", "HTTPS_PROXY is not a proxy address", id="scheme"
@@ -230,13 +230,13 @@ def network(monkeypatch):
     ],
 )
 def test_a_wrong_network_setting_is_an_error_before_a_run_begins(
-    network, tmp_path, name, value, told
+    network, tmp_path, name, value, message
 ):
     """The variable at fault is named, its value is not, and there is no record of a run."""
     network(name, value)
     plan = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
 
-    with pytest.raises(ConfigError, match=told) as error:
+    with pytest.raises(ConfigError, match=message) as error:
         plan.send(cio.connect(write_key="k", environ={}), audit=tmp_path, progress=False)
     assert name == "SSL_CERT_FILE" or value not in str(error.value)
     assert not list(tmp_path.iterdir())

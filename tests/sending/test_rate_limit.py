@@ -206,64 +206,64 @@ def test_the_limit_stays_within_its_bounds(events):
 
 def test_few_failures_among_many_successes_do_not_exhaust_the_budget():
     """One failure in ten successes is within the budget for ever."""
-    breaker = RetryBudget(now=0.0)
+    budget = RetryBudget(now=0.0)
     for n in range(1_000):
         if n % 10 == 0:
-            breaker.failed(0.0)
+            budget.failed(0.0)
         else:
-            breaker.succeeded(0.0)
+            budget.succeeded(0.0)
 
-        assert not breaker.is_exhausted
+        assert not budget.is_exhausted
 
 
 def test_an_outage_exhausts_the_budget_once_and_three_successes_end_that():
     """The budget of ten retries is spent, then one try at a time, until three in a row succeed."""
-    breaker = RetryBudget(now=0.0)
-    opened = [breaker.failed(0.0) for _ in range(20)]
+    budget = RetryBudget(now=0.0)
+    opened = [budget.failed(0.0) for _ in range(20)]
 
     assert opened.index(True) == 10
     assert opened.count(True) == 1
     for _ in range(2):
-        breaker.succeeded(0.0)
-    breaker.failed(0.0)
+        budget.succeeded(0.0)
+    budget.failed(0.0)
     for _ in range(2):
-        breaker.succeeded(0.0)
-    assert breaker.is_exhausted
-    breaker.succeeded(0.0)
-    assert not breaker.is_exhausted
+        budget.succeeded(0.0)
+    assert budget.is_exhausted
+    budget.succeeded(0.0)
+    assert not budget.is_exhausted
 
 
 def test_time_alone_earns_retries():
     """A second earns one retry, so that a slow run is not cut off."""
-    breaker = RetryBudget(now=0.0)
+    budget = RetryBudget(now=0.0)
     for n in range(1, 200):
-        breaker.failed(float(n))
+        budget.failed(float(n))
 
-    assert not breaker.is_exhausted
+    assert not budget.is_exhausted
 
 
 def test_a_retry_is_earned_however_its_shares_are_rounded():
     """Ten tenths are one retry, though as floats they add up to a little less."""
-    breaker = RetryBudget(now=0.0, retries_per_success=0.1)
+    budget = RetryBudget(now=0.0, retries_per_success=0.1)
     for _ in range(10):
-        breaker.failed(0.0)
+        budget.failed(0.0)
     for _ in range(10):
-        breaker.succeeded(0.0)
+        budget.succeeded(0.0)
 
-    assert not breaker.failed(0.0)
+    assert not budget.failed(0.0)
 
 
 @given(st.lists(st.booleans(), max_size=300))
 def test_retries_stay_within_the_budget(outcomes):
     """While no time passes, retries are at most ten and a fifth of the successes."""
-    breaker, spent, earned = RetryBudget(now=0.0), 0, 0
+    budget, spent, earned = RetryBudget(now=0.0), 0, 0
     for succeeded in outcomes:
-        if breaker.is_exhausted:
+        if budget.is_exhausted:
             break
         if succeeded:
-            breaker.succeeded(0.0)
+            budget.succeeded(0.0)
             earned += 1
         else:
-            spent += not breaker.failed(0.0)
+            spent += not budget.failed(0.0)
 
     assert spent <= 10 + earned * 0.2 + 1e-6

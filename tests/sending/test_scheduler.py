@@ -346,11 +346,11 @@ def test_a_form_that_rejects_its_first_submissions_is_skipped():
 
 def test_a_missing_key_is_an_error_before_anything_is_sent():
     """A plan of forms without a Track key fails and plans nothing."""
-    told = []
+    facts = []
     with pytest.raises(MissingKeyError, match="track_api_key"):
-        run([segment(5, call="form")], listen=told.append, track_api_key=None)
+        run([segment(5, call="form")], listen=facts.append, track_api_key=None)
 
-    assert [type(fact) for fact in told] == [RunStopped]
+    assert [type(fact) for fact in facts] == [RunStopped]
 
 
 @pytest.mark.parametrize(
@@ -362,17 +362,17 @@ def test_a_missing_key_is_an_error_before_anything_is_sent():
 )
 def test_a_listener_that_fails_ends_the_run_before_the_request(trouble, raised):
     """What cannot be recorded is not sent, and the error comes out."""
-    host, told = Host(), []
+    host, facts = Host(), []
 
     def listen(fact):
-        told.append(fact)
+        facts.append(fact)
         if isinstance(fact, BatchAttempted) and list(fact.batch.rows) == list(range(50, 60)):
             raise trouble
 
     with pytest.raises(raised):
         run([segment(200)], host, listen=listen)
 
-    finished = [row for fact in told if isinstance(fact, BatchFinished) for row in fact.batch.rows]
+    finished = [row for fact in facts if isinstance(fact, BatchFinished) for row in fact.batch.rows]
     assert sorted(finished) == list(range(200))
     assert not set(range(50, 60)) & set(host.applied)
 
@@ -386,31 +386,31 @@ def test_a_listener_that_fails_ends_the_run_before_the_request(trouble, raised):
 )
 def test_a_plan_that_fails_while_it_is_made_ends_the_run(trouble, raised):
     """Rows planned before are accounted for, and the error comes out."""
-    told = []
+    facts = []
 
     def segments():
         yield segment(50)
         raise trouble
 
     with pytest.raises(raised):
-        run(segments(), listen=told.append)
+        run(segments(), listen=facts.append)
 
-    finished = [row for fact in told if isinstance(fact, BatchFinished) for row in fact.batch.rows]
+    finished = [row for fact in facts if isinstance(fact, BatchFinished) for row in fact.batch.rows]
     assert sorted(finished) == list(range(50))
 
 
 def test_a_fault_of_the_transport_itself_leaves_its_rows_in_doubt():
     """An error that is not the network's ends the run; requests in flight are in doubt."""
-    told = []
+    facts = []
 
     def answer(heard):
         return KeyError("a fault of the program") if heard.number == 5 else 200
 
     with pytest.raises(KeyError):
-        run([segment(100)], Host(answer), listen=told.append)
+        run([segment(100)], Host(answer), listen=facts.append)
 
     states = [
-        fact.state for fact in told if isinstance(fact, BatchFinished) for _ in fact.batch.rows
+        fact.state for fact in facts if isinstance(fact, BatchFinished) for _ in fact.batch.rows
     ]
     assert len(states) == 100
     assert 10 <= states.count("in_doubt") <= 20

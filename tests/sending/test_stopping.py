@@ -171,23 +171,23 @@ def test_no_thread_is_left_behind():
 
 def test_a_stop_after_the_end_changes_nothing():
     """The flag has let go of the run, and asking is harmless."""
-    flag, told = StopSignal(), []
-    run([segment(10)], stop=flag, listen=told.append)
-    before = len(told)
+    flag, facts = StopSignal(), []
+    run([segment(10)], stop=flag, listen=facts.append)
+    before = len(facts)
     flag.drain()
     flag.abandon()
 
-    assert len(told) == before
-    assert any(isinstance(fact, BatchFinished) for fact in told)
+    assert len(facts) == before
+    assert any(isinstance(fact, BatchFinished) for fact in facts)
 
 
 def test_a_stop_at_the_very_end_emits_no_fact():
     """A word that comes when everything has its end is too late to stop anything."""
 
     class Late(StopSignal):
-        def unwatch(self, told):
+        def unwatch(self, watcher):
             self.drain()
-            super().unwatch(told)
+            super().unwatch(watcher)
 
     facts = []
 
@@ -208,17 +208,17 @@ def test_a_stop_at_the_very_end_emits_no_fact():
 
 def test_a_flag_can_be_set_from_a_signal_handler():
     """A signal handler that stops the run while it is being stopped causes no deadlock."""
-    flag, told = StopSignal(), []
+    flag, calls = StopSignal(), []
 
     def nested():
-        told.append(1)
-        if len(told) < 3:
+        calls.append(1)
+        if len(calls) < 3:
             flag.abandon()
 
     flag.watch(nested)
     flag.drain()
 
-    assert len(told) == 3
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("call", ["track", "form"])
@@ -270,10 +270,10 @@ def test_no_header_of_an_answer_ends_a_run(headers):
 
 def test_half_a_character_of_a_server_ends_no_run():
     """A rejection with a text that no file can contain rejects the row, and the others arrive."""
-    said = b'{"meta": {"errors": ["not \\ud800 this"]}}'
+    content = b'{"meta": {"errors": ["not \\ud800 this"]}}'
     record = run(
         [segment(10)],
-        Host(lambda it: 200 if 3 not in it.rows else httpx2.Response(400, content=said)),
+        Host(lambda it: 200 if 3 not in it.rows else httpx2.Response(400, content=content)),
     )
 
     assert record.rows("rejected_server") == [3]
