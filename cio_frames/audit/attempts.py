@@ -1,6 +1,6 @@
 """Merge the records of all attempts at a partition into one record per row.
 
-While a run on Spark is running, each attempt of a task at a partition keeps its own record, in
+During a run on Spark each attempt of a task at a partition keeps its own record, in
 `partitions/<partition>/<attempt>`. The driver merges them when the run ends.
 """
 
@@ -39,7 +39,7 @@ class MergedSegment(OpenSegment):
 
 
 def with_attempts(disk: FileSystem, directory: Path, contents: RunContents) -> RunContents:
-    """Return the contents of a running run with the rows that its attempts recorded."""
+    """Return the contents of a run in progress with the rows that its attempts recorded."""
     run = contents.run
     if DIRECTORY not in disk.listdir(directory):
         return contents

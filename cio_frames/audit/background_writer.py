@@ -63,7 +63,7 @@ class BackgroundWriter:
         return recorded
 
     def start(self) -> Self:
-        """Start the thread, if `async with` is not to do it.
+        """Start the thread now; else `async with` starts it.
 
         A run starts it on the thread of its caller: when the interpreter exits, none can be started.
         """

@@ -75,16 +75,17 @@ def part_rows(disk: FileSystem, directory: Path, part: Part) -> pl.DataFrame:
         AuditCorruptError: If the file is missing, changed or of another run.
     """
     path = Layout(directory).part(part.segment)
-    return decode(part_data(disk, directory, part), schema=PART_SCHEMA, path=path)
+    return decode(parts_data(disk, directory, [part])[0], schema=PART_SCHEMA, path=path)
 
 
-def part_data(disk: FileSystem, directory: Path, part: Part) -> bytes:
-    """Return the bytes of a part, compared with its hash.
+def parts_data(disk: FileSystem, directory: Path, parts: Iterable[Part]) -> list[bytes]:
+    """Return the bytes of parts, compared with their hashes.
 
     Raises:
-        AuditCorruptError: If the file is missing, changed or of another run.
+        AuditCorruptError: If a file is missing, changed or of another run.
     """
-    return read_unchanged(disk, Layout(directory).part(part.segment), sha256=part.sha256)
+    layout = Layout(directory)
+    return [read_unchanged(disk, layout.part(part.segment), sha256=part.sha256) for part in parts]
 
 
 def read_unchanged(disk: FileSystem, path: Path, *, sha256: str) -> bytes:

@@ -1,13 +1,16 @@
 """Tables to Parquet bytes and back: small, and readable by any tool."""
 
 import hashlib
+import io
 import json
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import polars as pl
 
-from cio_frames.audit.schema import ADDED, FORMAT, PLAN_SCHEMA
+from cio_frames.audit.schema import ADDED, FORMAT, PART_SCHEMA, PLAN_SCHEMA
 from cio_frames.errors import AuditCorruptError
 
 if TYPE_CHECKING:
@@ -149,7 +152,7 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
         ) from None
     missing = constants.keys() | (ADDED - set(table.column_names))
     stored = pl.Schema({name: dtype for name, dtype in schema.items() if name not in missing})
-    if not table.schema.remove_metadata().equals(_arrow_schema(stored)):
+    if not table.schema.remove_metadata().equals(_arrow_schema(tuple(stored.items()))):
         raise AuditCorruptError(
             str(path),
             problem="its columns are not those of an audit",
@@ -157,15 +160,24 @@ def decode(data: bytes, *, schema: pl.Schema, path: Path | str) -> pl.DataFrame:
         )
     frame: Any = pl.from_arrow(table, schema=stored)
     values = frame if isinstance(frame, pl.DataFrame) else stored.to_frame()
+    if not missing:
+        return values
     constant_values = (pl.lit(constants.get(name), schema[name]).alias(name) for name in missing)
     return values.with_columns(*constant_values).select(schema.names())
 
 
-def _arrow_schema(schema: pl.Schema) -> "pa.Schema":
+def scan_parts(parts: Sequence[bytes]) -> pl.LazyFrame:
+    """Return the rows of several parts in order; files of an older format lack columns."""
+    files: list[IO[bytes]] = [io.BytesIO(data) for data in parts]
+    return pl.scan_parquet(files, schema=PART_SCHEMA, missing_columns="insert")
+
+
+@cache
+def _arrow_schema(columns: tuple[tuple[str, pl.DataType], ...]) -> "pa.Schema":
     """Return a schema of Arrow, with the plain strings that every tool reads."""
     import pyarrow as pa
 
-    fields = schema.to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    fields = pl.Schema(columns).to_frame().to_arrow(compat_level=pl.CompatLevel.oldest()).schema
     dtypes = [
         pa.string() if pa.types.is_large_string(field.type) else field.type for field in fields
     ]

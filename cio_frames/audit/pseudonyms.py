@@ -39,9 +39,8 @@ def key(*, environ: Mapping[str, str] | None = None, directory: Path | None = No
     Raises:
         AuditError: If the key is malformed, or cannot be stored.
     """
-    if (
-        variable(KEY_VARIABLE, environ=environ) is not None
-    ):  # not in a variable: tracebacks show those
+    # The key is never in a variable here: a traceback could show it.
+    if variable(KEY_VARIABLE, environ=environ) is not None:
         return _require_valid(
             _parsed_key(variable(KEY_VARIABLE, environ=environ)), where=KEY_VARIABLE
         )
@@ -76,14 +75,13 @@ def require_key(name: str | None, *, where: Path, candidate: str | None = None) 
     Raises:
         AuditError: The record was made with another key.
     """
-    candidate = candidate or key()
-    if fingerprint(candidate) != name:
+    if fingerprint(candidate or key()) != name:  # not in a variable, as in `key`
         raise AuditError(
             f"The pseudonyms and message IDs in {where} were made with another key, so rows that "
             f"were sent cannot be recognised. Set {KEY_VARIABLE} to that key, or send to another "
             "directory."
         )
-    return candidate
+    return candidate or key()
 
 
 def pseudonyms(person: pl.Series, *, pii: Pii, key: str | None) -> pl.Series:

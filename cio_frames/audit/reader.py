@@ -1,18 +1,18 @@
 """Read the record of one run, or of all runs of a directory."""
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import polars as pl
 
 from cio_frames.audit import pseudonyms, run_file
 from cio_frames.audit.file_system import FileSystem, LocalFileSystem, resolve_path, write_atomic
 from cio_frames.audit.object_store import file_system_at
-from cio_frames.audit.open_segments import RunContents, part_data, read_contents
+from cio_frames.audit.open_segments import RunContents, parts_data, read_contents
+from cio_frames.audit.parquet import scan_parts
 from cio_frames.audit.recovery import count_states, latest_rows, problems
 from cio_frames.audit.run_file import Layout, RunFile, segment_of
 from cio_frames.audit.schema import FAILED, PART_SCHEMA, STATES, UNFINISHED
@@ -372,20 +372,20 @@ class Audit:
 
         It scans the bytes whose hash was compared, and does not read the files again.
         """
-        parts: list[IO[bytes]] = []
+        parts: list[bytes] = []
         frames = [PART_SCHEMA.to_frame()]
         for directory, contents in runs:
             run = contents.run
-            complete = [io.BytesIO(part_data(self._disk, directory, part)) for part in run.parts]
+            complete = parts_data(self._disk, directory, run.parts)
             open_rows = [segment.row_states(run.info.run_id) for segment in contents.open_segments]
             if run.resumed:
-                lazy = [*map(_scan_parts, complete), *(segment.lazy() for segment in open_rows)]
-                frames.append(latest_rows(self._collect(pl.concat(lazy))))
+                rows = self._collect(scan_parts(complete)) if complete else frames[0]
+                frames.append(latest_rows(pl.concat([rows, *open_rows])))
             else:
                 parts += complete
                 frames += open_rows
         in_memory = pl.concat(frames).lazy()
-        return pl.concat([in_memory, _scan_parts(parts)]) if parts else in_memory
+        return pl.concat([in_memory, scan_parts(parts)]) if parts else in_memory
 
     def _summary(self, directory: Path) -> dict[str, Any]:
         contents = self._run_contents(directory)
@@ -481,11 +481,6 @@ def _subjects(*, has_scheme: bool) -> pl.Expr:
         subjects = pl.when(subjects.is_not_null()).then(pl.lit(UNKNOWN))
     is_older = pl.col("subjects").is_null() & pl.col("call").is_in(_STATE_CALLS)
     return pl.when(is_older).then(pl.lit(UNKNOWN)).otherwise(subjects).alias("subjects")
-
-
-def _scan_parts(parts: IO[bytes] | list[IO[bytes]]) -> pl.LazyFrame:
-    """Return the rows of parts; those of an older format lack columns."""
-    return pl.scan_parquet(parts, schema=PART_SCHEMA, missing_columns="insert")
 
 
 def require_run(directory: Path | str) -> None:

@@ -21,14 +21,15 @@ from cio_frames.audit.open_segments import (
     RunContents,
     describe_part,
     part_rows,
+    parts_data,
     read_contents,
     with_parts,
 )
-from cio_frames.audit.parquet import digest, encode
-from cio_frames.audit.run_file import Layout, RunFile, State
+from cio_frames.audit.parquet import digest, encode, scan_parts
+from cio_frames.audit.run_file import Layout, RunFile, State, corrupt
 from cio_frames.audit.schema import PART_SCHEMA, PLAN_SCHEMA, STATES, UNFINISHED
 from cio_frames.audit.store import Store
-from cio_frames.errors import AccountingError, AuditError
+from cio_frames.errors import AccountingError, AuditError, errors_as
 from cio_frames.sending.events import RunStopped
 
 
@@ -171,10 +172,17 @@ def count_states(
     return counts
 
 
+_PARTS_AT_ONCE = 16  # one scan of several small parts is much faster; many large ones take memory
+
+
 def all_rows(disk: FileSystem, directory: Path, run: RunFile) -> pl.DataFrame:
     """Return the rows of all parts of a run, in the order of their segments."""
-    frames = [part_rows(disk, directory, part) for part in run.parts]
-    return pl.concat([PART_SCHEMA.to_frame(), *frames])
+    frames = [PART_SCHEMA.to_frame()]
+    for start in range(0, len(run.parts), _PARTS_AT_ONCE):
+        files = parts_data(disk, directory, run.parts[start : start + _PARTS_AT_ONCE])
+        with errors_as(lambda kind: corrupt(directory, f"a part cannot be read ({kind})")):
+            frames.append(scan_parts(files).collect())
+    return pl.concat(frames)
 
 
 def missing_rows(disk: FileSystem, directory: Path, run: RunFile) -> pl.DataFrame:

@@ -41,9 +41,8 @@ def keyed_subjects(
 def _keyed(subject: pl.Expr, *, pii: Pii, key: str | None) -> pl.Expr:
     """Return the value that the record has in place of a subject; its kind is the last digit."""
     text = subject.str.slice(1)
-    if (
-        pii == "hmac" and key is not None
-    ):  # most are the person's own, which has a pseudonym already
+    if pii == "hmac" and key is not None:
+        # Most subjects are the row's own person, whose pseudonym is already computed.
         other = pl.when(text.ne_missing(pl.col("person"))).then(text)
         digits = pl.coalesce(hmac_sha256(other, key=key), "person_key")
     else:

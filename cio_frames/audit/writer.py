@@ -171,7 +171,7 @@ class AuditWriter:
         return cls._started(store, run, key=key, now=now)
 
     def __call__(self, fact: Fact) -> None:
-        """Record a fact, and write the part of a segment that it finishes; then the run may continue."""
+        """Record a fact, and write the part of a segment that it finishes, before the run continues."""
         self.record((fact,))
         for segment in self.finished_segments():
             self.write_part(segment, self.build_part(segment))
@@ -213,7 +213,7 @@ class AuditWriter:
 
     @engine_errors("the record was written")
     def record(self, facts: Sequence[Fact]) -> None:
-        """Record facts in order, with one sync for all attempts among them; then the run may continue.
+        """Record facts in order, with one sync for all attempts among them, before the run continues.
 
         `finished_segments` returns the segments that wait for `write_part`.
         """

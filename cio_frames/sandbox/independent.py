@@ -25,7 +25,7 @@ CHUNK_MESSAGES: Final = 50_000
 MAX_DEPENDENT_SHARE: Final = 0.5
 """With a larger share of dependent messages the model applies all: separating them does not pay."""
 GENERATED_CIO_ID: Final = "cio_c10"
-"""The beginning of a reference to a person whom the workspace generated; it names no identifier."""
+"""The beginning of a cio_id that the workspace generated; it shows no other identifier of the person."""
 
 _READ: Final = pl.Schema({
     "number": pl.Int64(), "call": pl.String(), "user": pl.String(), "email": pl.String(),
@@ -78,8 +78,8 @@ _decode: Final = msgspec.json.Decoder(_Simple).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IndependentMessages:
-    """The effect of independent messages.
+class IndependentArrivals:
+    """The effect of the independent messages among those that arrived.
 
     Attributes:
         people: Columns key, id, email, anonymous_ids and events, one line per profile.
@@ -94,7 +94,7 @@ class IndependentMessages:
     owners: pl.DataFrame
 
 
-def independent_messages(messages: Sequence[Message], model: Model) -> IndependentMessages | None:
+def independent_arrivals(messages: Sequence[Message], model: Model) -> IndependentArrivals | None:
     """Return the effect of the independent messages; None if the model has to apply all messages.
 
     Args:
@@ -165,12 +165,12 @@ def _classified(messages: pl.DataFrame) -> pl.DataFrame:
     is_person = pl.col("user").is_not_null() & ~pl.col("user").str.starts_with("cio_")
     is_visitor = pl.col("user").is_null() & pl.col("anonymous").is_not_null()
     same = pl.col("email").str.to_lowercase() == pl.col("user").str.to_lowercase()
-    email_is_free = pl.col("email").is_null() | (is_mail("email") & (same | ~is_mail("user")))
+    has_one_email = pl.col("email").is_null() | (is_mail("email") & (same | ~is_mail("user")))
     is_event = is_simple & is_named.fill_null(value=False)
     is_identify = is_simple & (pl.col("call") == "identify") & is_person
     return messages.select(
         "number", "user", "email", "anonymous",
-        pl.when(is_identify & email_is_free).then(pl.lit("identify"))
+        pl.when(is_identify & has_one_email).then(pl.lit("identify"))
         .when(is_event & is_person).then(pl.lit("event"))
         .when(is_event & is_visitor).then(pl.lit("anonymous"))
         .otherwise(pl.lit("other")).alias("kind"),
@@ -197,7 +197,7 @@ def _texts_in(messages: Iterator[Message]) -> set[str]:
     return texts
 
 
-def _separated(messages: pl.DataFrame, used: pl.Series) -> IndependentMessages:
+def _separated(messages: pl.DataFrame, used: pl.Series) -> IndependentArrivals:
     """Return the effect of the independent messages, and which messages are dependent.
 
     Args:
@@ -211,14 +211,14 @@ def _separated(messages: pl.DataFrame, used: pl.Series) -> IndependentMessages:
     linked = identifies.join(single, on="number", how="anti")
     linked_ids = pl.concat([linked["user"], linked["email"]]).drop_nulls().str.to_lowercase()
     shared = pl.concat([used, linked_ids]).unique().implode()
-    independent = events.filter(~pl.col("user").str.to_lowercase().is_in(shared))
+    single_events = events.filter(~pl.col("user").str.to_lowercase().is_in(shared))
     identified = identifies["anonymous"].drop_nulls().str.to_lowercase()
     not_anonymous = pl.concat([used, identified]).unique().implode()
     anonymous = visits.filter(~pl.col("anonymous").str.to_lowercase().is_in(not_anonymous))
-    owners = pl.concat([single.select(_KEY.names()), independent.select(_KEY.names())])
+    owners = pl.concat([single.select(_KEY.names()), single_events.select(_KEY.names())])
     numbers = pl.concat([owners["number"], anonymous["number"]]).implode()
-    return IndependentMessages(
-        people=_people(single, independent),
+    return IndependentArrivals(
+        people=_people(single, single_events),
         visitors=anonymous.group_by(pl.col("anonymous").alias("anonymous_id")).agg(
             pl.lit("anonymous").alias("attribution"), pl.len().cast(pl.Int64).alias("events")
         ),

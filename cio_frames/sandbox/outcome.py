@@ -10,7 +10,7 @@ import polars as pl
 from cio_frames.identity import Model
 from cio_frames.identity.identifiers import IdentifierKind
 from cio_frames.sandbox import tables
-from cio_frames.sandbox.independent import IndependentMessages, independent_messages
+from cio_frames.sandbox.independent import IndependentArrivals, independent_arrivals
 from cio_frames.sandbox.schemas import Message
 
 FROM_MESSAGES: Final = 1_000
@@ -71,7 +71,7 @@ def of_messages(
     """
     independent = None
     if len(arrived) >= FROM_MESSAGES:
-        independent = independent_messages([message for message, _ in arrived], model)
+        independent = independent_arrivals([message for message, _ in arrived], model)
     if independent is None or not _is_confirmed(independent, arrived, like=model, apply=apply):
         for message, at in arrived:
             apply(model, message, at)
@@ -135,7 +135,7 @@ def of_model(model: Model) -> Outcome:
 
 
 def _is_confirmed(
-    independent: IndependentMessages,
+    independent: IndependentArrivals,
     arrived: Sequence[tuple[Message, At]],
     *,
     like: Model,

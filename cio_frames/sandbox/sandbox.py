@@ -391,7 +391,7 @@ class Sandbox(Generic[ClientT]):
         return self._store.people_of(message_ids)
 
     def _fault_for(self, number: int) -> Fault | None:
-        return self._faults.fault_for(number)  # the faults can be changed at any time
+        return self._faults.fault_for(number)
 
     def _view(self, name: str) -> pl.DataFrame:
         self._check_process()

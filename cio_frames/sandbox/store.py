@@ -176,8 +176,8 @@ class Store:
     def outcome(self) -> Outcome:
         """Return the people, events and objects, without attributes.
 
-        If there were no faults and no message has been applied yet, the model applies only the
-        dependent ones of many messages.
+        Of many messages the model applies only the dependent ones, if there were no faults and it
+        has applied no message yet.
         """
         self._require_messages("outcome")
         with self._model_lock, gc_paused():

@@ -225,8 +225,8 @@ class Reader:
             case 400 | 422:
                 problem, hint = f"the request is refused{detail}.", "Correct what was asked for."
             case _:
-                texts = f"Customer.io says: {response.error.rstrip('.')}."
-                reason = decision.reason if isinstance(decision, Stop) else texts
+                text = f"Customer.io says: {response.error.rstrip('.')}."
+                reason = decision.reason if isinstance(decision, Stop) else text
                 problem = _RESUME_ADVICE.sub(
                     lambda match: "." if match[0][0] == "," else "", reason
                 )
@@ -262,25 +262,25 @@ def response_text(response: Response) -> str:
     """Return status and error of a response, to end a sentence."""
     status = f"HTTP {response.status}" if response.status else ""
     detail = f"it says: {response.error.rstrip('.')}" if response.error else ""
-    texts = ", ".join(filter(None, (status, detail)))
-    return f" ({texts})" if texts else ""
+    details = ", ".join(filter(None, (status, detail)))
+    return f" ({details})" if details else ""
 
 
 def run_in_thread(
-    coroutine: Callable[[], Coroutine[Any, Any, Result]],
+    work: Callable[[], Coroutine[Any, Any, Result]],
     *,
     while_waiting: Callable[[], object] = lambda: None,
 ) -> Result:
     """Run a coroutine on another thread and wait for it, because a notebook runs its own event loop.
 
     Args:
-        coroutine: Returns the coroutine, which is cancelled if the wait is interrupted.
+        work: Returns the coroutine, which is cancelled if the wait is interrupted.
         while_waiting: Is called a few times a second, on the caller's thread.
     """
     stop = StopSignal()
 
     async def stoppable() -> Result:
-        task, loop = asyncio.ensure_future(coroutine()), asyncio.get_running_loop()
+        task, loop = asyncio.ensure_future(work()), asyncio.get_running_loop()
 
         def cancel() -> None:
             loop.call_soon_threadsafe(task.cancel)

@@ -227,21 +227,22 @@ def _finish_all() -> None:
         if not worker.done:
             _unregister(worker, unfinished=worker.unfinished())
     for sentence in _UNFINISHED.values():
-        _print_error(sentence)
+        _print_to_stderr(sentence)
 
 
 def _wait_for_all(running: Iterable[BackgroundLoop]) -> None:
     """Wait for workers. The first interrupt stops them at once, the second ends the wait."""
     began = time.monotonic()
     is_explained = is_interrupted = False
-    while (active := [worker for worker in running if not worker.done]) and _elapsed_s(
-        began
-    ) < EXIT_SECONDS:
+    while active := [worker for worker in running if not worker.done]:
+        elapsed_s = time.monotonic() - began
+        if elapsed_s >= EXIT_SECONDS:
+            return
         try:
             active[0].wait(_SLICE_SECONDS)
-            if not is_explained and _elapsed_s(began) > _SILENT_SECONDS:
+            if not is_explained and elapsed_s > _SILENT_SECONDS:
                 is_explained = True
-                _print_error(_WAITING_TEXT)
+                _print_to_stderr(_WAITING_TEXT)
         except KeyboardInterrupt:
             if is_interrupted:
                 return
@@ -250,11 +251,7 @@ def _wait_for_all(running: Iterable[BackgroundLoop]) -> None:
                 worker.abandon()
 
 
-def _elapsed_s(start: float) -> float:
-    return time.monotonic() - start
-
-
-def _print_error(text: str) -> None:
+def _print_to_stderr(text: str) -> None:
     """Write to standard error, which may be missing or closed."""
     if sys.stderr is not None:
         with suppress(OSError, ValueError):

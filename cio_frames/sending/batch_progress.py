@@ -107,9 +107,7 @@ class BatchProgress:
         self.uncompressed = False
         self.gzip_rejected_part: tuple[int, int] | None = None
         self.in_doubt_until: int = 0  # messages before this position may have been applied
-        self.rejected_until: int = (
-            0  # messages before it were in a request that was rejected as a whole
-        )
+        self.rejected_until: int = 0  # messages before it were in a request rejected as a whole
         self.in_flight_until = 0  # messages before it were sent, and their outcome is not recorded
         self.accepted = self.rejected = 0
         self.probed = False

@@ -259,8 +259,8 @@ class ConnectionPool:
 
     def __init__(self, library: ModuleType, bases: Iterable[str], *, trust_env: bool) -> None:
         self._library = library
-        is_next = library.__name__ == "httpx2" and find_spec("httpcore2") is not None
-        self._core = import_module("httpcore2" if is_next else "httpcore")
+        has_core2 = library.__name__ == "httpx2" and find_spec("httpcore2") is not None
+        self._core = import_module("httpcore2" if has_core2 else "httpcore")
         self._stream = _stream_of(library)
         urls = {base: library.URL(base) for base in bases}
         needs_tls = any(url.scheme == "https" for url in urls.values())
@@ -402,17 +402,12 @@ def _certificates(library: ModuleType, *, trust_env: bool) -> ssl.SSLContext:
 
 def _proxy_of(url: "httpx.URL", *, library: ModuleType) -> Any:
     """Return the proxy of the environment for a host, or None."""
-    proxies_by_scheme = getproxies()
-    address = proxies_by_scheme.get(url.scheme) or proxies_by_scheme.get("all")
-    if not address or proxy_bypass(url.host):
+    # No address is in a variable here or in an error: it may have a password.
+    scheme = url.scheme if getproxies().get(url.scheme) else "all"
+    if not getproxies().get(scheme) or proxy_bypass(url.host):
         return None
-    variable = f"{url.scheme.upper()}_PROXY" if proxies_by_scheme.get(url.scheme) else "ALL_PROXY"
-    try:
-        proxy = library.Proxy(address if "://" in address else f"http://{address}")
-        is_host = bool(proxy.url.host)
-    except (ValueError, TypeError, library.InvalidURL):
-        is_host = False
-    if not is_host:  # the address is not repeated: it may hold a password
+    variable, proxy = f"{scheme.upper()}_PROXY", _parsed_proxy(getproxies()[scheme], library)
+    if proxy is None:
         raise ConfigError(
             f"{variable} is not a proxy address. "
             "Use http://host:port or socks5://host:port, or unset it."
@@ -423,3 +418,12 @@ def _proxy_of(url: "httpx.URL", *, library: ModuleType) -> Any:
             "installed. Run: pip install socksio"
         )
     return proxy
+
+
+def _parsed_proxy(address: str, library: ModuleType) -> Any:
+    """Return the proxy at an address, or None if it is not an address of a host."""
+    try:
+        proxy = library.Proxy(address if "://" in address else f"http://{address}")
+    except (ValueError, TypeError, library.InvalidURL):
+        return None
+    return proxy if proxy.url.host else None

@@ -386,7 +386,14 @@ class Delivery:
                 progress.mark_answered(start, stop)
 
     def _emit_finished(
-        self, progress: BatchProgress, start: int, stop: int, *, state: State, **reason: str
+        self,
+        progress: BatchProgress,
+        start: int,
+        stop: int,
+        *,
+        state: State,
+        code: str = "",
+        error: str = "",
     ) -> None:
         began, attempts = progress.first_attempt_at, progress.attempts(start)
         response = progress.last_response if attempts else None
@@ -396,10 +403,11 @@ class Delivery:
                 state=state,
                 attempts=attempts,
                 status=response.status if response else None,
+                code=code,
+                error=error,
                 in_doubt=state == "in_doubt" or start < progress.in_doubt_until,
                 elapsed_s=0.0 if began is None else self.clock.monotonic() - began,
                 at=self.clock.now(),
-                **reason,
             )
         )
 

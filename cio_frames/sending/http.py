@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from cio_frames.frames import ThreadPool
 from cio_frames.sending.connections import ConnectionPool
-from cio_frames.spec import APIS
+from cio_frames.spec import APIS, Api
 
 if TYPE_CHECKING:
     import httpx
@@ -282,9 +282,8 @@ class Transport:
             content=body,
             extensions={"timeout": self._timeout},
         )
-        if APIS[
-            request.api
-        ].reads:  # not with the client, which logs the address: it can name a person
+        if APIS[request.api].reads:
+            # Not by the client, which logs the address: it can name a person.
             response = await self._network.handle_async_request(http_request)
         else:
             response = await self._client.send(http_request, stream=True)
@@ -317,13 +316,9 @@ class Transport:
     def _headers(self, request: Request, *, compressed: bool) -> "httpx.Headers":
         """Return the headers in a type whose repr masks the key."""
         api = APIS[request.api]
-        user, password = self._config.basic(api.name)
-        is_bearer = api.auth == "bearer"
         headers: httpx.Headers = self._library.Headers(
             {
-                "Authorization": f"Bearer {user}"
-                if is_bearer
-                else f"Basic {_token(user, password)}",
+                "Authorization": _authorization(api, *self._config.basic(api.name)),
                 "Content-Type": "application/json",
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
@@ -389,6 +384,11 @@ def pool_of(config: TransportConfig) -> ConnectionPool:
         ConfigError: A proxy or a file of certificates of the environment cannot be used.
     """
     return ConnectionPool(_library(None), config.bases.values(), trust_env=not config.loopback)
+
+
+def _authorization(api: Api, user: str, password: str) -> str:
+    """Return the header. No frame that a traceback can show has the keys in variables."""
+    return f"Bearer {user}" if api.auth == "bearer" else f"Basic {_token(user, password)}"
 
 
 def _token(user: str, password: str) -> str:

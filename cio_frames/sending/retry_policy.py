@@ -151,21 +151,21 @@ class StatusRule(msgspec.Struct, frozen=True, kw_only=True):
 
 # fmt: off
 STATUS_RULES = (
-    StatusRule(first=300, last=399, action="stop",   code="REDIRECTED",        reason='The host redirects requests. The account is probably in the other region: connect with region="eu" or region="us".'),
-    StatusRule(first=400, last=400, action="reject", code="REFUSED",           reason="Customer.io refused the message."),
-    StatusRule(first=422, last=422, action="reject", code="REFUSED",           reason="Customer.io refused the message."),
-    StatusRule(first=401, last=401, action="stop",   code="UNAUTHORIZED",      reason="The key was not accepted. Check the key and the region. Then send the plan again with the right key, or resume with the same one."),
-    StatusRule(first=403, last=403, action="stop",   code="FORBIDDEN",         reason="The key has no permission for this. Check its source and workspace, then resume."),
-    StatusRule(first=404, last=405, action="stop",   code="WRONG_PATH",        reason="This path does not exist on the host. Check the endpoint and any proxy."),
-    StatusRule(first=410, last=410, action="stop",   code="WRONG_PATH",        reason="This path no longer exists on the host."),
-    StatusRule(first=407, last=407, action="stop",   code="PROXY",             reason="The proxy requires a user name and password. Add them to HTTPS_PROXY: http://user:password@host:port."),
-    StatusRule(first=408, last=408, action="retry",  code="HTTP_408",          reason="The host timed out waiting for the request."),
-    StatusRule(first=413, last=413, action="split",  code="TOO_LARGE",         reason="The request was too large for the host."),
-    StatusRule(first=429, last=429, action="retry",  code="THROTTLED",         reason="Too many requests."),
-    StatusRule(first=501, last=501, action="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
-    StatusRule(first=505, last=505, action="stop",   code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
-    StatusRule(first=500, last=599, action="retry_in_doubt",  code="SERVER_ERROR",      reason="The host had an internal error."),
-    StatusRule(first=100, last=999, action="stop",   code="UNEXPECTED_STATUS", reason="The host does not answer like Customer.io. Check the endpoint and any proxy."),
+    StatusRule(first=300, last=399, action="stop",           code="REDIRECTED",        reason='The host redirects requests. The account is probably in the other region: connect with region="eu" or region="us".'),
+    StatusRule(first=400, last=400, action="reject",         code="REFUSED",           reason="Customer.io refused the message."),
+    StatusRule(first=422, last=422, action="reject",         code="REFUSED",           reason="Customer.io refused the message."),
+    StatusRule(first=401, last=401, action="stop",           code="UNAUTHORIZED",      reason="The key was not accepted. Check the key and the region. Then send the plan again with the right key, or resume with the same one."),
+    StatusRule(first=403, last=403, action="stop",           code="FORBIDDEN",         reason="The key has no permission for this. Check its source and workspace, then resume."),
+    StatusRule(first=404, last=405, action="stop",           code="WRONG_PATH",        reason="This path does not exist on the host. Check the endpoint and any proxy."),
+    StatusRule(first=410, last=410, action="stop",           code="WRONG_PATH",        reason="This path no longer exists on the host."),
+    StatusRule(first=407, last=407, action="stop",           code="PROXY",             reason="The proxy requires a user name and password. Add them to HTTPS_PROXY: http://user:password@host:port."),
+    StatusRule(first=408, last=408, action="retry",          code="HTTP_408",          reason="The host timed out waiting for the request."),
+    StatusRule(first=413, last=413, action="split",          code="TOO_LARGE",         reason="The request was too large for the host."),
+    StatusRule(first=429, last=429, action="retry",          code="THROTTLED",         reason="Too many requests."),
+    StatusRule(first=501, last=501, action="stop",           code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
+    StatusRule(first=505, last=505, action="stop",           code="NOT_SUPPORTED",     reason="The host does not support this. Check the endpoint and any proxy."),
+    StatusRule(first=500, last=599, action="retry_in_doubt", code="SERVER_ERROR",      reason="The host had an internal error."),
+    StatusRule(first=100, last=999, action="stop",           code="UNEXPECTED_STATUS", reason="The host does not answer like Customer.io. Check the endpoint and any proxy."),
 )
 # fmt: on
 

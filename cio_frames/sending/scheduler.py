@@ -222,9 +222,8 @@ class _Scheduler:
         self._ahead: deque[Segment] = deque()
         self._backlog: deque[Batch] = deque()
         self._lanes = Lanes()
-        self._segments: dict[
-            int, tuple[Segment, set[int]]
-        ] = {}  # with the numbers of unfinished batches
+        # Each with the numbers of its unfinished batches.
+        self._segments: dict[int, tuple[Segment, set[int]]] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._stopped: Stop | None = None
         self._failure: Exception | None = None
@@ -260,9 +259,8 @@ class _Scheduler:
                 if segment := self._prefetch.pop():
                     self._ahead.append(segment)
                 self._admit()
-                if (
-                    len(self._ahead) < PREFETCHED_SEGMENTS
-                ):  # after making room: one may have nothing to send
+                # After `_admit`, which makes room: a segment may have nothing to send.
+                if len(self._ahead) < PREFETCHED_SEGMENTS:
                     self._prefetch.request()
                 self._start()
             except Exception as error:  # noqa: BLE001  # a plan or a listener may raise anything

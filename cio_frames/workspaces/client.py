@@ -67,7 +67,7 @@ class Client(SendingClient):
 
     Attributes:
         region: `us` or `eu`.
-        endpoint: The host of the Pipelines surface, with the port if it is on this machine.
+        endpoint: The host of the Pipelines API, with the port if it is on this machine.
         strict: Whether Customer.io checks messages before it answers. If not, success proves
             nothing, and rows end as `accepted_unverified`.
         gzip: Whether bodies are compressed.
@@ -294,7 +294,7 @@ def connect(
         raise ConfigError(f"rate={rate} is not a number of requests per second; None lifts it.")
     if keys.write_key is None and keys.track_api_key is None and keys.app_api_key is None:
         raise MissingKeyError("write_key", variable="CIO_WRITE_KEY")
-    wire = TransportConfig(
+    transport_config = TransportConfig(
         bases=bases,
         basic=partial(_keys_of, keys),
         loopback=loopback,
@@ -310,7 +310,7 @@ def connect(
         strict=strict,
         gzip=gzip,
         rate=rate,
-        _transport_config=wire,
+        _transport_config=transport_config,
         _credentials=keys,
         _reads=TokenBucket(_read_rate(rate), now=time.monotonic()),
     )

@@ -1,4 +1,4 @@
-"""An App API that can be told what to answer, in time that passes without waiting."""
+"""An App API with prescribed answers, and virtual time."""
 
 import asyncio
 import io
@@ -25,20 +25,20 @@ LINK = "https://files.example.com/export.csv?signature=s1"
 Answer = httpx2.Response | Exception | Callable[[httpx2.Request], httpx2.Response]
 
 
-def says(status: int, **body: Any) -> httpx2.Response:
+def response(status: int, **body: Any) -> httpx2.Response:
     """Return an answer in JSON."""
     return httpx2.Response(status, json=body)
 
 
 def export(status: str = "done", *, number: int = 7, **more: Any) -> httpx2.Response:
-    """Return what the API says of an export."""
-    told = {"id": number, "status": status, "failed": False, "total": 0} | more
-    return says(200, export=told)
+    """Return the API's description of an export."""
+    progress = {"id": number, "status": status, "failed": False, "total": 0} | more
+    return response(200, export=progress)
 
 
 def link(url: object = LINK) -> httpx2.Response:
     """Return where a file is."""
-    return says(200, url=url)
+    return response(200, url=url)
 
 
 def file(content: bytes | str = CSV, **headers: str) -> httpx2.Response:
@@ -86,7 +86,7 @@ class AppHost:
 
 
 def host(**answers: Answer | list[Answer]) -> AppHost:
-    """Return a host on which an export is ready at once, but for what is said otherwise."""
+    """Return a host on which an export is ready at once, except for the given answers."""
     usual: dict[str, Any] = {
         "customers": export("pending"), "seven": export(), "download": link(), "csv": file(),
     }  # fmt: skip
@@ -125,13 +125,13 @@ def exported(
     path: Path,
     *,
     number: int | None = None,
-    tell: Any = lambda _: None,
+    on_progress: Any = lambda _: None,
     **options: Any,
 ) -> Export:
     """Save an export of a host, in virtual time."""
 
     async def work(reader: Reader) -> Export:
-        exporting = Exporting(reader, on_progress=tell)
+        exporting = Exporting(reader, on_progress=on_progress)
         started = number or await exporting.start(filters=EVERYBODY, attributes=["id"])
         return await exporting.save(started, path)
 
@@ -140,8 +140,8 @@ def exported(
 
 
 @pytest.fixture
-def told() -> list[ExportProgress]:
-    """Return a list for what is told."""
+def progress() -> list[ExportProgress]:
+    """Return a list for the progress."""
     return []
 
 

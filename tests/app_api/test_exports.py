@@ -15,15 +15,15 @@ from tests.app_api.conftest import (
     host,
     link,
     reading,
-    says,
+    response,
 )
 
 
-def test_an_export_is_started_and_its_file_written(tmp_path, told):
-    """Four requests, in this order; the file has the bytes that came; progress tells id and total."""
+def test_an_export_is_started_and_its_file_written(tmp_path, progress):
+    """There are four requests in this order; the file has the bytes received; progress has id and total."""
     app = host(seven=[export("pending"), export(total=2)])
 
-    found = exported(app, tmp_path / "x.csv", tell=told.append)
+    found = exported(app, tmp_path / "x.csv", on_progress=progress.append)
 
     assert (tmp_path / "x.csv").read_text() == CSV
     assert (found.id, found.total, found.is_ready) == (7, 2, True)
@@ -31,9 +31,9 @@ def test_an_export_is_started_and_its_file_written(tmp_path, told):
         "POST /v1/exports/customers", "GET /v1/exports/7", "GET /v1/exports/7",
         "GET /v1/exports/7/download", "GET /export.csv",
     ]  # fmt: skip
-    assert [each.export for each in told] == [7] * len(told)
-    assert (told[-1].total, told[-1].rows) == (2, 2)
-    assert any("prepares export 7" in each.why for each in told)
+    assert [each.export for each in progress] == [7] * len(progress)
+    assert (progress[-1].total, progress[-1].rows) == (2, 2)
+    assert any("prepares export 7" in each.why for each in progress)
 
 
 def test_the_key_goes_to_the_api_and_not_along_with_a_link(tmp_path):
@@ -95,15 +95,15 @@ def test_an_export_is_looked_at_less_and_less_often(tmp_path):
 @pytest.mark.parametrize(
     "answer", [export("failed"), export("done", failed=True), export("pending", failed=True)]
 )
-def test_a_failed_export_is_told(answer, tmp_path):
+def test_a_failed_export_is_an_error(answer, tmp_path):
     """Either of the two words of failure ends it."""
     with pytest.raises(ExportError, match=r"export 7 has failed.*Start it again"):
         exported(host(seven=answer), tmp_path / "x.csv")
 
 
-def test_an_unknown_export_is_told(tmp_path):
-    """The error says where the list is."""
-    app = host(seven=says(404, meta={"error": "no such export"}))
+def test_an_unknown_export_is_an_error(tmp_path):
+    """The error names the call that lists the exports."""
+    app = host(seven=response(404, meta={"error": "no such export"}))
     with pytest.raises(ExportError, match=r"no export 7 .*client\.exports\(\)") as caught:
         exported(app, tmp_path / "x.csv", number=7)
 
@@ -112,7 +112,7 @@ def test_an_unknown_export_is_told(tmp_path):
 
 @pytest.mark.parametrize("status", [401, 403, 404, 410])
 def test_an_expired_link_is_asked_for_again(status, tmp_path):
-    """A new link is asked for, and the file is written from its beginning."""
+    """A new link is requested, and the file is written from its beginning."""
     app = host(csv=[httpx2.Response(status), file()])
     exported(app, tmp_path / "x.csv")
 
@@ -120,8 +120,8 @@ def test_an_expired_link_is_asked_for_again(status, tmp_path):
     assert app.asked.count("GET /v1/exports/7/download") == 2
 
 
-def test_a_file_that_is_gone_is_told(tmp_path):
-    """After some links the error says how long one can be used, and how to go on."""
+def test_a_missing_file_is_an_error(tmp_path):
+    """After some links the error response how long one can be used, and how to continue."""
     app = host(csv=httpx2.Response(403, content=b"<Error>StringToSign s1</Error>"))
     with pytest.raises(ExportError, match=r"HTTP 403.*15 minutes.*export=7\)") as caught:
         exported(app, tmp_path / "x.csv")
@@ -143,8 +143,8 @@ def test_a_file_that_breaks_off_is_fetched_again(tmp_path):
     assert (tmp_path / "x.csv").read_text() == CSV
 
 
-def test_a_full_disk_is_told(tmp_path):
-    """The error says where room is needed, and how to take the export up again."""
+def test_a_full_disk_is_an_error(tmp_path):
+    """The error response where space is needed, and how to resume the export."""
     with pytest.raises(ExportError, match=r"cannot be written here.*TMPDIR.*export=7\)"):
         exported(host(), tmp_path / "missing" / "x.csv")
 
@@ -153,18 +153,18 @@ def test_a_full_disk_is_told(tmp_path):
     ("answer", "kind", "words"),
     [
         pytest.param(
-            says(401, errors=["unauthorized"]), AccessRefusedError,
+            response(401, errors=["unauthorized"]), AccessRefusedError,
             r"key is refused \(HTTP 401, it says: unauthorized\)\. Check app_api_key=", id="wrong-key",
         ),
         pytest.param(
-            says(403), AccessRefusedError, r"no permission .*permission to read people", id="scope"
+            response(403), AccessRefusedError, r"no permission .*permission to read people", id="scope"
         ),
         pytest.param(
-            says(400, meta={"errors": ["filters is required"]}), WorkspaceReadError,
+            response(400, meta={"errors": ["filters is required"]}), WorkspaceReadError,
             r"refused \(HTTP 400, it says: filters is required\)\. Correct", id="malformed",
         ),
-        pytest.param(says(302), WorkspaceReadError, "HTTP 302", id="redirect"),
-        pytest.param(says(200, exprt={"id": 1}), WorkspaceReadError, r"not of the documented form.*exprt", id="form"),
+        pytest.param(response(302), WorkspaceReadError, "HTTP 302", id="redirect"),
+        pytest.param(response(200, exprt={"id": 1}), WorkspaceReadError, r"not of the documented form.*exprt", id="form"),
         pytest.param(
             httpx2.Response(200, content=b"<html>login</html>"), WorkspaceReadError,
             "not from Customer.io", id="login-page",
@@ -174,8 +174,8 @@ def test_a_full_disk_is_told(tmp_path):
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_read_is_told(answer, kind, words, tmp_path):
-    """The error has what, where and what to do; the kind tells a refused key from the rest."""
+def test_what_cannot_be_read_is_an_error(answer, kind, words, tmp_path):
+    """The error has what, where and what to do; a rejected key has its own type."""
     with pytest.raises(
         kind, match=r"The people could not be read from api\.customer\.io: "
     ) as caught:
@@ -188,7 +188,7 @@ def test_what_cannot_be_read_is_told(answer, kind, words, tmp_path):
 
 @pytest.mark.parametrize(
     "trouble",
-    [says(429), says(500), says(503), httpx2.ReadError("reset"), httpx2.Response(200, content=b"{"),
+    [response(429), response(500), response(503), httpx2.ReadError("reset"), httpx2.Response(200, content=b"{"),
      httpx2.ConnectTimeout("slow")],
 )  # fmt: skip
 def test_trouble_that_passes_is_outlasted(trouble, tmp_path):
@@ -201,15 +201,15 @@ def test_trouble_that_passes_is_outlasted(trouble, tmp_path):
     assert (tmp_path / "x.csv").read_text() == CSV
 
 
-def test_an_outage_ends_the_reading(tmp_path, told):
-    """After five minutes of failures the error says so, and how the export is taken up again."""
-    app = host(seven=says(503))
+def test_an_outage_ends_the_reading(tmp_path, progress):
+    """After five minutes of failures the error response so, and how to resume the export."""
+    app = host(seven=response(503))
     with pytest.raises(WorkspaceReadError, match=r"failed for 5 minutes.*export=7\)") as caught:
-        exported(app, tmp_path / "x.csv", tell=told.append)
+        exported(app, tmp_path / "x.csv", on_progress=progress.append)
 
     assert caught.value.export == 7
     assert 300 < app.times[-1] < 400
-    assert {each.why for each in told} == {"SERVER_ERROR"}
+    assert {each.why for each in progress} == {"SERVER_ERROR"}
 
 
 def test_a_wait_that_is_asked_for_is_kept_to(tmp_path):
@@ -240,7 +240,7 @@ def test_no_second_has_more_requests_than_are_allowed():
 
 def test_parameters_stay_in_their_place():
     """An identifier cannot lead to another path, nor a value to another parameter."""
-    app = host(seven=says(200))
+    app = host(seven=response(200))
 
     async def work(reader):
         await reader.request(
@@ -249,7 +249,7 @@ def test_parameters_stay_in_their_place():
             query={"name": "a&limit=9", "type": None, "start": "é"},
         )  # fmt: skip
 
-    app.answers = {"activities": [says(200)]}
+    app.answers = {"activities": [response(200)]}
     reading(app, work)
 
     assert app.requests[0].url.raw_path == (

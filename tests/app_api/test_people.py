@@ -25,7 +25,7 @@ from cio_frames.errors import (
 )
 from cio_frames.identity.known_people import normalize_export as as_known
 from cio_frames.workspaces.people import REQUESTED
-from tests.app_api.conftest import CSV, client_of, export, file, host, says, zipped
+from tests.app_api.conftest import CSV, client_of, export, file, host, response, zipped
 
 PEOPLE = pl.DataFrame(
     {
@@ -88,7 +88,7 @@ def test_people_are_read_as_they_are(workspace):
     ],
 )  # fmt: skip
 def test_people_are_filtered(workspace, condition, ids):
-    """A filter goes to the API as it is."""
+    """A filter is passed to the API unchanged."""
     found = workspace.client().people(filter=condition, progress=False)
 
     assert found["id"].to_list() == ids
@@ -122,7 +122,7 @@ def test_an_empty_workspace_has_no_people(served):
 
 
 def test_an_export_that_takes_time_is_waited_for():
-    """Progress tells what is waited for, and the number of people."""
+    """Progress shows the reason of a wait, and the number of people."""
     states = []
     with cio.sandbox(export_s=0.6) as slow:
         slow.load(PEOPLE)
@@ -181,7 +181,7 @@ def test_a_wrong_key_is_refused(workspace):
         pytest.param("", "no CSV file as expected", id="empty"),
     ],
 )  # fmt: skip
-def test_a_file_of_another_form_is_told(content, words):
+def test_a_file_of_another_form_is_an_error(content, words):
     """The error has the id of the export, what is wrong and what to do, and no value of the file."""
     app = host(seven=export(total=2), csv=file(content))
     with pytest.raises(ExportError, match=r"export=7\)") as caught:
@@ -240,8 +240,8 @@ def test_the_file_is_private_and_gone_afterwards(monkeypatch, tmp_path):
     assert list(tmp_path.glob("cio-export-*")) == []
 
 
-def test_an_interrupt_says_how_to_take_the_export_up_again(monkeypatch):
-    """The export goes on at Customer.io; the note has its id, and no thread is left."""
+def test_an_interrupt_shows_how_to_resume_the_export(monkeypatch):
+    """The export continues at Customer.io; the note has its id, and no thread is left."""
     app = host(seven=export("pending"))
     client = client_of(app)
 
@@ -342,8 +342,8 @@ class TestKnown:
 
         assert isinstance(plan.identity(known=workspace.client()).people, pandas.DataFrame)
 
-    def test_a_saved_plan_is_held_against_the_workspace_of_now(self, workspace, tmp_path):
-        """It is applied while the same people are there, and refused when others are."""
+    def test_a_saved_plan_is_compared_with_the_present_workspace(self, workspace, tmp_path):
+        """It is applied while the same people exist, and is an error when others do."""
         client, plan, path = workspace.client(), self.plan(), tmp_path / "people.cioplan"
         plan.save(path, known=client)
         options = {"known": client, "audit": tmp_path / "audit", "progress": False}
@@ -359,7 +359,7 @@ class TestKnown:
         assert cio.apply(path, plan, client, **options).counts["delivered"] == 4
 
     def test_what_cannot_be_read_raises(self, workspace):
-        """Nothing is previewed as if nobody was there."""
+        """Nothing is previewed as if there were no people."""
         client = cio.connect(endpoint=workspace.url, app_api_key="wrong", environ={})
         for ask in ("identity", "estimate", "rehearse"):
             with pytest.raises(AccessRefusedError):
@@ -419,7 +419,7 @@ def test_attributes_have_values_and_times(served, tmp_path):
 
 
 def test_activities_are_read_page_by_page(served, tmp_path):
-    """The latest come first; names, types and a number of them can be asked for."""
+    """The latest come first; names, types and a number of them can be selected."""
     served.reset()
     client = served.client()
     events = pl.select(n=pl.int_range(250)).select(
@@ -438,7 +438,7 @@ def test_activities_are_read_page_by_page(served, tmp_path):
     assert few.row(0, named=True)["type"] == "event"
 
 
-def test_wrong_calls_are_told(served):
+def test_wrong_calls_are_errors(served):
     """A single text, and a kind of identifier that there is not."""
     client = served.client()
     with pytest.raises(ArgumentError, match="several identifiers"):
@@ -454,12 +454,12 @@ def test_wrong_calls_are_told(served):
     assert caught.value.status == 404
 
 
-def test_an_answer_of_another_form_is_told():
+def test_an_answer_of_another_form_is_an_error():
     """The names in it are shown, and no value."""
     app = host()
     app.answers = {
-        "/attributes": [says(200, people=["ada@example.com"])],
-        "/exports": [says(200, exports={})],
+        "/attributes": [response(200, people=["ada@example.com"])],
+        "/exports": [response(200, exports={})],
     }
     client = client_of(app)
     for ask in (lambda: client.attributes(["u1"]), client.exports):

@@ -30,7 +30,7 @@ def make_disk() -> type[FakeDisk]:
 
 
 @pytest.fixture
-def make_driver() -> type[ScriptedRun]:
+def make_scripted_run() -> type[ScriptedRun]:
     """Return the teller of facts."""
     return ScriptedRun
 

@@ -1,4 +1,4 @@
-"""The ledger keeps on a thread what its recorder would keep by itself, and what is urgent first."""
+"""The background writer records on a thread what its writer would, and urgent facts first."""
 
 import asyncio
 import errno
@@ -18,45 +18,45 @@ from torture.scripted_run import START, ScriptedRun, segment
 MANY = [segment(n, first=13 * n, sizes=(4, 3, 5), rejected=1) for n in range(8)]
 
 
-async def told(recorder: AuditWriter, tell: Callable[[ScriptedRun], None]) -> None:
-    """Tell a ledger what a driver tells; like a sender, go on when an attempt is kept."""
+async def record_in_background(writer: AuditWriter, work: Callable[[ScriptedRun], None]) -> None:
+    """Pass the facts of a scripted run to a background writer; as a sender does, wait for each attempt."""
     loop = asyncio.get_running_loop()
-    with recorder:
-        async with BackgroundWriter(recorder) as ledger:
+    with writer:
+        async with BackgroundWriter(writer) as background:
 
-            async def keep(fact: Fact) -> None:
-                if kept := ledger(fact):
-                    await kept
+            async def record(fact: Fact) -> None:
+                if recorded := background(fact):
+                    await recorded
 
             def listen(fact: Fact) -> None:
-                asyncio.run_coroutine_threadsafe(keep(fact), loop).result(10)
+                asyncio.run_coroutine_threadsafe(record(fact), loop).result(10)
 
-            await asyncio.to_thread(tell, ScriptedRun(listen))
+            await asyncio.to_thread(work, ScriptedRun(listen))
 
 
-def delivered(driver: ScriptedRun) -> None:
-    """Tell of many segments that are planned, attempted and delivered, one behind the other."""
+def delivered(scripted: ScriptedRun) -> None:
+    """Plan, attempt and deliver many segments, one after the other."""
     for made in MANY:
-        driver.plan(made)
+        scripted.plan(made)
         for batch in made.batches:
-            driver.deliver(batch)
-    driver.writer(RunFinished(at=driver.at))
+            scripted.deliver(batch)
+    scripted.writer(RunFinished(at=scripted.at))
 
 
-@pytest.mark.parametrize("tell", [delivered, ScriptedRun.run], ids=["delivered", "troubled"])
-def test_a_ledger_keeps_what_its_recorder_would_keep(begin, info, tmp_path, tell, key):
-    """Told on a thread or directly, every row of the record says the same."""
+@pytest.mark.parametrize("work", [delivered, ScriptedRun.run], ids=["delivered", "with-faults"])
+def test_the_background_writer_records_what_its_writer_would(begin, info, tmp_path, work, key):
+    """Every row of the record is the same with and without the thread."""
     direct = begin()
-    tell(ScriptedRun(direct))
+    work(ScriptedRun(direct))
     direct.close()
 
-    apart = AuditWriter.start(tmp_path / "apart", info, key=key, now=lambda: START)
-    asyncio.run(told(apart, tell))
+    threaded = AuditWriter.start(tmp_path / "threaded", info, key=key, now=lambda: START)
+    asyncio.run(record_in_background(threaded, work))
 
-    kept, wanted = (Audit(each.directory).messages.sort("row") for each in (apart, direct))
-    assert kept.equals(wanted)
-    assert Audit(apart.directory).verify().is_empty()
-    assert apart.run.state == direct.run.state
+    actual, expected = (Audit(each.directory).messages.sort("row") for each in (threaded, direct))
+    assert actual.equals(expected)
+    assert Audit(threaded.directory).verify().is_empty()
+    assert threaded.run.state == direct.run.state
 
 
 class Gated(FakeDisk):
@@ -76,26 +76,26 @@ class Gated(FakeDisk):
 
 
 def test_a_request_does_not_wait_for_the_plan_of_another_segment(begin):
-    """What is told while the disk is busy: the attempt is on the disk before the later plan."""
+    """Of facts that arrive while the disk is busy, the attempt is recorded before the later plan."""
     disk, (first, second, *_) = Gated(), MANY
 
     async def run() -> list[str]:
-        with begin(disk=disk) as recorder:
-            async with BackgroundWriter(recorder) as ledger:
-                ledger(SegmentPlanned(segment=first))
+        with begin(disk=disk) as writer:
+            async with BackgroundWriter(writer) as background:
+                background(SegmentPlanned(segment=first))
                 disk.is_gated = True
                 one, two = (
                     BatchAttempted(batch=batch, attempt=1, at=START) for batch in first.batches[:2]
                 )
-                kept = ledger(one)
+                recorded = background(one)
                 await asyncio.to_thread(disk.waits.wait, 10)
-                ledger(SegmentPlanned(segment=second))
-                later = ledger(two)
+                background(SegmentPlanned(segment=second))
+                later = background(two)
                 before = len(disk.steps)
                 disk.gate.set()
-                await asyncio.gather(kept, later)
+                await asyncio.gather(recorded, later)
                 steps = disk.steps[before:]
-                await ledger(BatchAttempted(batch=second.batches[0], attempt=1, at=START))
+                await background(BatchAttempted(batch=second.batches[0], attempt=1, at=START))
                 return steps
 
     steps = asyncio.run(run())
@@ -112,8 +112,8 @@ def test_a_request_does_not_wait_for_the_plan_of_another_segment(begin):
     ],
 )
 @pytest.mark.parametrize("where", ["parts", "journal"])
-def test_what_cannot_be_written_fails_what_is_told_afterwards(begin, where, trouble, raised, words):
-    """When the disk or the engine fails, requests told later are refused, and the end says why."""
+def test_a_failed_write_fails_later_facts(begin, where, trouble, raised, words):
+    """When the disk or the engine fails, later facts and the end raise the error."""
     made = MANY[0]
 
     class Full(FakeDisk):
@@ -132,39 +132,39 @@ def test_what_cannot_be_written_fails_what_is_told_afterwards(begin, where, trou
             return super().write(handle, data)
 
     async def run() -> None:
-        async with BackgroundWriter(begin(disk=Full())) as ledger:
-            driver = ScriptedRun(ledger)
-            driver.plan(made)
+        async with BackgroundWriter(begin(disk=Full())) as background:
+            scripted = ScriptedRun(background)
+            scripted.plan(made)
             for batch in made.batches:
-                driver.deliver(batch)
+                scripted.deliver(batch)
             later = MANY[1]
             for _ in range(6_000):
                 await asyncio.sleep(0.01)
-                ledger(SegmentPlanned(segment=later))
+                background(SegmentPlanned(segment=later))
 
     with pytest.raises(raised, match=words):
         asyncio.run(run())
 
 
-def test_rows_that_are_done_are_sealed_while_the_run_goes_on(begin):
+def test_a_part_is_written_while_the_run_is_running(begin):
     """A segment's part is there soon after its last row is done, not only at the end."""
-    recorder = begin()
+    writer = begin()
 
     async def run() -> int:
-        async with BackgroundWriter(recorder) as ledger:
-            driver = ScriptedRun(ledger)
-            driver.plan(MANY[0])
+        async with BackgroundWriter(writer) as background:
+            scripted = ScriptedRun(background)
+            scripted.plan(MANY[0])
             for batch in MANY[0].batches:
-                driver.deliver(batch)
+                scripted.deliver(batch)
             for _ in range(6_000):
                 await asyncio.sleep(0.01)
-                if recorder.run.parts:
+                if writer.run.parts:
                     break
-            return len(recorder.run.parts)
+            return len(writer.run.parts)
 
     assert asyncio.run(run()) == 1
-    recorder.close()
-    states = Audit(recorder.directory).messages["state"].value_counts().sort("state")
+    writer.close()
+    states = Audit(writer.directory).messages["state"].value_counts().sort("state")
     assert states.equals(
         pl.DataFrame(
             {"state": ["delivered", "rejected_local"], "count": [12, 1]},

@@ -9,7 +9,7 @@ from torture.fake_disk import FakeDisk
 
 
 def test_an_end_at_any_operation_keeps_every_promise():
-    """Wherever the process is killed or the power is cut, recovery tells the truth of every row."""
+    """Wherever the process is killed or the power is cut, recovery returns the true state of every row."""
     assert check_all(step_bytes=997, seed=0).facts["states"] > 1_000
 
 
@@ -39,7 +39,7 @@ def test_the_crash_test_reaches_every_phase():
         pytest.param([], True, id="outcome-before-the-answer"),
     ],
 )
-def test_a_recorder_with_a_fault_is_caught(ignored_syncs, outcome_first):
+def test_a_writer_with_a_fault_is_caught(ignored_syncs, outcome_first):
     """The crash test has teeth: each way of cutting a corner breaks a promise somewhere."""
     count = len(operations())
 

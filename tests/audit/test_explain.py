@@ -24,59 +24,59 @@ def audit(request, tmp_path):
     return tmp_path
 
 
-def test_all_rows_about_an_id_are_told(audit):
-    """In the order of the runs, with a sentence for all; other people are not told of."""
-    told = cio.audit(audit).explain(id="u1").split("\n\n")
+def test_all_rows_about_an_id_are_described(audit):
+    """The rows are described in the order of the runs, after a sentence on all; other people are left out."""
+    paragraphs = cio.audit(audit).explain(id="u1").split("\n\n")
 
-    assert told[0] == "u1: 3 rows in 2 runs: 3 delivered."
-    assert [text.split(" of run ")[0] for text in told[1:]] == ["Row 0", "Row 0", "Row 1"]
-    assert "identify" in told[1]
-    assert "track" in told[2]
+    assert paragraphs[0] == "u1: 3 rows in 2 runs: 3 delivered."
+    assert [text.split(" of run ")[0] for text in paragraphs[1:]] == ["Row 0", "Row 0", "Row 1"]
+    assert "identify" in paragraphs[1]
+    assert "track" in paragraphs[2]
 
 
 def test_an_address_is_found_beside_an_id_and_as_the_id(audit):
     """However it is written."""
     for written in ("Ada@example.com", "ada@example.com"):
-        told = cio.audit(audit).explain(email=written)
+        text = cio.audit(audit).explain(email=written)
 
-        assert told.startswith(f"{written}: 2 rows in 2 runs: 2 delivered.")
+        assert text.startswith(f"{written}: 2 rows in 2 runs: 2 delivered.")
 
 
 def test_a_run_can_be_named(audit):
-    """The other runs are not told of."""
+    """Other runs are left out."""
     first = cio.audit(audit).runs["run_id"].sort()[0]
 
-    told = cio.audit(audit).explain(id="u1", run=first)
+    text = cio.audit(audit).explain(id="u1", run=first)
 
-    assert told.startswith("u1: 1 row in 1 run")
+    assert text.startswith("u1: 1 row in 1 run")
     with pytest.raises(cio.AuditError, match="There is no run"):
         cio.audit(audit).explain(id="u1", run="nowhere")
 
 
-def test_of_many_rows_the_first_are_told(audit, monkeypatch):
+def test_of_many_rows_the_first_are_described(audit, monkeypatch):
     """And how many there are."""
     monkeypatch.setattr(reader, "_SHOWN_ROWS", 1)
 
-    told = cio.audit(audit).explain(id="u1")
+    text = cio.audit(audit).explain(id="u1")
 
-    assert told.count("Row ") == 1
-    assert "u1: 3 rows in 2 runs" in told
+    assert text.count("Row ") == 1
+    assert "u1: 3 rows in 2 runs" in text
 
 
 @pytest.mark.parametrize("asked", [{}, {"row": 1, "id": "u1"}, {"id": "u1", "email": "a@b.co"}])
 def test_one_thing_is_asked_for(asked, audit):
-    """Nothing, or two things at once, is an error that says what to type."""
+    """None, or two of the arguments, is an error that shows what to type."""
     with pytest.raises(cio.MappingError, match=r'explain\(id="u1"\)'):
         cio.audit(audit).explain(**asked)
 
 
-def test_nobody_is_told_of(audit):
+def test_an_unknown_person_is_an_error(audit):
     """A person of no run is an error that names the directory."""
     with pytest.raises(cio.AuditError, match="has a row about u9"):
         cio.audit(audit).explain(id="u9")
 
 
-def test_a_record_without_identifiers_says_so(tmp_path):
+def test_a_record_without_identifiers_is_an_error(tmp_path):
     """Nobody can be found in it."""
     with cio.sandbox() as workspace:
         PEOPLE.cio.identify(user_id="id").send(
@@ -87,7 +87,7 @@ def test_a_record_without_identifiers_says_so(tmp_path):
         cio.audit(tmp_path).explain(id="u1")
 
 
-def test_the_command_line_tells_the_same(audit, capsys):
+def test_the_command_line_prints_the_same(audit, capsys):
     """By id or by address, one of them at a time."""
     assert main(["audit", str(audit), "--id", "u1"]) == 0
     assert "u1: 3 rows in 2 runs" in capsys.readouterr().out
@@ -104,9 +104,9 @@ def test_rows_of_different_tables_are_not_mixed(tmp_path):
     log = cio.audit(tmp_path)
     first = log.runs["run_id"].sort()[0]
 
-    head, *told = log.explain(row=0).split("\n\n")
+    introduction, *paragraphs = log.explain(row=0).split("\n\n")
 
-    assert f'explain(row=0, run="{first}")' in head
-    assert ["identify" in text for text in told] == [True, True]
+    assert f'explain(row=0, run="{first}")' in introduction
+    assert ["identify" in text for text in paragraphs] == [True, True]
     assert "track" in log.explain(row=0, run=first)
     assert "track" in log.explain(row=2)

@@ -17,22 +17,22 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX
 
 
 @posix
-def test_files_and_directories_are_for_their_owner_only(begin, make_segment, make_driver):
+def test_files_and_directories_are_for_their_owner_only(begin, make_segment, make_scripted_run):
     """Directories are 0700 and files 0600, during a run and after it."""
-    recorder = begin()
-    make_driver(recorder).plan(make_segment(0, first=0, sizes=(3,)))
+    writer = begin()
+    make_scripted_run(writer).plan(make_segment(0, first=0, sizes=(3,)))
 
-    for path in [recorder.directory, *recorder.directory.rglob("*")]:
+    for path in [writer.directory, *writer.directory.rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
-    recorder.close()
-    for path in [recorder.directory, *recorder.directory.rglob("*")]:
+    writer.close()
+    for path in [writer.directory, *writer.directory.rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
 @posix
 @pytest.mark.parametrize("name", ["plan", "wal", "parts"])
 def test_a_link_in_place_of_a_directory_is_refused(begin, info, tmp_path: Path, name: str):
-    """Nothing is written through a link that somebody laid."""
+    """Nothing is written through a link."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     directory = tmp_path / "audit" / info.run_id
@@ -61,7 +61,7 @@ def test_a_link_in_place_of_a_file_is_refused(begin, info, tmp_path: Path):
 
 
 def test_a_file_in_place_of_the_directory_is_refused(begin, tmp_path: Path):
-    """An audit that is a file is an error that says so."""
+    """An audit that is a file is an error."""
     (tmp_path / "audit").write_text("")
 
     with pytest.raises(AuditError, match="is not a directory"):
@@ -69,24 +69,24 @@ def test_a_file_in_place_of_the_directory_is_refused(begin, tmp_path: Path):
 
 
 def test_a_second_writer_is_refused_at_once(begin):
-    """While a run is being written nobody else opens it, and the error names the writer."""
-    recorder = begin()
+    """A run that is being written cannot be opened again, and the error names the writer."""
+    writer = begin()
     took = []
     for _ in range(5):  # on a busy machine one of them is quick
         began = time.perf_counter()
         with pytest.raises(AuditLockedError, match=f'"pid": {os.getpid()}'):
-            recover(recorder.directory)
+            recover(writer.directory)
         took.append(time.perf_counter() - began)
 
     assert min(took) < 1
-    recorder.close()
+    writer.close()
 
 
 def test_the_lock_is_free_when_its_holder_is_killed(tmp_path: Path):
     """A killed process leaves a lock that the next one gets at once."""
     code = (
         "import sys; from pathlib import Path; from cio_frames.audit.file_system import LocalFileSystem\n"
-        "LocalFileSystem().lock(Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
+        "LocalFileSystem().lock(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
     )
     path = tmp_path / "LOCK"
     with subprocess.Popen(  # noqa: S603  # our own interpreter
@@ -95,7 +95,7 @@ def test_the_lock_is_free_when_its_holder_is_killed(tmp_path: Path):
         stdout=subprocess.PIPE,
     ) as holder:
         assert holder.stdout is not None
-        assert holder.stdout.readline() == b"held\n"
+        assert holder.stdout.readline() == b"locked\n"
         with pytest.raises(AuditLockedError, match=f'"pid": {holder.pid}'):
             LocalFileSystem().lock(path)
         assert LocalFileSystem().is_locked(path)
@@ -107,11 +107,11 @@ def test_the_lock_is_free_when_its_holder_is_killed(tmp_path: Path):
 
 def test_a_closed_run_is_not_locked(begin):
     """After the end anybody may recover, and closing again changes nothing."""
-    recorder = begin()
-    recorder.close()
-    recorder.close()
+    writer = begin()
+    writer.close()
+    writer.close()
 
-    assert recover(recorder.directory).run.state == "stopped"
+    assert recover(writer.directory).run.state == "stopped"
 
 
 def test_a_published_file_replaces_the_old_one_whole(tmp_path: Path):
@@ -154,9 +154,9 @@ def test_a_relative_audit_directory_survives_a_change_of_directory(
 ):
     """The record stays where it was begun."""
     monkeypatch.chdir(tmp_path)
-    recorder = AuditWriter.start("deep/audit", info, key=key)
+    writer = AuditWriter.start("deep/audit", info, key=key)
     monkeypatch.chdir("/")
 
-    recorder.close()
+    writer.close()
 
     assert (tmp_path / "deep" / "audit" / info.run_id / "run.json").exists()

@@ -78,7 +78,7 @@ def test_a_killed_run_is_recovered(directory: Path):
 
 
 def test_a_killed_run_is_resumed(directory: Path):
-    """Its record can be taken up again, and stays whole when it is closed."""
+    """Its record can be resumed, and is complete when it is closed."""
     AuditWriter.resume(directory, key=KEY).close()
 
     assert _rows(Audit(directory)) == ROWS
@@ -86,7 +86,7 @@ def test_a_killed_run_is_resumed(directory: Path):
 
 
 def test_the_ids_of_a_former_record_stay_as_they_are(directory: Path, monkeypatch):
-    """Ids that it holds as they are stay so when it is resumed."""
+    """Ids that are not keyed stay so when it is resumed."""
     monkeypatch.setenv("CIO_AUDIT_KEY", KEY)
     with AuditWriter.resume(directory, key=KEY) as writer:
         assert (writer.run.message_ids, writer.id_key) == ("plain", None)

@@ -57,7 +57,7 @@ def test_every_cut_gives_back_every_whole_line(make_disk):
 
 
 def test_no_changed_bit_is_accepted(make_disk):
-    """Whichever single bit is changed, the journal is refused."""
+    """Whichever single bit is changed, reading the journal raises an error."""
     data = written(make_disk, RECORDS)
 
     accepted = 0
@@ -102,7 +102,7 @@ def test_an_upper_case_checksum_is_refused(make_disk):
 
 
 def test_a_checked_line_that_is_no_record_is_refused():
-    """A line of another program is refused even where its checksum is right."""
+    """A line of another program is an error even if its checksum is right."""
     payload = b'{"k":"Z"}'
 
     with pytest.raises(AuditCorruptError, match="line 1"):
@@ -111,7 +111,7 @@ def test_a_checked_line_that_is_no_record_is_refused():
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_read_or_refused(data: bytes):
-    """No content makes the reader fail in another way than it says."""
+    """No content makes the reader raise any other error."""
     try:
         records = parse(data, path=PATH)
     except AuditCorruptError:
@@ -134,7 +134,7 @@ def test_a_failed_write_leaves_only_whole_lines(make_disk):
 
 
 def test_nothing_is_written_after_a_failed_sync(make_disk):
-    """A sync that failed says nothing about a second one, so the journal ends there."""
+    """After a failed sync nothing more can be written to the journal."""
     disk = make_disk()
     journal = Journal(disk, PATH, first=HEAD)
     disk.fail_at, disk.failure = len(disk.steps), errno.EIO

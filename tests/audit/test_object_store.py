@@ -66,8 +66,8 @@ def test_an_object_is_put_in_place_at_once(store: ObjectStore) -> None:
     assert store.listdir(place) == []
 
 
-def test_a_lock_says_that_somebody_writes(store: ObjectStore) -> None:
-    """A lock is seen, and keeps nobody away."""
+def test_a_lock_marks_a_directory_that_is_being_written(store: ObjectStore) -> None:
+    """A lock is visible, and does not exclude other writers."""
     store.make(store._address)
     path = store._address / "LOCK"
     assert not store.is_locked(path)
@@ -134,7 +134,7 @@ def test_a_path_is_a_disk(tmp_path: Path) -> None:
     assert path == tmp_path
 
 
-def test_an_unknown_store_is_told() -> None:
-    """An address that nobody knows is refused with what to do."""
+def test_an_unknown_store_is_an_error() -> None:
+    """An address with an unknown scheme is an error."""
     with pytest.raises((AuditError, MissingLibraryError), match="nowhere"):
         file_system_at("nowhere://bucket/audit")

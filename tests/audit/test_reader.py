@@ -1,4 +1,4 @@
-"""The reader tells the truth about one run and about all runs, and notices damage."""
+"""The reader returns the rows of one run and of all runs, and notices damage."""
 
 import json
 import shutil
@@ -18,28 +18,28 @@ OTHER = "20260302T120000000Z-zzzzzz"
 
 
 @pytest.fixture
-def run(begin, make_driver) -> Path:
+def run(begin, make_scripted_run) -> Path:
     """The directory of a run in which everything happened."""
-    recorder = begin()
-    make_driver(recorder).run()
-    return recorder.directory
+    writer = begin()
+    make_scripted_run(writer).run()
+    return writer.directory
 
 
 @pytest.fixture
-def two_runs(run, begin, info, make_segment, make_driver) -> Path:
+def two_runs(run, begin, info, make_segment, make_scripted_run) -> Path:
     """A directory with that run and a second one that delivered all."""
-    recorder = begin(info=replace(info, run_id=OTHER))
-    driver = make_driver(recorder)
+    writer = begin(info=replace(info, run_id=OTHER))
+    scripted = make_scripted_run(writer)
     made = make_segment(0, first=0, sizes=(3, 2))
-    driver.plan(made)
+    scripted.plan(made)
     for batch in made.batches:
-        driver.deliver(batch)
-    recorder.close()
+        scripted.deliver(batch)
+    writer.close()
     return run.parent
 
 
 def problems(directory: Path) -> str:
-    """Return what verify says, as text."""
+    """Return the problems that `verify` finds, as text."""
     return " ".join(Audit(directory).verify()["problem"])
 
 
@@ -108,16 +108,16 @@ def test_failed_are_the_rows_that_did_not_arrive(two_runs):
         pytest.param(11, ["It has not been sent", "Resuming the run will send it"], id="pending"),
     ],
 )
-def test_the_story_of_a_row_is_told_in_sentences(run, row, sentences):
-    """The story says what was planned, how often it was sent, and how that ended."""
-    told = Audit(run).explain(row=row)
+def test_a_row_is_explained_in_sentences(run, row, sentences):
+    """The sentences describe the message, its attempts and its outcome."""
+    text = Audit(run).explain(row=row)
 
-    assert told.startswith(f"Row {row} of run ")
-    assert [sentence for sentence in sentences if sentence not in told] == []
+    assert text.startswith(f"Row {row} of run ")
+    assert [sentence for sentence in sentences if sentence not in text] == []
 
 
 def test_a_row_that_is_in_two_runs_has_two_stories(two_runs):
-    """Without a run, explain tells of every run; with one, of that."""
+    """Without a run, `explain` describes every run; with one, that run."""
     audit = Audit(two_runs)
 
     assert audit.explain(row=0).count("Row 0 of run") == 2
@@ -132,7 +132,7 @@ def test_a_row_that_is_in_two_runs_has_two_stories(two_runs):
         pytest.param(lambda audit: Audit(audit.directory / "parts"), "There is no run", id="none"),
     ],
 )
-def test_a_question_without_an_answer_says_so(run, ask, answer):
+def test_a_missing_row_or_run_is_an_error(run, ask, answer):
     """What is not there is an error that names what is."""
     with pytest.raises(AuditError, match=answer):
         ask(Audit(run))
@@ -157,7 +157,7 @@ def test_a_whole_record_has_no_problems(two_runs):
 
 
 def test_a_missing_part_is_noticed(run):
-    """A part that is gone is named, and its rows are not passed over in silence."""
+    """A missing part is named, and its rows are not silently left out."""
     (run / "parts" / "audit-000001.parquet").unlink()
 
     assert "audit-000001.parquet: missing" in problems(run)
@@ -226,84 +226,84 @@ def test_a_changed_run_json_is_noticed(run, damage):
 
 def test_counts_that_were_forged_are_noticed(run):
     """Counts with a right checksum are still compared with the rows themselves."""
-    told = run_file.read(LocalFileSystem(), run)
-    forged = replace(told, counts={**told.counts, "delivered": 12, "pending": 0})
+    content = run_file.read(LocalFileSystem(), run)
+    forged = replace(content, counts={**content.counts, "delivered": 12, "pending": 0})
     run_file.write(LocalFileSystem(), run, forged)
 
     assert problems(run) == "its counts are not those of the parts"
 
 
-def test_a_gap_in_the_row_numbers_is_noticed(begin, make_segment, make_driver):
+def test_a_gap_in_the_row_numbers_is_noticed(begin, make_segment, make_scripted_run):
     """A run whose rows do not begin at 0 lacks some."""
-    recorder = begin()
-    driver = make_driver(recorder)
+    writer = begin()
+    scripted = make_scripted_run(writer)
     made = make_segment(0, first=5, sizes=(3,))
-    driver.plan(made)
-    driver.deliver(made.batches[0])
-    recorder.close()
+    scripted.plan(made)
+    scripted.deliver(made.batches[0])
+    writer.close()
 
-    assert problems(recorder.directory) == "row numbers are missing"
+    assert problems(writer.directory) == "row numbers are missing"
 
 
-def test_a_finished_run_has_all_the_rows_it_was_given(begin, info, make_segment, make_driver):
+def test_a_finished_run_has_all_the_rows_it_was_given(begin, info, make_segment, make_scripted_run):
     """Fewer recorded rows than the plans had are noticed."""
-    recorder = begin(info=replace(info, rows=9))
-    driver = make_driver(recorder)
+    writer = begin(info=replace(info, rows=9))
+    scripted = make_scripted_run(writer)
     made = make_segment(0, first=0, sizes=(3,))
-    driver.plan(made)
-    driver.deliver(made.batches[0])
-    recorder(RunFinished(at=driver.at))
+    scripted.plan(made)
+    scripted.deliver(made.batches[0])
+    writer(RunFinished(at=scripted.at))
 
-    assert problems(recorder.directory) == "9 rows were to be sent, and 3 are recorded"
+    assert problems(writer.directory) == "9 rows were to be sent, and 3 are recorded"
 
 
-def test_a_running_run_is_read_without_touching_it(begin, make_segment, make_driver):
-    """While a run goes on its rows are told as they stand, and its files stay as they are."""
-    recorder = begin()
-    driver = make_driver(recorder)
+def test_a_running_run_is_read_without_touching_it(begin, make_segment, make_scripted_run):
+    """The rows of a run in progress have their present states, and its files do not change."""
+    writer = begin()
+    scripted = make_scripted_run(writer)
     made = make_segment(0, first=0, sizes=(3, 2))
-    driver.plan(made)
-    driver.deliver(made.batches[0])
-    before = {p: p.read_bytes() for p in recorder.directory.rglob("*") if p.is_file()}
+    scripted.plan(made)
+    scripted.deliver(made.batches[0])
+    before = {p: p.read_bytes() for p in writer.directory.rglob("*") if p.is_file()}
 
-    audit = Audit(recorder.directory)
+    audit = Audit(writer.directory)
     counts = audit.messages["state"].value_counts()
 
     assert dict(counts.iter_rows()) == {"delivered": 3, "pending": 2}
     assert audit.runs["state"].item() == "running"
     assert audit.verify().is_empty()
-    assert before == {p: p.read_bytes() for p in recorder.directory.rglob("*") if p.is_file()}
-    recorder.close()
+    assert before == {p: p.read_bytes() for p in writer.directory.rglob("*") if p.is_file()}
+    writer.close()
 
 
-def test_the_plan_of_an_open_segment_is_checked(begin, make_segment, make_driver):
-    """A sealed plan that was changed, or is gone, is not believed."""
-    recorder = begin()
-    driver = make_driver(recorder)
+def test_the_plan_of_an_open_segment_is_checked(begin, make_segment, make_scripted_run):
+    """A changed or missing plan is an error."""
+    writer = begin()
+    scripted = make_scripted_run(writer)
     made = make_segment(0, first=0, sizes=(3,))
-    driver.plan(made)
-    driver.attempt(made.batches[0])
-    recorder._store.close()
-    plan = recorder.directory / "plan" / "seg-000000.parquet"
+    scripted.plan(made)
+    scripted.attempt(made.batches[0])
+    writer._store.close()
+    plan = writer.directory / "plan" / "seg-000000.parquet"
     whole = plan.read_bytes()
 
     plan.write_bytes(whole[:-1])
     with pytest.raises(AuditCorruptError, match="changed after it was written"):
-        recover(recorder.directory)
+        recover(writer.directory)
     plan.unlink()
     with pytest.raises(AuditCorruptError, match="its plan is missing"):
-        recover(recorder.directory)
+        recover(writer.directory)
     plan.write_bytes(whole)
-    journal = recorder.directory / "wal" / "seg-000000.wal"
+    journal = writer.directory / "wal" / "seg-000000.wal"
     journal.unlink()
     with pytest.raises(AuditCorruptError, match="missing"):
-        recover(recorder.directory)
+        recover(writer.directory)
 
 
 def test_run_json_is_plain_json(run):
     """Anybody can read run.json, with the mapping, the limits and the versions in it."""
-    told = json.loads((run / "run.json").read_text())
+    content = json.loads((run / "run.json").read_text())
 
-    assert told["mapping"] == {"0": {"user_id": "id"}}
-    assert told["limits"] == {"message_bytes": 32_000}
-    assert told["parts"][0].keys() >= {"segment", "rows", "bytes", "sha256", "counts"}
+    assert content["mapping"] == {"0": {"user_id": "id"}}
+    assert content["limits"] == {"message_bytes": 32_000}
+    assert content["parts"][0].keys() >= {"segment", "rows", "bytes", "sha256", "counts"}

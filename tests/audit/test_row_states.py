@@ -1,4 +1,4 @@
-"""What the journal says of a row decides its state, and nothing else does."""
+"""The entries of the journal alone decide the state of a row."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -99,9 +99,9 @@ def outcome(state: str, *, doubt: bool = False, status: int | None = None) -> En
         pytest.param([FIRST, outcome("in_doubt")], "in_doubt", id="given-up-in-doubt"),
         pytest.param([FIRST, outcome("pending")], "pending", id="given-up-unsent"),
         pytest.param([FIRST, outcome("pending", doubt=True)], "in_doubt", id="given-up-unsure"),
-        pytest.param([outcome("blocked")], "blocked", id="held-back"),
+        pytest.param([outcome("blocked")], "blocked", id="blocked"),
         pytest.param(
-            [FIRST, retried(in_doubt=True), outcome("blocked")], "in_doubt", id="held-back-late"
+            [FIRST, retried(in_doubt=True), outcome("blocked")], "in_doubt", id="blocked-in-doubt"
         ),
         pytest.param(
             [FIRST, outcome("delivered"), SECOND, outcome("rejected_server")],
@@ -118,7 +118,7 @@ def test_the_journal_decides_the_state(entries: list[Entry], state: str):
     assert rows["state"].to_list() == [state, state, "rejected_local"]
 
 
-def test_a_part_of_a_batch_is_told_apart():
+def test_parts_of_a_batch_have_their_own_states():
     """An outcome of some positions of a batch leaves the others as they are."""
     entries = [
         FIRST,
@@ -155,7 +155,7 @@ def test_times_are_those_of_the_first_attempt_and_the_end():
 
 
 def test_a_local_rejection_keeps_its_reason():
-    """Rows that are not sent keep what the plan says of them."""
+    """Rows that are not sent keep their state in the plan."""
     row = row_states(plan(1), [FIRST], run_id="r").row(1, named=True)
 
     assert (row["state"], row["code"], row["attempts"]) == ("rejected_local", "id.missing", 0)

@@ -40,7 +40,7 @@ def test_run_json_comes_back(make_disk, content, tmp_path):
 
 
 def test_a_key_cannot_get_into_run_json(make_disk, content, tmp_path):
-    """A secret in what the caller hands in is refused, without being told."""
+    """A secret in the arguments is an error that does not contain it."""
     leaky = replace(content.info, decisions={"key": SecretKey("CANARY")})
 
     with pytest.raises(AuditError, match="plain values only") as error:

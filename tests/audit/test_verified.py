@@ -1,4 +1,4 @@
-"""Nothing that the record says is believed without its hash, and reading many runs stays cheap."""
+"""Every file of the record is compared with its hash, and reading many runs stays cheap."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,12 +19,12 @@ PART = "audit-000001.parquet"
 
 
 @pytest.fixture
-def run(begin, info, make_driver, key, monkeypatch) -> Path:
+def run(begin, info, make_scripted_run, key, monkeypatch) -> Path:
     """The directory of a run in which everything happened."""
     monkeypatch.setenv("CIO_AUDIT_KEY", key)
-    recorder = begin(info=replace(info, workspaces=WORKSPACES))
-    make_driver(recorder).run()
-    return recorder.directory
+    writer = begin(info=replace(info, workspaces=WORKSPACES))
+    make_scripted_run(writer).run()
+    return writer.directory
 
 
 WAYS: dict[str, Callable[[Path], object]] = {
@@ -65,7 +65,7 @@ DAMAGES = [
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS.keys())
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_no_way_of_reading_believes_a_changed_part(run, way, damage):
-    """A part that is not what its hash says is refused, with its name, whoever reads it."""
+    """A part that differs from its hash is an error with its name, whatever reads it."""
     path = run / "parts" / PART
     path.write_bytes(damage(path))
 
@@ -81,17 +81,17 @@ def test_every_way_of_reading_takes_a_whole_record(run, way):
 
 @pytest.mark.parametrize("options", [["--explain", "0"], ["--failed"], ["--verify"]], ids=str)
 def test_the_command_line_names_a_changed_part(run, options, capsys):
-    """The command `audit` says which file was changed, and ends as for a damaged record."""
+    """The command `audit` names the changed file, and exits with the code of a damaged record."""
     path = run / "parts" / PART
     path.write_bytes(flipped(path))
 
     assert main(["audit", str(run), *options]) == Exit.AUDIT
-    said = capsys.readouterr()
-    assert PART in "".join((said.err + said.out).split())
+    output = capsys.readouterr()
+    assert PART in "".join((output.err + output.out).split())
 
 
 def test_a_record_without_its_run_json_is_not_passed_over(run):
-    """Parts whose run.json is gone say that a run was here; a new run does not send in its place."""
+    """Parts without run.json show that there was a run; a new run is not sent in its place."""
     (run / "run.json").unlink()
 
     with pytest.raises(AuditCorruptError, match=r"run\.json: missing"):
@@ -99,7 +99,7 @@ def test_a_record_without_its_run_json_is_not_passed_over(run):
 
 
 class CountingDisk(LocalFileSystem):
-    """The real disk, which counts what is asked of it."""
+    """The real disk, which counts its operations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -116,16 +116,16 @@ class CountingDisk(LocalFileSystem):
         return super().listdir(directory)
 
 
-def test_each_earlier_run_costs_the_same(run, begin, info, make_segment, make_driver):
+def test_each_earlier_run_costs_the_same(run, begin, info, make_segment, make_scripted_run):
     """Looking earlier runs up reads each file once, and its query does not grow with the runs."""
     work, queries = [], []
     for number in range(6):
         name = f"20260302T12000{number}000Z-aaaaaa"
-        recorder = begin(info=replace(info, run_id=name, workspaces=WORKSPACES))
-        driver = make_driver(recorder)
-        driver.plan(made := make_segment(0, first=0, sizes=(3,)))
-        driver.deliver(made.batches[0])
-        recorder.close()
+        writer = begin(info=replace(info, run_id=name, workspaces=WORKSPACES))
+        scripted = make_scripted_run(writer)
+        scripted.plan(made := make_segment(0, first=0, sizes=(3,)))
+        scripted.deliver(made.batches[0])
+        writer.close()
         disk = CountingDisk()
         query, *_ = Audit(run.parent, disk=disk)._sent(WORKSPACES)
         work.append((disk.reads, disk.lists))

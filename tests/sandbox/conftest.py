@@ -7,7 +7,7 @@ from cio_frames.sandbox import Sandbox
 
 
 class Caller:
-    """Sends plain requests to a sandbox, with its keys unless told otherwise."""
+    """Sends requests to a sandbox, with its keys by default."""
 
     def __init__(self, sandbox: Sandbox, http: httpx.Client) -> None:
         self.sandbox = sandbox

@@ -37,7 +37,7 @@ FAULTS = {
 
 
 def as_item(call: str, message: dict) -> dict:
-    """Return a message as it goes into a batch."""
+    """Return a message as an item of a batch."""
     return {"type": call, **message}
 
 
@@ -80,7 +80,7 @@ def test_good_message_is_accepted(caller, sandbox, call, strict, in_batch):
 @pytest.mark.parametrize("in_batch", [False, True], ids=["alone", "in-batch"])
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 @pytest.mark.parametrize("call", SINGLE)
-def test_permissive_mode_says_200_and_drops(caller, sandbox, call, fault, in_batch):
+def test_permissive_mode_answers_200_and_drops(caller, sandbox, call, fault, in_batch):
     """Without strict mode every fault is answered as success, and the message is dropped."""
     answer = send(caller, call, fault, strict=False, in_batch=in_batch)
 
@@ -95,8 +95,8 @@ def test_permissive_mode_says_200_and_drops(caller, sandbox, call, fault, in_bat
 @pytest.mark.parametrize("in_batch", [False, True], ids=["alone", "in-batch"])
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 @pytest.mark.parametrize("call", SINGLE)
-def test_strict_mode_tells_the_fault(caller, sandbox, call, fault, in_batch):
-    """In strict mode the status and the errors tell what was wrong, and nothing is applied."""
+def test_strict_mode_returns_the_errors(caller, sandbox, call, fault, in_batch):
+    """In strict mode the status and the errors show what was wrong, and nothing is applied."""
     reason, status = FAULTS[fault]
 
     answer = send(caller, call, fault, strict=True, in_batch=in_batch)
@@ -127,7 +127,7 @@ def test_only_the_text_1_is_strict(caller, value, status):
 )
 @pytest.mark.parametrize("path", ["/v1/track", "/v1/batch"])
 def test_malformed_json_is_400_in_both_modes(caller, sandbox, path, body, strict):
-    """Bytes that are no JSON are refused whatever the mode."""
+    """Bytes that are not JSON are rejected in both modes."""
     answer = caller.post(path, strict=strict, content=body)
 
     assert answer.status_code == 400
@@ -138,13 +138,13 @@ def test_malformed_json_is_400_in_both_modes(caller, sandbox, path, body, strict
     "body", [{}, [], {"batch": {}}, {"batch": None}, {"batch": [], "context": 1}], ids=repr
 )
 def test_body_that_is_no_batch_is_bad_data(caller, body):
-    """A batch request without a list of messages is silently lost, or refused in strict mode."""
+    """A batch request without a list of messages is silently lost, or rejected in strict mode."""
     assert caller.post("/v1/batch", body).status_code == 200
     assert caller.post("/v1/batch", body, strict=True).status_code == 400
 
 
-def test_strict_batch_with_one_bad_item_is_refused_whole(caller, sandbox):
-    """One bad message makes strict mode refuse the batch, and none of it is applied."""
+def test_a_strict_batch_with_one_bad_item_is_rejected_whole(caller, sandbox):
+    """One bad message makes strict mode reject the batch, and none of it is applied."""
     items = [as_item("identify", GOOD["identify"]), as_item("track", BAD["track"])]
 
     answer = caller.post("/v1/batch", {"batch": items}, strict=True)
@@ -219,7 +219,7 @@ def test_batch_limit_counts_the_envelope(caller, sandbox, extra, dropped):
 
 
 def test_number_beyond_a_float_does_not_break_the_workspace(caller, sandbox):
-    """A number that no float holds is accepted JSON, and the person is there."""
+    """A number too large for a float is accepted as JSON, and the person exists."""
     body = b'{"batch":[{"type":"identify","userId":"u1","traits":{"n":1e999}}]}'
 
     assert caller.post("/v1/batch", strict=True, content=body).status_code == 200
@@ -227,7 +227,7 @@ def test_number_beyond_a_float_does_not_break_the_workspace(caller, sandbox):
 
 
 def test_requests_are_logged_without_their_content(caller, sandbox):
-    """The log of requests tells number, path, mode, sizes, items and the retry count."""
+    """The log of requests has number, path, mode, sizes, items and the retry count."""
     body = json.dumps({"batch": [as_item("track", GOOD["track"])] * 3}).encode()
     packed = gzip.compress(body)
     caller.post(
@@ -249,7 +249,7 @@ def test_requests_are_logged_without_their_content(caller, sandbox):
     ("method", "path", "status"),
     [("GET", "/v1/track", 405), ("POST", "/v1/nothing", 404), ("PUT", "/v1/batch", 405)],
 )
-def test_wrong_path_or_method_is_told(caller, method, path, status):
+def test_a_wrong_path_or_method_is_an_error(caller, method, path, status):
     """A path or a method that does not exist is answered with its own status."""
     answer = caller.http.request(method, path)
 
@@ -295,7 +295,7 @@ def test_region_answers_only_track_credentials(caller, sandbox):
 
 
 def test_a_track_of_a_group_needs_no_person(caller, sandbox):
-    """An event with groupId alone is accepted and recorded, and is nobody's."""
+    """An event with groupId alone is accepted and recorded without a person."""
     message = {"groupId": "g1", "event": "Plan Changed"}
 
     assert caller.post("/v1/track", message, strict=True).status_code == 200

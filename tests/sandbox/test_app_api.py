@@ -26,7 +26,7 @@ PEOPLE = [
 
 
 class Asker:
-    """Asks a workspace, with its key unless told otherwise."""
+    """Sends requests to a workspace, with its key by default."""
 
     def __init__(self, sandbox: Sandbox, http: httpx.Client) -> None:
         self.sandbox = sandbox
@@ -103,8 +103,8 @@ def test_a_filter_means_the_same_in_search_and_export(ask, condition, meant):
         attribute("x", "gt", value=1), attribute("x", "eq"), attribute(7), {"or": [attribute("x"), {}]},
     ],
 )  # fmt: skip
-def test_a_filter_of_another_form_is_refused(ask, condition):
-    """400, with words; a segment is refused too, as the workspace has none."""
+def test_an_invalid_filter_is_an_error(ask, condition):
+    """It is answered 400 with an error; a segment too, as the workspace has none."""
     answer = ask("POST", "/v1/customers", json={"filter": condition})
 
     assert answer.status_code == 400
@@ -145,7 +145,7 @@ def test_an_export_goes_from_pending_to_a_file(ask):
 
 
 def test_a_link_expires(ask):
-    """After fifteen minutes another one has to be asked for; one that is made up leads nowhere."""
+    """After fifteen minutes a new link is needed; an invented one is answered 404."""
     ask("POST", "/v1/exports/customers", json={"filters": EVERYBODY})
     ask.clock[0] += timedelta(seconds=5)
     old = ask("GET", "/v1/exports/1/download").json()["url"]
@@ -164,7 +164,7 @@ def test_a_link_expires(ask):
         ({"filters": EVERYBODY, "attributes": [1]}, "list of names"), ([], "object"),
     ],
 )  # fmt: skip
-def test_a_malformed_export_is_refused(ask, body, words):
+def test_a_malformed_export_is_an_error(ask, body, words):
     """400, with what is wrong, and nothing is started."""
     answer = ask("POST", "/v1/exports/customers", json=body)
 
@@ -196,7 +196,7 @@ def test_a_person_is_found_by_each_identifier(ask):
 
 
 def test_attributes_are_texts(ask):
-    """Identifiers are among them, null is not, and who refuses mail is told in any spelling."""
+    """Identifiers are among them, null is not, and `unsubscribed` is read in any spelling."""
     one = ask("GET", "/v1/customers/u1/attributes").json()["customer"]
     many = ask("POST", "/v1/customers/attributes", json={"ids": ["u2", "u9", "u1"]}).json()
 
@@ -210,12 +210,12 @@ def test_attributes_are_texts(ask):
 
 @pytest.mark.parametrize("ids", [[], ["u"] * 101, "u1", None])
 def test_a_hundred_people_are_asked_for_at_most(ask, ids):
-    """None and more than a hundred are refused."""
+    """None and more than a hundred are errors."""
     assert ask("POST", "/v1/customers/attributes", json={"ids": ids}).status_code == 400
 
 
 def test_people_are_found_by_email(ask):
-    """Nobody is an empty list; no address is refused."""
+    """An unknown address gives an empty list; no address is an error."""
     found = ask("GET", "/v1/customers", params={"email": "ada@EXAMPLE.com"}).json()
 
     assert found == {"results": [{"email": "Ada@example.com", "id": "u1", "cio_id": "c1"}]}
@@ -253,23 +253,35 @@ def event(ask, user, name, *, days, kind="track"):
 
 
 def test_activities_are_the_events_of_thirty_days(ask):
-    """The latest come first; types and names select; the visits of nobody are nobody's."""
+    """The latest come first; types and names select; older events are left out."""
     event(ask, "u1", "Old", days=31)
     event(ask, "u1", "Joined", days=20)
     event(ask, "u2", "Joined", days=10)
     event(ask, "u1", "https://example.com/", days=5, kind="page")
     event(ask, "u1", "Main", days=1, kind="screen")
 
-    def told(path, **query):
+    def activities(path, **query):
         answer = ask("GET", path, params=query).json()
         return [(each["type"], each.get("name", each.get("url"))) for each in answer["activities"]]
 
     mine = "/v1/customers/u1/activities"
-    assert told(mine) == [("screen", "Main"), ("page", "https://example.com/"), ("event", "Joined")]
-    assert told("/v1/activities") == [*told(mine)[:2], ("event", "Joined"), ("event", "Joined")]
-    assert told("/v1/activities", customer_id="cio_c2", id_type="cio_id") == [("event", "Joined")]
-    assert told(mine, type="event") == told(mine, name="Joined") == [("event", "Joined")]
-    assert told(mine, type="attribute_change") == []
+    assert activities(mine) == [
+        ("screen", "Main"),
+        ("page", "https://example.com/"),
+        ("event", "Joined"),
+    ]
+    assert activities("/v1/activities") == [
+        *activities(mine)[:2],
+        ("event", "Joined"),
+        ("event", "Joined"),
+    ]
+    assert activities("/v1/activities", customer_id="cio_c2", id_type="cio_id") == [
+        ("event", "Joined")
+    ]
+    assert (
+        activities(mine, type="event") == activities(mine, name="Joined") == [("event", "Joined")]
+    )
+    assert activities(mine, type="attribute_change") == []
     (first,) = ask("GET", mine, params={"limit": 1}).json()["activities"]
     assert first["customer_identifiers"] == {"email": "Ada@example.com", "id": "u1", "cio_id": "c1"}
     assert (first["timestamp"], first["data"]) == (
@@ -328,7 +340,7 @@ def test_ten_requests_a_second_are_answered():
 
 
 def test_a_workspace_of_counts_has_no_people():
-    """501, with what to do; nobody takes it for an empty workspace."""
+    """The answer is 501 with what to do, so it is not taken for an empty workspace."""
     with (
         Sandbox(keep="counts") as sandbox,
         httpx.Client(base_url=sandbox.url, trust_env=False) as http,
@@ -341,7 +353,7 @@ def test_a_workspace_of_counts_has_no_people():
 
 
 def test_email_is_no_identifier_everywhere():
-    """Where a workspace has ids only, people cannot be asked for by e-mail."""
+    """If a workspace has ids only, people cannot be read by e-mail."""
     with (
         Sandbox(settings=Settings(identifiers=("id",))) as sandbox,
         httpx.Client(base_url=sandbox.url, trust_env=False) as http,
@@ -361,7 +373,7 @@ def test_a_reset_forgets_exports(ask):
 
 
 def test_faults_reach_those_who_read(ask):
-    """Throttled requests are told, also where sending would be answered 200."""
+    """Throttled requests are answered 429, even if sending would be answered 200."""
     ask.sandbox.faults = Faults(dropped=1.0)
 
     assert ask("GET", "/v1/exports").status_code == 429

@@ -1,4 +1,4 @@
-"""Trouble on request: the same seed gives the same trouble, and it arrives over real HTTP."""
+"""Faults: the same seed gives the same faults, and they have their effect over real HTTP."""
 
 import asyncio
 import threading
@@ -50,20 +50,20 @@ def test_shares_are_kept(seed):
 
 
 def test_seeds_differ():
-    """Another seed gives other trouble."""
-    fates = {
+    """Another seed gives other faults."""
+    histories = {
         tuple(resolve_faults("flaky", seed=seed).fault_for(number) for number in range(1, 100))
         for seed in range(50)
     }
-    assert len(fates) == 50
+    assert len(histories) == 50
 
 
 @given(seed=SEEDS, block=st.integers(0, 10**6))
-def test_a_burst_shares_its_fate(seed, block):
-    """All requests of a burst meet the same kind of trouble."""
+def test_requests_of_a_burst_have_the_same_kind_of_fault(seed, block):
+    """All requests of a burst have the same kind of fault."""
     storm = resolve_faults("storm", seed=seed)
-    fates = [storm.fault_for(block * storm.burst + at) for at in range(storm.burst)]
-    assert len({fate and fate.name for fate in fates[1:]}) == 1
+    faults = [storm.fault_for(block * storm.burst + at) for at in range(storm.burst)]
+    assert len({fault and fault.name for fault in faults[1:]}) == 1
 
 
 def test_trouble_keeps_to_its_time():
@@ -75,13 +75,13 @@ def test_trouble_keeps_to_its_time():
 
 
 @pytest.mark.parametrize("shares", [{"failed": 0.7, "late": 0.4}, {"late": -0.1}], ids=str)
-def test_shares_that_are_none_are_refused(shares):
-    """More than everything and less than nothing is an error that says so."""
+def test_invalid_shares_are_an_error(shares):
+    """A negative share, or a sum above 1, is an error."""
     with pytest.raises(SandboxError, match="shares of faults"):
         Faults(**shares)
 
 
-def test_an_unknown_name_is_told_with_those_there_are():
+def test_an_unknown_profile_is_an_error_with_the_known_ones():
     """A typing error in the name of a profile lists the profiles."""
     with pytest.raises(SandboxError, match=r"'flakey' is not a fault profile.*flaky, storm"):
         Sandbox(faults="flakey")
@@ -113,7 +113,7 @@ def test_every_kind_has_its_outcome():
 @pytest.mark.parametrize(
     ("kind", "seen", "applied", "reason"), list(OUTCOMES.values()), ids=list(OUTCOMES)
 )
-def test_each_kind_does_what_it_says_over_real_http(kind, seen, applied, reason):
+def test_each_kind_has_its_effect_over_real_http(kind, seen, applied, reason):
     """What the sender sees, and what the workspace has afterwards."""
     with Sandbox(faults=Faults(**{kind: 1.0}, drip_s=0.2)) as sandbox:
         if isinstance(seen, type):
@@ -130,8 +130,8 @@ def test_each_kind_does_what_it_says_over_real_http(kind, seen, applied, reason)
     assert sandbox.events.height == min(applied, 1)
 
 
-def test_retry_after_is_told_where_it_should_be():
-    """One of the two kinds of 429 says how long to wait."""
+def test_only_one_kind_of_429_has_retry_after():
+    """One of the two kinds of 429 has a Retry-After header."""
     with Sandbox(faults=Faults(throttled=1.0)) as sandbox:
         assert "retry-after" not in track(sandbox).headers
         sandbox.faults = Faults(throttled_with_wait=1.0, wait_s=2.5)
@@ -139,7 +139,7 @@ def test_retry_after_is_told_where_it_should_be():
 
 
 def test_a_dropped_request_looks_like_a_success_without_strict_mode():
-    """Without strict mode the answer is 200 and the event is gone; the log knows why."""
+    """Without strict mode the answer is 200 and the event is dropped; the log has the reason."""
     with Sandbox(faults="none") as sandbox:
         sandbox.faults = Faults(dropped=1.0)
         assert track(sandbox, strict=False).status_code == 200
@@ -197,7 +197,7 @@ def test_late_requests_are_overtaken():
 
 
 def test_the_connection_after_a_fault_is_as_good_as_new():
-    """A sender that keeps its connections gets through as soon as the trouble is over."""
+    """A sender that keeps its connections gets through as soon as the faults end."""
     faults = Faults(reset_before=0.3, truncated=0.3, dripping=0.3, drip_s=0.02, last=20)
     with Sandbox(faults=faults, seed=5) as sandbox, httpx.Client(trust_env=False) as http:
         for _ in range(21):

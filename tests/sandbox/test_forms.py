@@ -59,7 +59,7 @@ BAD = {
 
 @pytest.mark.parametrize("name", sorted(BAD))
 def test_bad_submission_is_400(caller, sandbox, name):
-    """A submission that breaks a rule of the Forms API is refused with errors, strict or not."""
+    """A submission that breaks a rule of the Forms API is rejected with errors, strict or not."""
     answer = caller.post(FORM, BAD[name])
 
     assert answer.status_code == 400
@@ -78,7 +78,7 @@ def test_malformed_submission_is_400_and_makes_no_form(caller, sandbox):
     "auth", [("wrong", "wrong"), ("", ""), "write-key"], ids=["wrong", "empty", "write-key"]
 )
 def test_forms_need_track_credentials(caller, sandbox, auth):
-    """A form is refused with 401 without the site id and its API key, even in permissive mode."""
+    """A form without the site id and its API key is answered 401, even in permissive mode."""
     keys = (sandbox.write_key, "") if auth == "write-key" else auth
 
     answer = caller.post(FORM, {"data": {"email": "ada@example.com"}}, auth=keys)
@@ -97,7 +97,7 @@ def test_reserved_keys_are_ignored(caller, sandbox):
 
 
 def test_form_id_is_percent_decoded(caller, sandbox):
-    """A form id may hold any character when it is percent-encoded."""
+    """A form id may contain any character when it is percent-encoded."""
     path = "/api/v1/forms/a%2Fb%20%C3%A9%3F/submit"
 
     assert caller.post(path, {"data": {"id": "u1"}}).status_code == 204
@@ -105,7 +105,7 @@ def test_form_id_is_percent_decoded(caller, sandbox):
 
 
 def test_mapping_an_unknown_form_is_an_error(sandbox):
-    """A form that nobody submitted cannot be mapped, and the error says what to do."""
+    """A form without a submission cannot be mapped; the error says what to do."""
     from cio_frames.errors import SandboxError
 
     with pytest.raises(SandboxError, match="first submission; forms so far: none"):
@@ -158,7 +158,7 @@ def test_action_form_redirects_and_makes_a_person(caller, sandbox, form):
     ids=["wrong-site", "no-site", "no-form", "no-url", "script", "header"],
 )
 def test_action_form_needs_its_query(caller, sandbox, query):
-    """Without site, form and a web address to go to, the form is refused."""
+    """Without site, form and a web address for the redirect, the form is rejected."""
     answer = act(caller, query=query, **URLENCODED)
 
     assert answer.status_code == 400
@@ -179,7 +179,7 @@ def test_action_form_needs_its_query(caller, sandbox, query):
     ids=["no-person", "not-utf-8", "not-utf-8-escaped", "no-boundary", "cut", "file", "json"],
 )  # fmt: skip
 def test_action_form_that_cannot_be_read_is_refused(caller, sandbox, form, status):
-    """A body that is no web form, or holds a file, or nobody, is refused."""
+    """A body that is not a web form, contains a file, or names no person is rejected."""
     assert act(caller, **form).status_code == status
     assert sandbox.people.is_empty()
 
@@ -189,7 +189,7 @@ def test_action_form_that_cannot_be_read_is_refused(caller, sandbox, form, statu
 )
 @pytest.mark.parametrize("form", [URLENCODED, MULTIPART], ids=["urlencoded", "multipart"])
 def test_action_form_is_posted_by_pages_of_any_origin(caller, sandbox, form, origin):
-    """A page anywhere, or a file, can hold the form; it needs the site id, and reads no answer."""
+    """Any page or file can contain the form; it needs the site id, and cannot read the answer."""
     headers = {**form.get("headers", {}), "Origin": origin}
 
     answer = act(caller, **{**form, "headers": headers})
@@ -241,7 +241,7 @@ def test_a_form_is_sent_under_its_own_field_names(named):
 
 
 def test_an_address_under_its_own_name_is_checked():
-    """What is no address is told, whatever the form calls the field."""
+    """An invalid address is an error, whatever the name of the field."""
     plan = SENT.cio.form(form_id=cio.lit("newsletter"), mapping=MAPPING)
 
     assert ("email.invalid", 1) in plan.findings.select("code", "row").rows()

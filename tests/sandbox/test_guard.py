@@ -77,7 +77,7 @@ def test_two_host_headers_are_refused(sandbox):
     ],
 )
 def test_origin_must_be_the_server_itself(caller, sandbox, origin, status):
-    """A request from any other web page is refused, and no answer allows cross-origin reading."""
+    """A request from any other web page is rejected, and no answer allows cross-origin reading."""
     answer = caller.post(
         "/v1/track", content=TRACK, headers={"Origin": origin.format(url=sandbox.url)}
     )
@@ -87,7 +87,7 @@ def test_origin_must_be_the_server_itself(caller, sandbox, origin, status):
 
 
 def test_preflight_gets_no_permission(caller):
-    """A browser that asks whether it may post is not told that it may."""
+    """A preflight request of a browser gets no permission."""
     answer = caller.http.options(
         "/v1/track",
         headers={"Origin": "https://attacker.example", "Access-Control-Request-Method": "POST"},
@@ -117,7 +117,7 @@ def test_preflight_gets_no_permission(caller):
     ],
 )  # fmt: skip
 def test_body_is_unpacked_within_bounds(caller, content, encoding, status):
-    """Gzip is unpacked up to a bound; anything else that is packed is refused."""
+    """Gzip is decompressed up to a limit; any other encoding is rejected."""
     answer = caller.post("/v1/track", content=content, headers={"Content-Encoding": encoding})
 
     assert answer.status_code == status
@@ -139,7 +139,7 @@ def test_slow_body_is_given_up():
 
 
 def test_200_slow_connections_do_not_block(caller, sandbox):
-    """Connections that never finish their headers keep nobody else from being answered."""
+    """Connections that never finish their headers do not keep others from being answered."""
     host, port = sandbox.url.removeprefix("http://").split(":")
     lines = [socket.create_connection((host, int(port)), timeout=30) for _ in range(200)]
     try:
@@ -208,7 +208,7 @@ def test_sender_who_leaves_is_logged(sandbox):
 
 @pytest.mark.parametrize("size", [40_000, 400_000], ids=["at-once", "in-parts"])
 def test_headers_are_bounded(sandbox, size):
-    """A request with enormous headers is refused, however they come in."""
+    """A request with enormous headers is rejected, however they arrive."""
     host = sandbox.url.removeprefix("http://")
 
     assert exchange(sandbox, headers=[f"Host: {host}", f"X: {'x' * size}"]) in (0, 400, 431)

@@ -90,7 +90,7 @@ def test_start_is_idempotent_and_possible_again():
 
 
 def test_taken_port_is_a_clear_error():
-    """A port that is in use is told by number, with what to do."""
+    """The error for a port in use names it, and says what to do."""
     with Sandbox() as first:
         port = int(first.url.rpartition(":")[2])
         with pytest.raises(SandboxError, match=rf"127\.0\.0\.1:{port}.*use a free one"):
@@ -99,7 +99,7 @@ def test_taken_port_is_a_clear_error():
 
 @pytest.mark.parametrize("port", [-1, 65_536])
 def test_impossible_port_is_a_clear_error(port):
-    """A port that cannot be is told like one that is taken."""
+    """The error for an invalid port is like that for a port in use."""
     with pytest.raises(SandboxError, match="use a free one"):
         Sandbox(port=port).start()
 
@@ -142,7 +142,7 @@ def test_repr_is_one_line_without_keys():
 
 
 def test_client_needs_somebody_who_makes_it():
-    """client() starts the server and asks the given function, or says where to get one."""
+    """client() starts the server and calls the given function; without one the error says where to get it."""
     with pytest.raises(SandboxError, match=r"cio\.sandbox\(\)"):
         Sandbox().client()
 
@@ -166,7 +166,7 @@ def test_it_works_inside_a_running_loop():
     assert asyncio.run(program()) == ["x"]
 
 
-def test_the_server_says_nothing(caplog, capfd):
+def test_the_server_logs_nothing(caplog, capfd):
     """Nothing of the server reaches the logs or the terminal, even with all logging on."""
     caplog.set_level(logging.DEBUG, logger="uvicorn")
     caplog.set_level(logging.DEBUG, logger="uvicorn.error")
@@ -182,7 +182,7 @@ def test_the_server_says_nothing(caplog, capfd):
 
 
 def test_eight_threads_lose_nothing():
-    """Eight senders at once and somebody who asks: every message counts once, in one snapshot."""
+    """With eight senders and a reader at once, every message counts once in each snapshot."""
     with Sandbox() as sandbox, httpx.Client(base_url=sandbox.url, trust_env=False) as http:
 
         def send(thread: int) -> None:
@@ -246,7 +246,7 @@ def test_empty_frames_have_the_schemas_of_full_ones(caller, sandbox):
         assert full.schema == empty[name].schema, name
 
 
-def test_people_tell_identifiers_and_attributes(caller, sandbox):
+def test_people_have_identifiers_and_attributes(caller, sandbox):
     """A person has identifiers as columns and attributes as JSON, the time of sign-up in both."""
     traits = {"email": "ada@example.com", "created_at": 1_700_000_000, "plan": "pro"}
     caller.post("/v1/identify", {"userId": "u1", "anonymousId": "a1", "traits": traits})
@@ -275,7 +275,7 @@ def test_reset_empties_everything(caller, sandbox):
 
 
 def test_counts_only_keeps_no_message():
-    """With keep="counts" the numbers are there and the messages are not, and it says so."""
+    """With keep="counts" there are counts; reading messages is an error that says so."""
     with Sandbox(keep="counts") as sandbox:
         track(sandbox)
         track(sandbox, event=None)
@@ -300,29 +300,29 @@ def test_clock_and_settings_reach_the_workspace():
 
 def in_child(sandbox, answers) -> None:
     """Ask an inherited sandbox in a forked process."""
-    told = []
+    errors = []
     for question in (lambda: sandbox.people, sandbox.start, sandbox.reset, lambda: sandbox.counts):
         try:
             question()
         except SandboxError as error:
-            told.append("fork" in str(error))
+            errors.append("fork" in str(error))
     sandbox.stop()
-    answers.put((told, repr(sandbox)))
+    answers.put((errors, repr(sandbox)))
 
 
 @pytest.mark.skipif("fork" not in multiprocessing.get_all_start_methods(), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_forked_child_is_told_so_and_harms_nothing():
-    """In a fork every question is an error, a stop does nothing, and the parent goes on."""
+def test_a_forked_child_gets_errors_and_harms_nothing():
+    """In a fork every read is an error, a stop does nothing, and the parent is not affected."""
     context = multiprocessing.get_context("fork")
     with Sandbox() as sandbox:
         answers = context.SimpleQueue()
         child = context.Process(target=in_child, args=(sandbox, answers))
         child.start()
-        told, shown = answers.get()
+        errors, shown = answers.get()
         child.join(10)
 
-        assert told == [True, True, True, True]
+        assert errors == [True, True, True, True]
         assert shown == f"<Sandbox of process {os.getpid()}>"
         assert track(sandbox).status_code == 200
 
@@ -343,7 +343,7 @@ def test_program_ends_without_a_stop():
 
 
 @pytest.mark.parametrize("port", [70_000, -1])
-def test_a_port_that_is_none_is_refused_in_plain_sentences(port):
+def test_an_invalid_port_is_an_error_in_plain_sentences(port):
     """The message names the port, ends its sentences once, and says what to do."""
     with pytest.raises(SandboxError) as caught:
         Sandbox(port=port).start()

@@ -24,7 +24,7 @@ def sdk(sandbox, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*utcnow.*:DeprecationWarning")
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 def test_every_call_of_the_sdk_arrives(sandbox, sdk, packed):
-    """People, events, objects, relationships and merges are what the SDK's calls say."""
+    """People, events, objects, relationships and merges are those of the SDK's calls."""
     client = sdk(gzip=packed)
     client.track(anonymous_id="visitor", event="Ad Clicked", timestamp=WHEN)
     client.identify("u1", {"email": "ada@example.com", "plan": "pro"}, anonymous_id="visitor")

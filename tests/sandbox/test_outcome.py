@@ -1,4 +1,4 @@
-"""What a workspace has come to is the same whether the model applies all messages or only some."""
+"""The outcome is the same whether the model applies all messages or only the dependent ones."""
 
 import json
 import os
@@ -33,7 +33,7 @@ HISTORIES = int(os.environ.get("CIO_HISTORIES", "240"))
 
 
 class Dice:
-    """Random messages: most say little about few people, some say more, or something odd."""
+    """Random messages: most have few fields and are about few people, some have more or odd ones."""
 
     def __init__(self, seed):
         self.roll = random.Random(seed)
@@ -121,7 +121,7 @@ class Dice:
         }
 
     def visit(self):
-        """Return an event of somebody anonymous."""
+        """Return an event of an anonymous visitor."""
         return {
             "type": "track",
             "anonymousId": f"v{self.number() + self.roll.choice([0, 20])}",
@@ -213,7 +213,7 @@ def lines(frame):
 
 @pytest.mark.parametrize("block", range(4))
 def test_columns_and_model_come_to_the_same(monkeypatch, block):
-    """For random histories the columns say what the model says of everybody."""
+    """For random histories the columns give the same outcome as the model."""
     monkeypatch.setattr(outcome, "FROM_MESSAGES", 0)
     monkeypatch.setattr(outcome, "SAMPLED", 10_000)
     people = 0
@@ -221,7 +221,7 @@ def test_columns_and_model_come_to_the_same(monkeypatch, block):
         dice = Dice(seed)
         found = arrived([dice.message() for _ in range(dice.roll.randrange(30))])
         known, settings = dice.known(), dice.settings()
-        told = independent.independent_messages(
+        result = independent.independent_arrivals(
             [message for message, _ in found], workspace(settings, known)
         )
         whole, part = workspace(settings, known), workspace(settings, known)
@@ -230,12 +230,14 @@ def test_columns_and_model_come_to_the_same(monkeypatch, block):
 
         came, expected = outcome.of_messages(part, found, apply=apply), outcome.of_model(whole)
 
-        assert came.applied == (len(found) if told is None else len(told.dependent)), f"seed {seed}"
+        assert came.applied == (len(found) if result is None else len(result.dependent)), (
+            f"seed {seed}"
+        )
         for name in FRAMES:
             assert lines(getattr(came, name)) == lines(getattr(expected, name)), (
                 f"seed {seed}: {name}"
             )
-        people += 0 if told is None else told.people.height
+        people += 0 if result is None else result.people.height
     assert people > HISTORIES // 8, "the histories are worth comparing"
 
 
@@ -274,7 +276,7 @@ def test_the_model_applies_only_what_meets_others(caller, sandbox):
 
 @pytest.mark.parametrize("faults", [Faults(doubled=1.0), Faults(failed_after=1.0)])
 def test_under_faults_the_model_applies_everything(caller, sandbox, faults):
-    """What arrived twice, or was told to have failed, is not told by columns."""
+    """Messages that arrived twice, or were answered with a failure, are not computed on columns."""
     sandbox.faults = faults
     caller.post("/v1/batch", {"batch": history(1_000)[:1_500]})
     sandbox.faults = "none"
@@ -284,22 +286,22 @@ def test_under_faults_the_model_applies_everything(caller, sandbox, faults):
 
 
 def test_columns_that_the_model_does_not_confirm_are_not_believed(monkeypatch):
-    """If a model says something else of some of the people, it applies all messages."""
+    """If the model disagrees about some of the people, it applies all messages."""
     found = arrived(history(1_000))
-    independent_messages = independent.independent_messages
+    independent_arrivals = independent.independent_arrivals
 
     def wrong(messages, model):
-        told = independent_messages(messages, model)
-        return replace(told, people=told.people.with_columns(pl.col("events") + 1))
+        result = independent_arrivals(messages, model)
+        return replace(result, people=result.people.with_columns(pl.col("events") + 1))
 
-    monkeypatch.setattr(outcome, "independent_messages", wrong)
+    monkeypatch.setattr(outcome, "independent_arrivals", wrong)
     came = outcome.of_messages(Model(), found, apply=apply)
 
     assert came.applied == len(found)
     assert came.people["events"].sum() == 1_000
 
 
-def test_columns_are_told_with_few_calls_per_message():
+def test_columns_need_few_calls_per_message():
     """Each further message costs few calls of functions, where the model makes more than a hundred."""
     calls = []
     for rows in (1_000, 3_000):

@@ -107,7 +107,7 @@ def test_only_the_last_rows_are_shown(caller):
 
 
 def test_a_search_finds_rows_of_all_tables_and_ages(caller):
-    """Upper and lower case are alike, and old rows that are not shown otherwise are found."""
+    """The search ignores case, and finds old rows that are not shown otherwise."""
     batch = [{"type": "track", "userId": "u1", "event": f"Event {n}"} for n in range(350)]
     caller.post("/v1/batch", {"batch": [{"type": "identify", "userId": "u1"}, *batch]})
 
@@ -163,7 +163,7 @@ def test_a_downloaded_table_runs_nothing_in_a_spreadsheet(caller):
 
 @pytest.mark.parametrize("name", ["people", "people.html", "nobody.csv", "../people.csv", ".csv"])
 def test_there_are_no_other_files(caller, name):
-    """A name that the page does not offer is refused, and never becomes part of a header."""
+    """A name that the page does not offer is an error, and never becomes part of a header."""
     answer = caller.http.post(caller.sandbox._page_path, data={"download": name})
 
     assert answer.status_code == 400
@@ -240,7 +240,7 @@ def test_people_can_be_there_from_the_start(caller, kind):
 
 
 def test_loaded_people_are_updated_by_what_comes(caller):
-    """A message about somebody who was loaded creates nobody."""
+    """A message about a loaded person creates no person."""
     caller.sandbox.load(TABLES["polars"])
     caller.post("/v1/identify", {"userId": "2", "traits": {"plan": "pro"}})
 
@@ -270,13 +270,13 @@ def test_people_are_loaded_first(caller):
 
 
 def test_a_table_without_identifiers_cannot_be_loaded(caller):
-    """People without identifiers would be nobody."""
+    """People without identifiers are an error."""
     with pytest.raises(MappingError, match="id, email"):
         caller.sandbox.load([{"name": "Ada"}])
 
 
 def test_a_reset_forgets_loaded_people(caller):
-    """After a reset there is nobody."""
+    """After a reset there are no people."""
     caller.sandbox.load(TABLES["polars"])
     caller.sandbox.reset()
 
@@ -296,7 +296,7 @@ def test_the_page_is_for_who_has_its_address(caller, path):
 
 
 def test_a_workspace_can_be_without_a_page():
-    """A rehearsal, whose data nobody is to look at, has no page at all."""
+    """The workspace of a rehearsal has no page."""
     with Sandbox(page=False) as sandbox:
         with pytest.raises(SandboxError, match="has no page"):
             _ = sandbox.page_url

@@ -64,8 +64,8 @@ def smallest(call) -> dict:
     return merged(message, nested(group[0].path, VALUES[group[0].type])) if group else message
 
 
-def judge(message):
-    """Return the verdict on one message of a batch."""
+def validated(message):
+    """Return the validated message of a batch."""
     return ITEM.validate(json.dumps(message).encode(), message_bytes=32_000)
 
 
@@ -86,19 +86,19 @@ def test_smallest_message_is_good(call):
     """The required fields are enough, alone and in a batch."""
     message = smallest(call)
 
-    assert judge(message).reason is None
+    assert validated(message).reason is None
     del message["type"]
     text = json.dumps(message).encode()
     assert SINGLE[call.name].validate(text, message_bytes=32_000).reason is None
 
 
 @pytest.mark.parametrize(("call", "row"), TYPED)
-def test_documented_field_is_held_to_its_type(call, row):
-    """A field of the specification is refused with another JSON type, and accepted with its own."""
+def test_a_documented_field_must_have_its_type(call, row):
+    """A field of the specification is rejected with another JSON type, and accepted with its own."""
     good = row.enum[0] if row.enum else VALUES[row.type]
 
-    assert judge(merged(smallest(call), nested(row.path, good))).reason is None
-    bad = judge(merged(smallest(call), nested(row.path, WRONG[row.type])))
+    assert validated(merged(smallest(call), nested(row.path, good))).reason is None
+    bad = validated(merged(smallest(call), nested(row.path, WRONG[row.type])))
     assert bad.reason == "message.invalid"
 
 
@@ -114,7 +114,7 @@ def test_documented_field_is_held_to_its_type(call, row):
 @pytest.mark.parametrize("value", [None, "", " "], ids=["null", "empty", "blank"])
 def test_required_field_must_be_filled(call, row, value):
     """A required field that is null or blank is as good as missing."""
-    assert judge(smallest(call) | {row.path[0]: value}).reason == "message.invalid"
+    assert validated(smallest(call) | {row.path[0]: value}).reason == "message.invalid"
 
 
 @pytest.mark.parametrize(
@@ -124,25 +124,25 @@ def test_required_field_must_be_filled(call, row, value):
 )
 def test_context_keeps_to_its_enumerations_and_types(context):
     """What the specification enumerates or types in context is insisted on."""
-    assert judge(smallest(CALLS["track"]) | {"context": context}).reason == "message.invalid"
+    assert validated(smallest(CALLS["track"]) | {"context": context}).reason == "message.invalid"
 
 
 def test_unknown_and_undocumented_keys_pass():
     """Keys that are not in the specification, or only in libraries, have no type to keep to."""
     more = {"context": {"location": {"latitude": "59.9"}, "x": [1]}, "category": 1, "version": "2"}
 
-    assert judge(smallest(CALLS["track"]) | more).reason is None
+    assert validated(smallest(CALLS["track"]) | more).reason is None
 
 
 @given(traits=st.dictionaries(st.text(max_size=5), JSON, max_size=4))
 def test_traits_take_any_json(traits):
     """Inside traits any JSON is accepted (C33)."""
-    assert judge({"type": "identify", "userId": "u", "traits": traits}).reason is None
+    assert validated({"type": "identify", "userId": "u", "traits": traits}).reason is None
 
 
 @given(message=JSON)
-def test_any_json_is_judged(message):
-    """Whatever JSON comes, it gets a verdict and keeps its text."""
+def test_any_json_is_validated(message):
+    """Whatever the JSON, it is validated and keeps its text."""
     text = json.dumps(message).encode()
 
     assert ITEM.validate(text, message_bytes=32_000).text == text

@@ -40,7 +40,7 @@ def shown() -> Iterator[Shown]:
         for name, thing in things(folder).items():
             yield from of_thing(thing, name)
     for words in ([], *([command] for command in COMMANDS)):
-        yield "help", f"cio-frames {' '.join(words)}", said([*words, "--help"])
+        yield "help", f"cio-frames {' '.join(words)}", text_of([*words, "--help"])
     for name, (changes, act) in MISTAKES.items():
         yield from of_mistake(name, changes, act)
 
@@ -136,7 +136,7 @@ def of_thing(thing: Any, place: str) -> Iterator[Shown]:
         yield "pickle", place, str(error)
 
 
-def said(words: list[str]) -> str:
+def text_of(words: list[str]) -> str:
     """Return what the command line writes."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
@@ -178,7 +178,7 @@ MISTAKES: Mapping[str, tuple[Mapping[str, str | None], Callable[[], object]]] = 
     "a broken audit key": ({"CIO_AUDIT_KEY": "{key}"}, sent),
     "a broken key, on the command line": (
         {"CIO_WRITE_KEY": "{key} x"},
-        lambda: said(["send", "people.csv", "--call", "identify", "--to", "us"]),
+        lambda: text_of(["send", "people.csv", "--call", "identify", "--to", "us"]),
     ),
     "a client that is pickled": ({}, lambda: pickle.dumps(cio.connect())),
     "a call that is none": ({}, lambda: cio.suggest([{"id": "u1"}], "trak")),

@@ -1,4 +1,4 @@
-"""Keys and people leak nowhere: whatever a host says, and wherever a run is looked at."""
+"""Keys and people leak nowhere, whatever a host answers and however a run is shown."""
 
 import base64
 import io
@@ -43,7 +43,7 @@ SAID = f"unknown key {WRITE_KEY} {BASIC[0]} {base64.b64encode(BASIC[0].encode())
 
 
 def answering(status: int) -> Callable[[httpx2.Request], httpx2.Response]:
-    """Return a host that repeats the key in everything it says."""
+    """Return a host that repeats the key in every answer."""
     body = {"meta": {"error": SAID}} if status != 200 else {}
     headers = {"x-said": WRITE_KEY, "location": f"https://{quote(WRITE_KEY)}@example.com/"}
     return lambda _: httpx2.Response(status, json=body, headers=headers)
@@ -141,7 +141,7 @@ def on_disk(seen: Seen) -> str:
     return "\n".join(texts)
 
 
-def said_and_logged(seen: Seen) -> str:
+def printed_and_logged(seen: Seen) -> str:
     """Return what was printed and logged."""
     return seen.printed + seen.logged
 
@@ -150,7 +150,7 @@ PLACES = {
     "drawings": drawn,
     "traceback": traced,
     "files": on_disk,
-    "output and logs": said_and_logged,
+    "output and logs": printed_and_logged,
     "pickle": lambda seen: repr(_pickled(seen.run)) + repr(_pickled(seen.client)),
 }
 
@@ -182,7 +182,7 @@ def test_no_key_leaks(runs, host, place):
 
 
 def test_the_scenarios_are_not_empty(runs):
-    """Runs stop, rows are refused, an error comes out, and a key would be found."""
+    """Runs stop, rows are rejected, an error is raised, and a key would be noticed."""
     assert runs["success"].run.counts["delivered"] == 8
     assert runs["refused rows"].run.counts["rejected_server"] > 0
     assert "***" in on_disk(runs["refused rows"])

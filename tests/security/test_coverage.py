@@ -15,7 +15,7 @@ THREATS = {
     "keys where a workspace is read": "security/test_canary.py::test_no_app_key_leaks_where_a_workspace_is_read",
     "keys along with a link": "app_api/test_exports.py::test_the_key_goes_to_the_api_and_not_along_with_a_link",
     "links that lead elsewhere": "app_api/test_exports.py::test_a_link_that_proves_nothing_is_not_followed",
-    "signatures in errors": "app_api/test_exports.py::test_a_file_that_is_gone_is_told",
+    "signatures in errors": "app_api/test_exports.py::test_a_missing_file_is_an_error",
     "people and links in logs": "app_api/test_people.py::test_logs_name_neither_people_nor_links",
     "people in temporary files": "app_api/test_people.py::test_the_file_is_private_and_gone_afterwards",
     "people in the record": "security/test_canary.py::test_no_person_is_in_the_record",

@@ -1,4 +1,4 @@
-"""Nothing that the package shows of itself holds a key or any other value of the environment."""
+"""Nothing that the package shows contains a key or any other value of the environment."""
 
 import base64
 import json
@@ -55,13 +55,13 @@ def shown(tmp_path_factory) -> Texts:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_nothing_that_is_shown_holds_a_value_of_the_environment(shown, kind):
+def test_nothing_shown_contains_a_value_of_the_environment(shown, kind):
     """No module, class, function or object shows a key, an id or an unrelated variable."""
     assert [place for place, text in shown[kind] if any(form in text for form in FORMS)] == []
 
 
 def test_everything_is_looked_at(shown):
-    """All modules are walked through, with what they hold; every mistake ends in an error."""
+    """All modules and their members are inspected; every mistake is an error."""
     places = {kind: {place for place, _ in texts} for kind, texts in shown.items()}
     files = (path.relative_to(ROOT).with_suffix("") for path in ROOT.glob("cio_frames/**/*.py"))
     modules = {".".join(path.parts).removesuffix(".__init__") for path in files}
@@ -80,7 +80,7 @@ def test_everything_is_looked_at(shown):
     assert [place for place, text in shown["error"] if "Client(" in text] == []
 
 
-def test_what_a_region_or_a_key_cannot_be_is_said(shown):
+def test_an_invalid_region_or_key_is_an_error(shown):
     """An error names the argument or the variable that is wrong, and what to do."""
     errors = dict(shown["error"])
 

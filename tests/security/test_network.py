@@ -20,7 +20,7 @@ PEOPLE = pl.DataFrame({"id": [f"u{n}" for n in range(5)]})
 
 @contextmanager
 def host(status: int, location: str = ""):
-    """Serve one answer to everything; yields the port and the paths that were asked for."""
+    """Serve one answer to everything; yields the port and the requested paths."""
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -80,7 +80,7 @@ def test_a_run_follows_no_redirect(status, where, tmp_path):
     ],
 )  # fmt: skip
 def test_a_client_cannot_be_led_elsewhere(name):
-    """Whatever an endpoint looks like, only this machine is taken for one."""
+    """Whatever an endpoint looks like, only this machine is accepted."""
     with pytest.raises((EndpointError, ConfigError)):
         cio.connect(endpoint=name, write_key="k1", environ={})
 

@@ -18,7 +18,7 @@ FORM_IDS = [
 
 @pytest.mark.parametrize("form_id", FORM_IDS)
 def test_a_form_id_stays_within_its_segment(form_id, tmp_path):
-    """A hostile form id is refused, or arrives as one segment of the path of a form."""
+    """A hostile form id is an error, or arrives as one segment of the path of a form."""
     frame = pl.DataFrame({"email": ["ada@example.com"], "form": [form_id]})
     with cio.sandbox() as workspace:
         plan = frame.cio.form(form_id="form", email="email")
@@ -34,7 +34,7 @@ def test_a_form_id_stays_within_its_segment(form_id, tmp_path):
 
 @pytest.mark.parametrize("form_id", ["..", "."])
 def test_dots_are_no_form(form_id, tmp_path):
-    """A form id that is a step in a path is refused before anything is sent."""
+    """A form id that is a step in a path is an error before anything is sent."""
     frame = pl.DataFrame({"email": ["ada@example.com"], "form": [form_id]})
     with cio.sandbox() as workspace:
         try:
@@ -75,7 +75,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("change", list(HOSTILE.values()), ids=list(HOSTILE))
 def test_a_record_that_was_tampered_with_is_not_written_to(change, tmp_path):
-    """Links and strange names where the record should be are refused, and nothing is followed."""
+    """Links and strange names in place of the record are errors, and no link is followed."""
     other = tmp_path / "other"
     other.mkdir()
     victim = other / "victim"
@@ -93,7 +93,7 @@ def test_a_record_that_was_tampered_with_is_not_written_to(change, tmp_path):
 
 
 def test_the_record_is_for_its_owner_only(tmp_path):
-    """Directories and files of a record can be read by nobody else."""
+    """Directories and files of a record cannot be read by other users."""
     with cio.sandbox() as workspace:
         run = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id").send(
             workspace.client(), audit=tmp_path / "audit", progress=False

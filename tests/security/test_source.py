@@ -143,7 +143,7 @@ def test_each_rule_catches_its_fault(rule, source):
 
 @pytest.mark.parametrize("source", FINE)
 def test_what_is_fine_is_left_alone(source):
-    """Harmless code that looks alike is found by no rule."""
+    """Harmless code that looks similar breaks no rule."""
     assert [rule.__name__ for rule in RULES if any(map(rule, _nodes(source)))] == []
 
 

@@ -1,4 +1,4 @@
-"""A host that can be told how to fare, and time that passes without waiting."""
+"""A host with prescribed answers, and virtual time."""
 
 import asyncio
 import gzip
@@ -117,7 +117,7 @@ def batch(
     rows: Iterable[int], *, number: int, segment: int = 0, plan: int = 0, call: str = "track",
     lanes: tuple[int, int] = (0, 1023), path: str | None = None,
 ) -> Batch:  # fmt: skip
-    """Return a batch whose messages say which rows they are."""
+    """Return a batch whose messages have the numbers of their rows."""
     rows = list(rows)
     batched = call != "form"
     messages = [json.dumps({"type": call, "row": row}) for row in rows]
@@ -142,7 +142,7 @@ def segment(
 ) -> Segment:  # fmt: skip
     """Return a segment; by default each batch has lanes of its own, two rows to a lane.
 
-    Unless it is told otherwise, every lane has one person.
+    By default every lane has one person.
     """
     numbers = list(range(first_row, first_row + rows))
     lanes = [lane_of(row) if lane_of else (row - first_row) // 2 % 1024 for row in numbers]
@@ -166,7 +166,7 @@ def segment(
 
 @dataclass
 class Record:
-    """What a run told, and what the host saw."""
+    """The facts of a run, and the requests that the host received."""
 
     host: Host
     facts: list[Fact]
@@ -240,7 +240,7 @@ def _check_order_of_facts(record: Record) -> None:
             case BatchFinished(batch=each):
                 finished.update(each.rows)
     heard = {row for request in record.host.requests for row in request.rows}
-    assert heard <= attempted, "the host sees only rows whose attempt was told before"
+    assert heard <= attempted, "the host sees only rows whose attempt was emitted before"
 
 
 def client_of(host: Host, **options: Any) -> Client:
@@ -257,13 +257,13 @@ def client_of(host: Host, **options: Any) -> Client:
 def run(
     segments: Iterable[Segment], host: Host | None = None, *, stop: StopSignal | None = None,
     listen: Callable[[Fact], None] | None = None, retry_limits: RetryLimits | None = None,
-    held: Mapping[int, BlockingRow] | None = None, control: PaceControl | None = None, **options: Any,
+    blocked: Mapping[int, BlockingRow] | None = None, control: PaceControl | None = None, **options: Any,
 ) -> Record:  # fmt: skip
     """Send segments to a host in virtual time and check what must always hold."""
     host = host or Host()
     facts: list[Fact] = []
 
-    def tell(fact: Fact) -> None:
+    def listener(fact: Fact) -> None:
         facts.append(fact)
         if listen:
             listen(fact)
@@ -272,8 +272,8 @@ def run(
         before = asyncio.all_tasks()
         source: Iterator[Segment] = iter(segments)
         await send(
-            source, client=client_of(host, **options), listener=tell, stop=stop or StopSignal(),
-            clock=virtual_clock(), retry_limits=retry_limits, blocked=held or {}, control=control,
+            source, client=client_of(host, **options), listener=listener, stop=stop or StopSignal(),
+            clock=virtual_clock(), retry_limits=retry_limits, blocked=blocked or {}, control=control,
         )  # fmt: skip
         assert asyncio.all_tasks() == before, "no task is left behind"
         return asyncio.get_running_loop().time()

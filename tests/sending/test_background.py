@@ -20,7 +20,7 @@ HERE = contextvars.ContextVar("HERE", default="nowhere")
 
 
 async def until(flag):
-    """Go on until asked to stop."""
+    """Run until stopped."""
     while not flag.draining:  # noqa: ASYNC110
         await asyncio.sleep(0.005)
     return "drained"
@@ -58,7 +58,7 @@ def test_a_signal_that_cancels_the_waiting_task_is_noticed():
 
 
 def test_the_result_is_handed_over():
-    """What the coroutine returns is what `result` returns, as often as asked."""
+    """`result` returns what the coroutine returned, at each call."""
 
     async def work():
         return threading.current_thread().name
@@ -86,7 +86,7 @@ def test_an_error_is_handed_over(error):
 
 
 def test_waiting_for_a_while_does_not_end_the_run():
-    """A timeout says so, and stopping then ends it."""
+    """`wait` returns False after a timeout, and a stop then ends the run."""
     flag = StopSignal()
     worker = started(lambda: until(flag), stop=flag)
 
@@ -107,7 +107,7 @@ def test_abandoning_is_passed_on():
 
 
 def test_it_works_while_the_caller_has_a_running_loop():
-    """In a notebook or an async program the run goes on beside the caller's loop."""
+    """In a notebook or an async program the run does not block the caller's loop."""
 
     async def work():
         await asyncio.sleep(0.01)
@@ -193,7 +193,7 @@ def script(body):
 
 
 def test_a_script_that_ends_drains_its_run():
-    """Falling off the end of a script finishes what is under way and starts nothing else."""
+    """At the end of a script requests in flight are finished and no others start."""
     assert script("time.sleep(0.05)") == ["begun", "drained"]
 
 

@@ -10,7 +10,7 @@ from cio_frames.sending.batch_progress import Bisection, probe_positions
 
 
 def search(size, *, bad, room=None):
-    """Play a host that refuses bad messages and parts above `room`; return what became of all."""
+    """Act as a host that rejects bad messages and parts above `room`; return all outcomes."""
     bisection, ends, requests = Bisection(size), [], 0
     while not bisection.done:
         start, stop = bisection.next_part()

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 from cio_frames.errors import ConfigError, EndpointError, MissingKeyError
+from cio_frames.sending import http
 from cio_frames.sending.http import Request
 from cio_frames.workspaces import connect
 from tests.sending.conftest import TRACK_KEY, WRITE_KEY, Host, run, run_virtually, segment
@@ -42,7 +43,7 @@ def assert_no_key(text):
         pytest.param({"endpoint": "http://127.0.0.1:8099"}, {}, "127.0.0.1:8099", "us", id="local"),
     ],
 )
-def test_a_client_tells_where_it_sends(options, environ, endpoint, region):
+def test_a_client_shows_where_it_sends(options, environ, endpoint, region):
     """Region and endpoint come from the arguments, else from the environment."""
     client = connect(**KEYS, **options, environ=environ)
 
@@ -67,7 +68,7 @@ def test_what_cannot_be_used_is_refused_at_once(options, error):
 
 
 def test_the_environment_is_read_when_a_client_is_made(monkeypatch):
-    """A variable that is set after the import counts, and one that is taken away does not."""
+    """A variable that is set after the import counts, and one that is removed does not."""
     for name in ("CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY"):
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(MissingKeyError):
@@ -100,7 +101,7 @@ def test_a_client_without_any_key_is_refused():
         pytest.param({"site_id": "s", "track_api_key": "k"}, "form", None, id="forms"),
     ],
 )
-def test_a_client_says_which_key_a_call_needs(keys, call, missing):
+def test_an_error_names_the_key_that_a_call_needs(keys, call, missing):
     """`require` passes, or names the argument that is missing."""
     client = connect(**keys, environ={})
 
@@ -143,7 +144,7 @@ def test_a_client_is_drawn_without_keys(draw):
     "take", [pickle.dumps, copy.copy, copy.deepcopy], ids=["pickle", "copy", "deepcopy"]
 )
 def test_a_client_cannot_be_taken_along(take):
-    """Pickling and copying are refused."""
+    """Pickling and copying raise errors."""
     with pytest.raises(TypeError, match="contains keys"):
         take(connect(**KEYS, environ={}))
 
@@ -162,12 +163,12 @@ def test_a_client_cannot_be_taken_along(take):
 )
 def test_no_log_and_no_answer_has_a_key(library, request_, handler, caplog, capfd):
     """A host and a network that repeat the key do not get it into logs, answers or output."""
-    said = f"bad key {WRITE_KEY} / {TRACK_KEY} / {FORMS_OF_THE_KEY[2]} / {FORMS_OF_THE_KEY[3]}"
+    text = f"bad key {WRITE_KEY} / {TRACK_KEY} / {FORMS_OF_THE_KEY[2]} / {FORMS_OF_THE_KEY[3]}"
 
     def handle(request):
         if handler == "error":
-            raise library.ReadError(said, request=request)
-        return library.Response(handler, json={"meta": {"error": said}} if handler != 200 else {})
+            raise library.ReadError(text, request=request)
+        return library.Response(handler, json={"meta": {"error": text}} if handler != 200 else {})
 
     client = connect(**KEYS, transport=library.MockTransport(handle), environ={})
     with caplog.at_level(logging.DEBUG):
@@ -201,17 +202,34 @@ def test_a_fault_in_a_transport_does_not_carry_the_key_in_its_traceback():
     assert_no_key("".join(drawn.format()))
 
 
+@pytest.mark.parametrize("api", ["pipelines", "forms", "app"])
+def test_no_key_is_in_a_variable_while_headers_are_made(monkeypatch, api):
+    """A traceback from there has no key, even with local variables."""
+
+    def broken():
+        raise KeyError("a fault of the program")
+
+    monkeypatch.setattr(http, "_version", broken)
+    client = connect(**KEYS, app_api_key=WRITE_KEY, environ={})
+    with pytest.raises(KeyError) as caught:
+        run_virtually(lambda: client.post(Request(api=api, path="/v1/batch", body=b"{}")))
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+
+    assert any(frame.name == "_headers" for frame in shown.stack)
+    assert_no_key("".join(shown.format()))
+
+
 def test_no_fact_has_a_key():
-    """What a run tells has no key in it, whatever the host says."""
-    said = httpx2.Response(401, json={"meta": {"error": f"unknown key {WRITE_KEY}"}})
-    record = run([segment(20)], Host(said))
+    """No fact of a run contains a key, whatever the host answers."""
+    response = httpx2.Response(401, json={"meta": {"error": f"unknown key {WRITE_KEY}"}})
+    record = run([segment(20)], Host(response))
 
     assert_no_key(repr(record.facts))
     assert record.ends[0].error.endswith("It says: unknown key ***.")
 
 
-def test_settings_make_the_same_client_elsewhere():
-    """What travels to another process makes the same client there, and shows no key in any form."""
+def test_settings_create_the_same_client_elsewhere():
+    """The settings create the same client in another process, and show no key in any form."""
     client = connect(
         "eu", **KEYS, endpoint="http://127.0.0.1:9", strict=False, rate=7.0, gzip=False, attempt_s=3.0,
         environ={},
@@ -226,8 +244,8 @@ def test_settings_make_the_same_client_elsewhere():
     assert_no_key(repr(settings) + f"{settings.write_key}" + travelled.decode("latin-1"))
 
 
-def test_a_transport_of_its_own_does_not_travel():
-    """A client that sends through an object of this process says so."""
+def test_settings_of_a_client_with_a_transport_are_an_error():
+    """A client that sends through an object of this process has no settings for others."""
     client = connect(write_key=WRITE_KEY, transport=httpx.MockTransport(lambda _: None), environ={})
     with pytest.raises(ConfigError, match="transport="):
         client.settings()

@@ -43,15 +43,15 @@ def header(at: datetime) -> str:
     ],
 )
 def test_the_clocks_are_compared(date, ahead_s):
-    """More than five minutes are told, with the direction; an unusable header tells nothing."""
+    """More than five minutes are returned with their sign; an invalid header gives 0."""
     assert skew(date, now=NOON) == ahead_s
 
 
 @given(st.integers(-(10**8), 10**8))
-def test_only_much_is_told(seconds):
-    """A difference is told as it is if it is beyond the limit, and is nothing otherwise."""
-    told = skew(header(NOON - timedelta(seconds=seconds)), now=NOON)
-    assert told == (seconds if abs(seconds) > SKEW_SECONDS else 0)
+def test_only_a_large_difference_is_returned(seconds):
+    """A difference beyond the limit is returned as it is, else 0."""
+    ahead_s = skew(header(NOON - timedelta(seconds=seconds)), now=NOON)
+    assert ahead_s == (seconds if abs(seconds) > SKEW_SECONDS else 0)
 
 
 def dated(by: timedelta, status=200):
@@ -65,24 +65,24 @@ def dated(by: timedelta, status=200):
 
 
 @pytest.mark.parametrize(
-    ("by", "told"),
+    ("by", "expected"),
     [
         pytest.param(timedelta(hours=-2), [7_200], id="ahead"),
         pytest.param(timedelta(minutes=10), [-600], id="behind"),
         pytest.param(timedelta(minutes=4), [], id="close"),
     ],
 )
-def test_a_run_tells_it_once(by, told):
-    """Of many answers with a far date only the first is told of."""
+def test_a_run_emits_the_fact_once(by, expected):
+    """Of many responses with a distant date only the first causes a fact."""
     host = dated(by)
     facts = run_facts(host)
 
-    assert [round(fact.ahead_s, -1) for fact in facts] == told
+    assert [round(fact.ahead_s, -1) for fact in facts] == expected
     assert len(host.requests) == 10
 
 
 def run_facts(host):
-    """Return what a run tells of the clocks; the host's answers mark nothing as applied."""
+    """Return the facts of a run about the clocks; the host's responses mark nothing as applied."""
     found = []
     host.answer, answer = (lambda heard: _applied(host, heard, answer)), host.answer
     run([segment(100)], host, listen=found.append)
@@ -94,7 +94,7 @@ def _applied(host, heard, answer):
     return answer(heard)
 
 
-def test_the_summary_and_the_record_tell_it(tmp_path):
+def test_the_note_is_in_the_summary_and_the_record(tmp_path):
     """The run shows a note, and run.json keeps it; no row and no state is different for it."""
     answer = httpx2.Response(200, json={}, headers={"Date": "Thu, 01 Jan 2015 00:00:00 GMT"})
     client = cio.connect(

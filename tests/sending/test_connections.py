@@ -1,9 +1,10 @@
-"""Each request gets its own answer, whatever else a host or a proxy says on the connection."""
+"""Each request gets its own response, whatever else a host or a proxy sends on the connection."""
 
 import asyncio
 import contextlib
 import json
 import ssl
+import traceback
 
 import httpcore2
 import httpx2
@@ -29,7 +30,7 @@ def library(request, monkeypatch):
 
 
 def sized(body: bytes) -> bytes:
-    """Return an answer that says its length."""
+    """Return a response with its length."""
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
@@ -46,7 +47,7 @@ def chunked(body: bytes) -> bytes:
 
 
 def interim(body: bytes) -> bytes:
-    """Return an answer after one that says that the real one will come."""
+    """Return a response after an interim one."""
     return b"HTTP/1.1 103 Early\r\nLink: x\r\nContent-Length: 400\r\n\r\n" + sized(body)
 
 
@@ -61,13 +62,13 @@ def repeating(answer, *, pause: float | None, seen: list[int]):
             while True:
                 number = json.loads((await heard(reader)).partition(b"\r\n\r\n")[2])["number"]
                 seen.append(number)
-                said = answer(json.dumps({"for": number}).encode())
+                response_bytes = answer(json.dumps({"for": number}).encode())
                 if pause is None:
-                    writer.write(said + said)
+                    writer.write(response_bytes + response_bytes)
                     continue
-                writer.write(said)
+                writer.write(response_bytes)
                 await asyncio.sleep(pause)
-                writer.write(said)
+                writer.write(response_bytes)
 
     return serve
 
@@ -100,7 +101,7 @@ def asked(serve, *, count: int, rest: float = 0.0, tls=None) -> tuple[list[objec
     ids=["one-packet", "at-once", "later", "at-rest"],
 )
 def test_an_answer_that_is_repeated_is_not_the_next_ones(form, pause, rest):
-    """A host that says everything twice is asked on a new connection each time."""
+    """A host that repeats every response gets a new connection for each request."""
     seen: list[int] = []
     count = 30 if pause is None else 5
     answers, opened = asked(repeating(form, pause=pause, seen=seen), count=count, rest=rest)
@@ -148,7 +149,7 @@ class Talker:
         self.is_closed = False
 
     async def read(self, *_: object) -> bytes:
-        """Return an answer that nobody asked for."""
+        """Return a response without a request."""
         return sized(b"{}")
 
     async def write(self, buffer: bytes, *_: object) -> None:
@@ -180,7 +181,7 @@ def test_a_host_that_speaks_first_is_not_believed():
     st.integers(1, 200),
 )
 def test_exactly_one_answer_is_handed_out(form, body, after, sizes, most):
-    """However the bytes arrive and are asked for, all that follows an answer is kept back."""
+    """However the bytes arrive and are read, the bytes after a response are not returned."""
     answer = form(body)
     pieces, data = [], answer + after
     for size in sizes:
@@ -208,7 +209,7 @@ def network(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "message"),
     [
         pytest.param(
             "HTTPS_PROXY", "ftp://proxy:8080", "HTTPS_PROXY is not a proxy address", id="scheme"
@@ -228,21 +229,21 @@ def network(monkeypatch):
         pytest.param("SSL_CERT_FILE", __file__, "SSL_CERT_FILE", id="junk-certificates"),
     ],
 )
-def test_a_network_that_is_set_up_wrongly_is_told_before_a_run_begins(
-    network, tmp_path, name, value, told
+def test_a_wrong_network_setting_is_an_error_before_a_run_begins(
+    network, tmp_path, name, value, message
 ):
     """The variable at fault is named, its value is not, and there is no record of a run."""
     network(name, value)
     plan = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
 
-    with pytest.raises(ConfigError, match=told) as error:
+    with pytest.raises(ConfigError, match=message) as error:
         plan.send(cio.connect(write_key="k", environ={}), audit=tmp_path, progress=False)
     assert name == "SSL_CERT_FILE" or value not in str(error.value)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_socks_proxy_needs_its_package(network, tmp_path, monkeypatch):
-    """Without socksio the error says what to install."""
+    """Without socksio the error names the package to install."""
     network("ALL_PROXY", "socks5://user:secret@127.0.0.1:1080")
     monkeypatch.setattr(connections, "find_spec", lambda name: None if name == "socksio" else name)
     plan = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id")
@@ -252,9 +253,21 @@ def test_a_socks_proxy_needs_its_package(network, tmp_path, monkeypatch):
     assert "secret" not in str(error.value)
 
 
+@pytest.mark.parametrize("address", ["ftp://user:secret@proxy", "http://user:secret@:8080"])
+def test_the_password_of_an_invalid_proxy_is_in_no_frame_of_the_traceback(network, address):
+    """A traceback that shows the values of variables does not show it."""
+    network("HTTPS_PROXY", address)
+
+    with pytest.raises(ConfigError) as error:
+        connections._proxy_of(httpx2.URL("https://cdp.customer.io"), library=httpx2)
+    shown = traceback.TracebackException.from_exception(error.value, capture_locals=True)
+    (frame,) = (frame for frame in shown.stack if frame.filename == connections.__file__)
+    assert "secret" not in str(frame.locals)
+
+
 @pytest.mark.parametrize("status", [b"407 Authentication Required", b"502 Bad Gateway"])
 def test_a_proxy_that_refuses_is_named(network, status):
-    """What a proxy answers instead of leading on was never sent, and says the proxy's words."""
+    """A request that a proxy rejects was never sent, and the error has the proxy's text."""
     heads = []
 
     async def serve(reader, writer):

@@ -1,4 +1,4 @@
-"""Whatever the network does becomes an answer: never sent, nobody knows, or what was said."""
+"""Whatever the network does is returned as a response: never sent, no answer, or an answer."""
 
 import asyncio
 import contextlib
@@ -82,7 +82,7 @@ async def heard(reader) -> bytes:
     return head + await reader.readexactly(length)
 
 
-def saying(*pieces: bytes, pause=0.0) -> Serve:
+def responding_with(*pieces: bytes, pause=0.0) -> Serve:
     """Serve pieces of an answer, one after the other."""
 
     async def serve(reader, writer):
@@ -99,7 +99,7 @@ def test_a_complete_answer_is_read():
     """Status, JSON and the headers that matter come back."""
     headers = b"HTTP/1.1 429 X\r\nRetry-After: 7\r\nDate: Mon, 02 Mar 2026 10:00:00 GMT\r\n"
     (answer,), _ = posted(
-        saying(headers + b'Content-Length: 28\r\n\r\n{"meta":{"errors":["slow"]}}')
+        responding_with(headers + b'Content-Length: 28\r\n\r\n{"meta":{"errors":["slow"]}}')
     )
 
     assert (answer.kind, answer.status, answer.error) == ("answer", 429, "slow")
@@ -144,13 +144,13 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
     [
         pytest.param(reset, "RESET", id="reset"),
         pytest.param(close, "PROTOCOL", id="closed"),
-        pytest.param(saying(b"HTTP/1.1 200 O"), "PROTOCOL", id="cut-head"),
-        pytest.param(saying(b"garbage\r\n\r\n"), "PROTOCOL", id="garbage"),
-        pytest.param(saying(HEAD + b'{"x"'), "PROTOCOL", id="cut-body"),
+        pytest.param(responding_with(b"HTTP/1.1 200 O"), "PROTOCOL", id="cut-head"),
+        pytest.param(responding_with(b"garbage\r\n\r\n"), "PROTOCOL", id="garbage"),
+        pytest.param(responding_with(HEAD + b'{"x"'), "PROTOCOL", id="cut-body"),
     ],
 )
 def test_a_connection_that_breaks_off_leaves_doubt(serve, trouble):
-    """After the request has left, no complete answer means that nobody knows."""
+    """After the request was sent, an incomplete response leaves its messages in doubt."""
     (answer,), _ = posted(serve)
 
     assert (answer.kind, answer.network_error) == ("no-answer", trouble)
@@ -159,7 +159,7 @@ def test_a_connection_that_breaks_off_leaves_doubt(serve, trouble):
 
 def test_a_success_that_is_cut_off_without_a_length_is_no_json():
     """A 200 whose body just ends early is an answer, but not one in JSON."""
-    (answer,), _ = posted(saying(b'HTTP/1.1 200 OK\r\n\r\n{"x"'))
+    (answer,), _ = posted(responding_with(b'HTTP/1.1 200 OK\r\n\r\n{"x"'))
 
     assert (answer.kind, answer.status, answer.json, answer.error) == ("answer", 200, None, '{"x"')
 
@@ -167,7 +167,9 @@ def test_a_success_that_is_cut_off_without_a_length_is_no_json():
 @pytest.mark.parametrize("status", [401, 400, 413, 503])
 def test_a_refusal_counts_even_if_its_body_is_cut_off(status):
     """A status that is no success is known as soon as it is there."""
-    (answer,), _ = posted(saying(b"HTTP/1.1 %d X\r\nContent-Length: 100\r\n\r\n{" % status))
+    (answer,), _ = posted(
+        responding_with(b"HTTP/1.1 %d X\r\nContent-Length: 100\r\n\r\n{" % status)
+    )
 
     assert (answer.kind, answer.status) == ("answer", status)
 
@@ -182,7 +184,9 @@ def test_a_refusal_counts_even_if_its_body_is_cut_off(status):
 )
 def test_a_dripping_answer_is_ended_by_the_deadline(pieces):
     """However regularly bytes come, an attempt ends when its time is over, and not before."""
-    (answer,), _ = posted(saying(*pieces, pause=0.05 if len(pieces) > 2 else 2.0), attempt_s=0.4)
+    (answer,), _ = posted(
+        responding_with(*pieces, pause=0.05 if len(pieces) > 2 else 2.0), attempt_s=0.4
+    )
 
     assert (answer.kind, answer.network_error) == ("no-answer", "TIMEOUT")
     assert answer.elapsed_s > 0.3
@@ -191,7 +195,7 @@ def test_a_dripping_answer_is_ended_by_the_deadline(pieces):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("host", ["same", "other"])
 def test_a_redirect_is_not_followed(status, host):
-    """Nothing is asked of the address that a redirect names."""
+    """No request goes to the address of a redirect."""
     asked = []
 
     async def other(reader, writer):
@@ -219,7 +223,7 @@ def test_a_redirect_is_not_followed(status, host):
 
 
 def test_a_port_without_a_server_was_never_sent_to():
-    """A refused connection is certain not to have delivered anything."""
+    """A refused connection cannot have delivered anything."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
@@ -253,7 +257,7 @@ def test_a_port_without_a_server_was_never_sent_to():
     ],
 )
 def test_every_error_of_the_library_becomes_an_answer(library, name, kind, trouble):
-    """Errors never come out; they say what is certain."""
+    """Errors are not raised; the response says whether the request may have been received."""
 
     def handle(request):
         raise getattr(library, name)("it broke for ann@example.com", request=request)
@@ -277,8 +281,8 @@ def test_every_error_of_the_library_becomes_an_answer(library, name, kind, troub
     ],
 )
 @LIBRARIES
-def test_why_a_connection_was_not_made_is_told_apart(library, cause, trouble):
-    """Set-up faults are not taken for outages."""
+def test_the_reason_of_a_failed_connection_is_distinguished(library, cause, trouble):
+    """Errors of the set-up differ from outages."""
 
     def handle(request):
         raise library.ConnectError("no connection") from cause
@@ -323,10 +327,10 @@ def test_what_is_not_short_json_is_not_read_as_json(library, content, error):
 
 
 def test_a_compressed_bomb_is_not_inflated():
-    """An answer is read as it comes, even if it says that it is compressed."""
+    """A response is not decompressed, even if it claims to be compressed."""
     bomb = gzip.compress(b'{"a":"' + b"x" * 50_000_000 + b'"}')
     (answer,), _ = posted(
-        saying(
+        responding_with(
             b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(bomb)
             + bomb
         )
@@ -339,7 +343,7 @@ def test_a_compressed_bomb_is_not_inflated():
 def test_an_endless_answer_is_not_read_to_its_end():
     """After 64 KB reading stops, without waiting for the rest."""
     (answer,), _ = posted(
-        saying(b"HTTP/1.1 400 X\r\n\r\n" + b"x" * 200_000, pause=2.0), attempt_s=5.0
+        responding_with(b"HTTP/1.1 400 X\r\n\r\n" + b"x" * 200_000, pause=2.0), attempt_s=5.0
     )
 
     assert answer.error == "the answer is longer than 64 KB"
@@ -347,7 +351,7 @@ def test_an_endless_answer_is_not_read_to_its_end():
 
 
 def test_every_request_carries_its_time_limits_and_nothing_of_the_library():
-    """The network library learns how long to wait, and adds no header that was not asked for."""
+    """The network library gets the time limits, and adds no header of its own."""
     seen = []
 
     def handle(request):
@@ -429,7 +433,7 @@ def test_a_proxy_of_the_environment_is_not_used_for_this_machine(monkeypatch):
     """HTTP_PROXY does not get what is sent to a loopback server."""
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    (answer,), connections = posted(saying(OK))
+    (answer,), connections = posted(responding_with(OK))
 
     assert answer.status == 200
     assert len(connections) == 1

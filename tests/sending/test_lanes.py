@@ -80,7 +80,7 @@ def test_another_plan_waits_for_all_of_the_plan_before():
     assert lanes.ready() is second
 
 
-def test_equal_batches_are_told_apart():
+def test_equal_batches_are_distinguished():
     """Two batches with the same numbers are two batches."""
     lanes = Lanes()
     first, second = batch([0], number=0, lanes=(0, 0)), batch([0], number=0, lanes=(1, 1))

@@ -61,7 +61,7 @@ def test_a_session_that_cannot_be_opened_leaves_no_thread():
 
 
 def test_segments_come_one_by_one_and_in_order():
-    """A segment is planned when it is asked for, not sooner, and the end is told by none."""
+    """A segment is planned when it is requested, not sooner; at the end `pop` returns None."""
     taken = []
 
     def segments() -> Iterator[Segment]:

@@ -40,7 +40,7 @@ def test_no_second_has_more_than_the_rate(rate, gaps):
 
 
 @pytest.mark.parametrize(("rate", "seconds"), [(1.0, 9.0), (0.5, 18.0), (3.0, 3.0)])
-def test_a_low_rate_holds_from_the_first_second(rate, seconds):
+def test_a_low_rate_limits_the_first_second_too(rate, seconds):
     """Ten requests that are ready at once leave one after the other, or three in a second."""
     assert leave_all(TokenBucket(rate, now=0.0), 10)[-1] == pytest.approx(seconds)
 
@@ -59,7 +59,7 @@ def test_no_rate_lets_everything_through():
 
 
 @pytest.mark.parametrize("rate", [None, 1.0, 200.0])
-def test_a_pause_holds_everything_and_no_burst_follows(rate):
+def test_no_request_passes_in_a_pause_and_no_burst_follows(rate):
     """During a pause nothing leaves, whatever the rate; after it one request leaves at once."""
     bucket = TokenBucket(rate, now=0.0)
     bucket.pause(30.0, now=0.0)
@@ -72,7 +72,7 @@ def test_a_pause_holds_everything_and_no_burst_follows(rate):
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one():
-    """The later end of two pauses holds."""
+    """The later end of two pauses counts."""
     bucket = TokenBucket(10.0, now=0.0)
     bucket.pause(30.0, now=0.0)
     bucket.pause(1.0, now=0.0)
@@ -98,7 +98,7 @@ def test_pushing_back_lowers_the_rate_once_a_second_and_it_recovers():
 
 
 def simulate(concurrency, *, seconds, rtt, fails=lambda _: False):
-    """Keep as many requests under way as allowed; return the limit over time."""
+    """Keep as many requests in flight as allowed; return the limit over time."""
     now, under_way, limits = 0.0, [], []
     while now < seconds:
         while len(under_way) < concurrency.limit:
@@ -136,7 +136,7 @@ def test_an_even_link_is_used_in_full_however_its_times_are_rounded(rtt, seed):
 
 
 def test_a_first_slow_moment_is_taken_alike_however_times_are_rounded():
-    """After even times nothing tells what is slow for this link, so one longer time cuts nothing."""
+    """After equal times the spread is unknown, so one longer time does not lower the limit."""
     even, rounded = AdaptiveConcurrency(start=8), AdaptiveConcurrency(start=8)
     for at in range(50):
         even.add_response_time(0.1, now=float(at))
@@ -168,7 +168,7 @@ def test_a_host_that_queues_above_a_knee_is_not_flooded():
 
 
 def test_an_unused_limit_does_not_grow():
-    """As long as fewer requests are under way than allowed, nothing is learned about more."""
+    """The limit does not grow while fewer requests are in flight than allowed."""
     concurrency = AdaptiveConcurrency(maximum=16, start=4)
     for at in range(100):
         concurrency.started(1)
@@ -178,7 +178,7 @@ def test_an_unused_limit_does_not_grow():
 
 
 def test_push_backs_within_a_window_count_once():
-    """Eight refusals of one moment are one piece of news."""
+    """Eight rejections within one window lower the limit once."""
     concurrency = AdaptiveConcurrency(maximum=16, start=10)
     concurrency.started(10)
     concurrency.add_response_time(1.0, now=0.0)
@@ -191,7 +191,7 @@ def test_push_backs_within_a_window_count_once():
 
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 20), st.booleans()), max_size=200))
 def test_the_limit_stays_within_its_bounds(events):
-    """Whatever is learned, at least one and at most the most may be under way."""
+    """Whatever happens, at least one and at most the maximum may be in flight."""
     concurrency, now = AdaptiveConcurrency(maximum=8), 0.0
     for rtt, under_way, failed in events:
         now += rtt / 10
@@ -204,66 +204,66 @@ def test_the_limit_stays_within_its_bounds(events):
         assert 1 <= concurrency.limit <= 8
 
 
-def test_few_failures_among_many_successes_keep_the_breaker_closed():
+def test_few_failures_among_many_successes_do_not_exhaust_the_budget():
     """One failure in ten successes is within the budget for ever."""
-    breaker = RetryBudget(now=0.0)
+    budget = RetryBudget(now=0.0)
     for n in range(1_000):
         if n % 10 == 0:
-            breaker.failed(0.0)
+            budget.failed(0.0)
         else:
-            breaker.succeeded(0.0)
+            budget.succeeded(0.0)
 
-        assert not breaker.is_exhausted
+        assert not budget.is_exhausted
 
 
-def test_an_outage_opens_the_breaker_once_and_three_successes_close_it():
+def test_an_outage_exhausts_the_budget_once_and_three_successes_end_that():
     """The budget of ten retries is spent, then one try at a time, until three in a row succeed."""
-    breaker = RetryBudget(now=0.0)
-    opened = [breaker.failed(0.0) for _ in range(20)]
+    budget = RetryBudget(now=0.0)
+    opened = [budget.failed(0.0) for _ in range(20)]
 
     assert opened.index(True) == 10
     assert opened.count(True) == 1
     for _ in range(2):
-        breaker.succeeded(0.0)
-    breaker.failed(0.0)
+        budget.succeeded(0.0)
+    budget.failed(0.0)
     for _ in range(2):
-        breaker.succeeded(0.0)
-    assert breaker.is_exhausted
-    breaker.succeeded(0.0)
-    assert not breaker.is_exhausted
+        budget.succeeded(0.0)
+    assert budget.is_exhausted
+    budget.succeeded(0.0)
+    assert not budget.is_exhausted
 
 
 def test_time_alone_earns_retries():
     """A second earns one retry, so that a slow run is not cut off."""
-    breaker = RetryBudget(now=0.0)
+    budget = RetryBudget(now=0.0)
     for n in range(1, 200):
-        breaker.failed(float(n))
+        budget.failed(float(n))
 
-    assert not breaker.is_exhausted
+    assert not budget.is_exhausted
 
 
 def test_a_retry_is_earned_however_its_shares_are_rounded():
     """Ten tenths are one retry, though as floats they add up to a little less."""
-    breaker = RetryBudget(now=0.0, retries_per_success=0.1)
+    budget = RetryBudget(now=0.0, retries_per_success=0.1)
     for _ in range(10):
-        breaker.failed(0.0)
+        budget.failed(0.0)
     for _ in range(10):
-        breaker.succeeded(0.0)
+        budget.succeeded(0.0)
 
-    assert not breaker.failed(0.0)
+    assert not budget.failed(0.0)
 
 
 @given(st.lists(st.booleans(), max_size=300))
-def test_retries_stay_within_the_budget_while_closed(outcomes):
-    """Without time passing, closed-breaker failures are at most ten and a fifth of successes."""
-    breaker, spent, earned = RetryBudget(now=0.0), 0, 0
+def test_retries_stay_within_the_budget(outcomes):
+    """While no time passes, retries are at most ten and a fifth of the successes."""
+    budget, spent, earned = RetryBudget(now=0.0), 0, 0
     for succeeded in outcomes:
-        if breaker.is_exhausted:
+        if budget.is_exhausted:
             break
         if succeeded:
-            breaker.succeeded(0.0)
+            budget.succeeded(0.0)
             earned += 1
         else:
-            spent += not breaker.failed(0.0)
+            spent += not budget.failed(0.0)
 
     assert spent <= 10 + earned * 0.2 + 1e-6

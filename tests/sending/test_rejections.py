@@ -1,4 +1,4 @@
-"""A refused batch is searched, a refused plan is stopped, and compression is not blamed on rows."""
+"""A rejected batch is searched, a rejected plan stops the run, and rejected compression rejects no row."""
 
 import math
 import random
@@ -10,8 +10,8 @@ from cio_frames.sending.events import BatchRetried, BatchSplit
 from tests.sending.conftest import Host, run, segment
 
 
-def refusing(bad):
-    """Return a host that refuses requests with bad rows."""
+def host_rejecting(bad):
+    """Return a host that rejects requests with bad rows."""
     return Host(lambda heard: 400 if bad & set(heard.rows) else 200)
 
 
@@ -20,7 +20,7 @@ def refusing(bad):
 def test_exactly_the_bad_rows_are_rejected(count, seed):
     """K bad rows in batches of 500 are found within 2 k ceil(log2 n) + batches requests."""
     bad = set(random.Random(seed).sample(range(1_500), count))
-    record = run([segment(1_500, per_batch=500)], refusing(bad))
+    record = run([segment(1_500, per_batch=500)], host_rejecting(bad))
     allowed = 2 * count * math.ceil(math.log2(500)) + 3
 
     assert record.rows("rejected_server") == sorted(bad)
@@ -30,8 +30,8 @@ def test_exactly_the_bad_rows_are_rejected(count, seed):
 
 
 def test_a_plan_that_is_wrong_as_a_rule_is_stopped_early():
-    """When every row is refused, at most 20 requests are made and the run says why."""
-    record = run([segment(1_500, per_batch=500)], refusing(set(range(1_500))))
+    """When every row is rejected, at most 20 requests are made and the run stops with a reason."""
+    record = run([segment(1_500, per_batch=500)], host_rejecting(set(range(1_500))))
 
     assert record.stopped == "SYSTEMIC_REJECT"
     assert len(record.host.requests) <= 20
@@ -42,15 +42,15 @@ def test_a_plan_that_is_wrong_as_a_rule_is_stopped_early():
 def test_one_person_whose_rows_are_all_bad_does_not_stop_a_run_that_works():
     """A batch of one lane is searched to its end once something was delivered."""
     bad = set(range(10, 20))
-    record = run([segment(100, lane_of=lambda row: row // 10)], refusing(bad))
+    record = run([segment(100, lane_of=lambda row: row // 10)], host_rejecting(bad))
 
     assert record.rows("rejected_server") == sorted(bad)
     assert record.stopped is None
 
 
 def test_a_first_batch_of_one_person_is_judged_by_its_first_three_rows():
-    """Before anything was delivered, three refusals in a row are enough."""
-    record = run([segment(100, lane_of=lambda _: 0)], refusing(set(range(100))))
+    """Before anything was delivered, three rejections in a row stop the run."""
+    record = run([segment(100, lane_of=lambda _: 0)], host_rejecting(set(range(100))))
 
     assert record.stopped == "SYSTEMIC_REJECT"
     assert record.rows("rejected_server") == [0, 1, 2]
@@ -58,26 +58,26 @@ def test_a_first_batch_of_one_person_is_judged_by_its_first_three_rows():
 
 @pytest.mark.parametrize("accepted", [248, 499])
 def test_one_good_probe_lets_the_search_go_on(accepted):
-    """If the middle or the last row is taken, the refusals are exceptions."""
+    """If the middle or the last row is accepted, the run continues."""
     bad = {0, 248, 499} - {accepted}
-    record = run([segment(500, per_batch=500)], refusing(bad))
+    record = run([segment(500, per_batch=500)], host_rejecting(bad))
 
     assert record.rows("rejected_server") == sorted(bad)
     assert record.stopped is None
 
 
-def test_a_fifth_of_the_first_batches_refused_stops_the_run():
-    """Scattered refusals above a fifth of the first five batches stop it, even with successes."""
+def test_a_fifth_of_the_first_batches_rejected_stops_the_run():
+    """More than a fifth of rejections in the first five batches stops the run, even with successes."""
     bad = {row for row in range(2_000) if 30 <= row % 100 < 70}
-    record = run([segment(2_000, per_batch=100)], refusing(bad))
+    record = run([segment(2_000, per_batch=100)], host_rejecting(bad))
 
     assert record.stopped == "SYSTEMIC_REJECT"
     assert 100 < record.counts["rejected_server"] <= 120
 
 
 def test_a_small_dirty_file_is_sent_to_its_end():
-    """A few refusals among a few rows are no reason to stop."""
-    record = run([segment(10)], refusing({1, 3, 5, 7}))
+    """A few rejections among a few rows do not stop the run."""
+    record = run([segment(10)], host_rejecting({1, 3, 5, 7}))
 
     assert record.counts == {"delivered": 6, "rejected_server": 4}
 
@@ -85,15 +85,15 @@ def test_a_small_dirty_file_is_sent_to_its_end():
 @pytest.mark.parametrize("rows", [1, 2, 3])
 def test_a_handful_of_bad_rows_are_simply_rejected(rows):
     """With fewer than four rows there is nothing to save by stopping."""
-    record = run([segment(rows)], refusing(set(range(rows))))
+    record = run([segment(rows)], host_rejecting(set(range(rows))))
 
     assert record.counts == {"rejected_server": rows}
     assert record.stopped is None
 
 
-def test_every_split_is_told():
+def test_every_split_emits_a_fact():
     """The search for one bad row among eight is three splits, first part first."""
-    record = run([segment(8, per_batch=8)], refusing({6}))
+    record = run([segment(8, per_batch=8)], host_rejecting({6}))
     splits = [
         (list(fact.into[0].rows), list(fact.into[1].rows))
         for fact in record.facts
@@ -107,8 +107,8 @@ def test_every_split_is_told():
 
 
 def test_attempts_count_the_requests_that_carried_a_row():
-    """A row that was delivered from a part of a refused batch has been carried twice or more."""
-    record = run([segment(4, per_batch=4)], refusing({3}))
+    """A row that was delivered in a part of a rejected batch has two attempts or more."""
+    record = run([segment(4, per_batch=4)], host_rejecting({3}))
 
     assert record.ends[0].attempts == 2
     assert record.ends[3].attempts == sum(3 in each.rows for each in record.host.requests)
@@ -148,7 +148,7 @@ def padded(rows):
 
 
 @pytest.mark.parametrize("status", [400, 415])
-def test_a_host_that_refuses_compression_gets_plain_bodies(status):
+def test_a_host_that_rejects_compression_gets_uncompressed_bodies(status):
     """The first batch is tried once without; when that helps, nothing is compressed any more."""
     record = run([padded(500)], Host(lambda heard: status if heard.gzipped else 200))
 
@@ -160,9 +160,9 @@ def test_a_host_that_refuses_compression_gets_plain_bodies(status):
 
 
 def test_a_bad_row_in_the_first_batch_is_not_blamed_on_compression():
-    """The plain try is refused as well, the row is found, and later batches are compressed."""
+    """The uncompressed request is rejected too, the bad row is identified, and later batches are compressed."""
     bad = {42}
-    record = run([padded(500)], refusing(bad))
+    record = run([padded(500)], host_rejecting(bad))
 
     assert record.rows("rejected_server") == [42]
     later = [each for each in record.host.requests if min(each.rows) >= 100]
@@ -171,7 +171,7 @@ def test_a_bad_row_in_the_first_batch_is_not_blamed_on_compression():
 
 def test_compression_that_worked_once_is_not_suspected():
     """After a compressed success a 400 is the rows' fault at once."""
-    record = run([padded(500)], refusing({442}))
+    record = run([padded(500)], host_rejecting({442}))
 
     assert record.rows("rejected_server") == [442]
     assert not [fact for fact in record.facts if isinstance(fact, BatchRetried)]

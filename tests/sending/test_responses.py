@@ -1,4 +1,4 @@
-"""What a server says is understood in every known shape, and repeated without secrets."""
+"""Error texts of every known format are read, and secrets are removed from them."""
 
 import time
 
@@ -80,7 +80,7 @@ def test_words_are_scrubbed(text, scrubbed):
 
 @given(st.text(st.characters(codec=None, exclude_categories=()), max_size=50))
 def test_scrubbed_words_can_be_written_down(text):
-    """Whatever a server says, what is kept of it is text that any file takes."""
+    """Whatever a server answers, the error text can be written to any file."""
     assert redact(text).encode().decode() == redact(text)
 
 

@@ -138,7 +138,7 @@ BATCHES = [
     [pytest.param(*case[1:], id=case[0]) for case in BATCHES],
 )
 def test_each_outcome_of_a_batch_has_its_decision(given_answer, options, expected):
-    """The table of outcomes holds for batches, row by row."""
+    """Each response to a batch leads to the decision in its row of the table."""
     decision = decided(given_answer, **options)
 
     assert type(decision) is expected if isinstance(expected, type) else decision == expected
@@ -181,9 +181,7 @@ def test_each_outcome_of_a_batch_has_its_decision(given_answer, options, expecte
         pytest.param(answer(429), {"outage_s": 1_801}, "OUTAGE", False, id="throttled-for-ever"),
     ],
 )
-def test_a_stop_says_why_and_whether_it_may_have_been_applied(
-    given_answer, options, code, in_doubt
-):
+def test_a_stop_has_a_reason_and_may_leave_messages_in_doubt(given_answer, options, code, in_doubt):
     """Each reason to stop has its code, a sentence, and keeps doubt apart."""
     decision = decided(given_answer, **options)
 
@@ -287,7 +285,7 @@ def test_every_status_has_a_row():
 
 
 def test_a_proxy_that_fails_in_the_middle_of_a_run_is_an_outage():
-    """A proxy through which messages have gone may come back, so it is tried again."""
+    """A proxy that has worked may recover, so the request is retried."""
     failing = Response(
         kind="never-sent", network_error="PROXY", error="ProxyError: 502 Bad Gateway"
     )

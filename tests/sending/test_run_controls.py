@@ -15,7 +15,7 @@ from tests.sending.conftest import Host, run, run_virtually, segment, virtual_cl
 
 
 def _times(control, *, requests, rate=None, at=None):
-    """Return when requests left, in virtual time; `at` maps a time to what is asked then."""
+    """Return when requests started, in virtual time; `at` maps a time to a change of the control."""
 
     async def run():
         clock = virtual_clock()
@@ -40,7 +40,7 @@ def _setting(control, name, value):
 
 
 def test_nothing_leaves_while_paused():
-    """A pause holds every request back; the end of it lets them go at once."""
+    """No request starts in a pause; at its end they start at once."""
     control = PaceControl()
     control.paused = True
 
@@ -49,7 +49,7 @@ def test_nothing_leaves_while_paused():
     assert left == [5.0, 5.0, 5.0]
 
 
-def test_a_pause_holds_a_request_that_waits_for_its_turn():
+def test_a_pause_delays_a_request_that_waits_for_its_turn():
     """A request that the rate delays does not leave in a pause that begins meanwhile."""
     control = PaceControl()
     control.rate = 0.5
@@ -178,7 +178,7 @@ def test_a_pause_does_not_use_up_the_patience(pause_s):
     assert len(record.host.requests) == pytest.approx(len(plain.host.requests), abs=3)
 
 
-def test_time_stands_still_for_the_patience_while_requests_are_held_up():
+def test_a_pause_does_not_count_towards_the_limit_of_an_outage():
     """Several requests that wait out one pause count it once, and a running run counts as time."""
 
     async def work():

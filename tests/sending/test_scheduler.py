@@ -1,4 +1,4 @@
-"""Every planned row comes to exactly one end, in order, whatever the host does."""
+"""Every planned row gets exactly one outcome, in order, whatever the host does."""
 
 import asyncio
 import random
@@ -48,8 +48,8 @@ def test_nothing_to_send_is_no_run_at_all():
     assert [type(fact) for fact in run([segment(0)]).facts] == [SegmentPlanned]
 
 
-def test_requests_say_what_customer_io_expects():
-    """Strict mode, JSON, Basic authentication with a blank password, no compression asked for."""
+def test_requests_have_the_headers_that_customer_io_expects():
+    """They ask for strict mode and an uncompressed JSON response, with Basic authentication and a blank password."""
     record = run([segment(10)])
     headers = record.host.requests[0].headers
 
@@ -61,7 +61,7 @@ def test_requests_say_what_customer_io_expects():
 
 
 def test_one_request_goes_first_and_alone():
-    """Until the first success only one request is under way, then more are."""
+    """Until the first success only one request is in flight, then more are."""
     record = run([segment(400)])
     first, second = record.host.requests[:2]
 
@@ -70,7 +70,7 @@ def test_one_request_goes_first_and_alone():
 
 
 def test_facts_come_in_the_order_of_what_happens():
-    """A segment is told before its batches, an attempt before its end."""
+    """The fact of a segment precedes those of its batches, and an attempt precedes its outcome."""
     record = run([segment(20)])
 
     assert [type(fact) for fact in record.facts] == [
@@ -157,8 +157,8 @@ def test_an_answer_that_never_comes_is_given_up_and_halved():
     assert 120 <= record.seconds < 130
 
 
-def test_retry_after_holds_every_request():
-    """A 429 that asks for 30 s keeps all lanes quiet for 30 s, and is told."""
+def test_retry_after_delays_every_request():
+    """After a 429 with 30 s in Retry-After no lane sends for 30 s, and a fact says so."""
     answers = {5: httpx2.Response(429, headers={"Retry-After": "30"})}
     record = run([segment(400)], Host(lambda heard: answers.get(heard.number, 200)))
     pause = next(fact for fact in record.facts if isinstance(fact, Paused))
@@ -172,7 +172,7 @@ def test_retry_after_holds_every_request():
 
 
 def test_a_storm_of_429_slows_the_run_and_loses_nothing():
-    """A host that takes 20 requests a second gets all rows without a flood of refusals."""
+    """A host that accepts 20 requests a second gets all rows with few rejected requests."""
     seen = defaultdict(int)
 
     def answer(heard):
@@ -240,7 +240,7 @@ def test_an_answer_that_will_not_change_stops_the_run_at_its_first_request(statu
 
 
 def test_a_key_that_is_revoked_in_mid_run_stops_it():
-    """After the first 401 at most what was under way is answered; the rest stays pending."""
+    """After the first 401 only requests in flight are answered; the rest stays pending."""
     host = Host(lambda heard: 200 if heard.number <= 30 else 401)
     record = run([segment(5_000)], host)
     delivered = record.counts["delivered"]
@@ -318,14 +318,14 @@ def test_a_login_page_in_place_of_a_form_leaves_one_submission_in_doubt():
 
 
 def test_a_form_that_certainly_did_not_arrive_is_sent_again():
-    """429 and refused connections are no reason to give a submission up."""
+    """After a 429 or a refused connection a submission is sent again."""
     faults = {3: 429, 5: httpx2.ConnectError("refused")}
     record = run([segment(20, call="form")], Host(lambda heard: faults.get(heard.number, 200)))
 
     assert record.counts == {"delivered": 20}
 
 
-def test_a_refused_form_is_rejected_alone():
+def test_only_the_rejected_form_is_recorded_as_rejected():
     """A 400 rejects that submission with the server's words."""
     record = run([segment(20, call="form")], Host(lambda heard: 400 if heard.rows == [7] else 200))
 
@@ -333,8 +333,8 @@ def test_a_refused_form_is_rejected_alone():
     assert record.ends[7].error == "bad thing"
 
 
-def test_a_form_that_refuses_its_first_submissions_is_left_alone():
-    """After three refusals the rest of that form stays pending, and other plans go on."""
+def test_a_form_that_rejects_its_first_submissions_is_skipped():
+    """After three rejections the rest of that form stays pending, and other plans are sent."""
     unmapped = segment(50, call="form", path="/api/v1/forms/new/submit")
     known = segment(50, call="form", number=1, first_row=50, plan=1)
     record = run([unmapped, known], Host(lambda heard: 400 if "new" in heard.path else 200))
@@ -346,11 +346,11 @@ def test_a_form_that_refuses_its_first_submissions_is_left_alone():
 
 def test_a_missing_key_is_an_error_before_anything_is_sent():
     """A plan of forms without a Track key fails and plans nothing."""
-    told = []
+    facts = []
     with pytest.raises(MissingKeyError, match="track_api_key"):
-        run([segment(5, call="form")], listen=told.append, track_api_key=None)
+        run([segment(5, call="form")], listen=facts.append, track_api_key=None)
 
-    assert [type(fact) for fact in told] == [RunStopped]
+    assert [type(fact) for fact in facts] == [RunStopped]
 
 
 @pytest.mark.parametrize(
@@ -362,17 +362,17 @@ def test_a_missing_key_is_an_error_before_anything_is_sent():
 )
 def test_a_listener_that_fails_ends_the_run_before_the_request(trouble, raised):
     """What cannot be recorded is not sent, and the error comes out."""
-    host, told = Host(), []
+    host, facts = Host(), []
 
     def listen(fact):
-        told.append(fact)
+        facts.append(fact)
         if isinstance(fact, BatchAttempted) and list(fact.batch.rows) == list(range(50, 60)):
             raise trouble
 
     with pytest.raises(raised):
         run([segment(200)], host, listen=listen)
 
-    finished = [row for fact in told if isinstance(fact, BatchFinished) for row in fact.batch.rows]
+    finished = [row for fact in facts if isinstance(fact, BatchFinished) for row in fact.batch.rows]
     assert sorted(finished) == list(range(200))
     assert not set(range(50, 60)) & set(host.applied)
 
@@ -386,31 +386,31 @@ def test_a_listener_that_fails_ends_the_run_before_the_request(trouble, raised):
 )
 def test_a_plan_that_fails_while_it_is_made_ends_the_run(trouble, raised):
     """Rows planned before are accounted for, and the error comes out."""
-    told = []
+    facts = []
 
     def segments():
         yield segment(50)
         raise trouble
 
     with pytest.raises(raised):
-        run(segments(), listen=told.append)
+        run(segments(), listen=facts.append)
 
-    finished = [row for fact in told if isinstance(fact, BatchFinished) for row in fact.batch.rows]
+    finished = [row for fact in facts if isinstance(fact, BatchFinished) for row in fact.batch.rows]
     assert sorted(finished) == list(range(50))
 
 
 def test_a_fault_of_the_transport_itself_leaves_its_rows_in_doubt():
-    """An error that is not the network's ends the run; what was under way is in doubt."""
-    told = []
+    """An error that is not the network's ends the run; requests in flight are in doubt."""
+    facts = []
 
     def answer(heard):
         return KeyError("a fault of the program") if heard.number == 5 else 200
 
     with pytest.raises(KeyError):
-        run([segment(100)], Host(answer), listen=told.append)
+        run([segment(100)], Host(answer), listen=facts.append)
 
     states = [
-        fact.state for fact in told if isinstance(fact, BatchFinished) for _ in fact.batch.rows
+        fact.state for fact in facts if isinstance(fact, BatchFinished) for _ in fact.batch.rows
     ]
     assert len(states) == 100
     assert 10 <= states.count("in_doubt") <= 20

@@ -1,4 +1,4 @@
-"""A run that is asked to stop ends cleanly: first by finishing, then at once."""
+"""A stopped run ends cleanly: after the requests in flight, or at once."""
 
 import asyncio
 import threading
@@ -57,7 +57,7 @@ def test_abandoning_leaves_what_is_under_way_in_doubt():
 
 
 def test_abandoning_before_a_batch_has_begun_leaves_it_pending():
-    """A batch that was about to start is told like those that were not."""
+    """A batch that was about to start gets an outcome like the unstarted ones."""
     flag = StopSignal()
 
     def listen(fact):
@@ -83,7 +83,7 @@ def test_a_flag_set_before_the_start_sends_nothing():
 
 
 def test_a_stop_during_a_long_wait_is_heard_at_once():
-    """A pause of five minutes does not hold a run back that is asked to stop."""
+    """A run stops at once, even within a pause of five minutes."""
     flag = StopSignal()
     later = httpx2.Response(429, headers={"Retry-After": "300"})
 
@@ -120,8 +120,8 @@ def test_a_row_that_may_have_been_applied_is_not_left_as_pending():
     assert check(Record(host, facts, 0)).counts == {"in_doubt": 10, "pending": 10}
 
 
-def test_a_stop_during_the_search_keeps_what_was_found():
-    """Rows settled before keep their end; rows refused only together are in doubt."""
+def test_a_stop_during_the_search_keeps_the_outcomes_so_far():
+    """Rows with an outcome keep it; rows that were only rejected together are in doubt."""
     flag = StopSignal()
 
     def answer(heard):
@@ -137,7 +137,7 @@ def test_a_stop_during_the_search_keeps_what_was_found():
 
 
 def test_cancelling_the_coroutine_abandons_the_run():
-    """A cancelled `send` tells every row's end and lets the cancellation through."""
+    """A cancelled `send` emits the outcome of every row and raises the cancellation."""
     facts, host = [], Host(seconds=30.0)
 
     async def work():
@@ -171,23 +171,23 @@ def test_no_thread_is_left_behind():
 
 def test_a_stop_after_the_end_changes_nothing():
     """The flag has let go of the run, and asking is harmless."""
-    flag, told = StopSignal(), []
-    run([segment(10)], stop=flag, listen=told.append)
-    before = len(told)
+    flag, facts = StopSignal(), []
+    run([segment(10)], stop=flag, listen=facts.append)
+    before = len(facts)
     flag.drain()
     flag.abandon()
 
-    assert len(told) == before
-    assert any(isinstance(fact, BatchFinished) for fact in told)
+    assert len(facts) == before
+    assert any(isinstance(fact, BatchFinished) for fact in facts)
 
 
-def test_a_stop_in_the_very_moment_of_the_end_is_not_told():
+def test_a_stop_at_the_very_end_emits_no_fact():
     """A word that comes when everything has its end is too late to stop anything."""
 
     class Late(StopSignal):
-        def unwatch(self, told):
+        def unwatch(self, watcher):
             self.drain()
-            super().unwatch(told)
+            super().unwatch(watcher)
 
     facts = []
 
@@ -207,18 +207,18 @@ def test_a_stop_in_the_very_moment_of_the_end_is_not_told():
 
 
 def test_a_flag_can_be_set_from_a_signal_handler():
-    """Asking while being told to ask does not lock up."""
-    flag, told = StopSignal(), []
+    """A signal handler that stops the run while it is being stopped causes no deadlock."""
+    flag, calls = StopSignal(), []
 
     def nested():
-        told.append(1)
-        if len(told) < 3:
+        calls.append(1)
+        if len(calls) < 3:
             flag.abandon()
 
     flag.watch(nested)
     flag.drain()
 
-    assert len(told) == 3
+    assert len(calls) == 3
 
 
 @pytest.mark.parametrize("call", ["track", "form"])
@@ -257,7 +257,7 @@ def test_what_fails_between_answer_and_record_leaves_doubt(call, state):
     ],
 )
 def test_no_header_of_an_answer_ends_a_run(headers):
-    """Messages that were taken are recorded as delivered, whatever else the answer says."""
+    """Accepted messages are recorded as delivered, whatever else is in the response."""
     host = Host()
 
     def answer(heard):
@@ -269,11 +269,11 @@ def test_no_header_of_an_answer_ends_a_run(headers):
 
 
 def test_half_a_character_of_a_server_ends_no_run():
-    """A refusal with a text that no file takes refuses the row, and the others arrive."""
-    said = b'{"meta": {"errors": ["not \\ud800 this"]}}'
+    """A rejection with a text that no file can contain rejects the row, and the others arrive."""
+    content = b'{"meta": {"errors": ["not \\ud800 this"]}}'
     record = run(
         [segment(10)],
-        Host(lambda it: 200 if 3 not in it.rows else httpx2.Response(400, content=said)),
+        Host(lambda it: 200 if 3 not in it.rows else httpx2.Response(400, content=content)),
     )
 
     assert record.rows("rejected_server") == [3]

@@ -17,7 +17,7 @@ AGAIN = Retry(after_s=1.0, code="X", in_doubt=False)
 
 
 def flowing(work, **options):
-    """Run a coroutine function with a flow and the facts it tells."""
+    """Run a coroutine function with a throttle; return its result and the facts."""
 
     async def inside():
         facts = []
@@ -40,7 +40,7 @@ async def wide(throttle):
 
 
 def test_a_success_opens_the_way_for_more_than_one():
-    """Before it one batch may be under way, after it as many as the limit says."""
+    """Before it one batch may be in flight, after it as many as the limit allows."""
 
     async def work(throttle):
         before = throttle.api_state("pipelines").limit
@@ -54,7 +54,7 @@ def test_a_success_opens_the_way_for_more_than_one():
 
 
 def test_a_run_keeps_to_the_requests_that_it_is_asked_for():
-    """However many at once a host takes, no more are under way than was asked for, but one."""
+    """However many requests a host accepts, no more are in flight than requested, but at least one."""
 
     async def work(throttle):
         await wide(throttle)
@@ -107,7 +107,7 @@ def test_throttling_lowers_the_rate_of_that_surface():
     assert rates == (pytest.approx(70.0), 100.0)
 
 
-def test_an_outage_leaves_one_request_at_a_time_and_is_told_once():
+def test_an_outage_leaves_one_request_at_a_time_and_emits_one_fact():
     """When the retries are spent the limit starts again at one."""
 
     async def work(throttle):
@@ -123,7 +123,7 @@ def test_an_outage_leaves_one_request_at_a_time_and_is_told_once():
 
 
 def test_a_rest_ends_with_the_run():
-    """Waiting returns early and says that the run is over."""
+    """Waiting returns early, with False."""
 
     async def work(throttle):
         asyncio.get_running_loop().call_later(5.0, throttle.ending.set)

@@ -18,7 +18,7 @@ SEED = 20269
 
 
 def test_a_revoked_key_stops_the_run_and_a_resume_completes_it():
-    """After the first 401 at most what was under way is answered; nothing is lost."""
+    """After the first 401 only requests in flight are answered; nothing is lost."""
     assert revoked_key(seed=SEED, rows=2_000).facts["after"] >= 0
 
 
@@ -27,8 +27,8 @@ def test_two_records_of_one_table_do_no_harm():
     assert two_audits(seed=SEED, rows=600).verdict.duplicated_raw >= 600
 
 
-def test_a_second_writer_is_refused():
-    """While a run goes on its record is closed to others, to forked children too."""
+def test_a_second_writer_gets_an_error():
+    """While a run is written, no other process, nor a forked child, can write to its record."""
     assert second_writer(seed=SEED).facts["forked"] == "AuditError"
 
 

@@ -35,13 +35,13 @@ def test_appended_rows_are_sent_alone():
     assert append_rows(seed=SEED).facts["sent"] > 0
 
 
-def test_damage_is_told_or_harmless():
+def test_damage_is_an_error_or_harmless():
     """Changed bits in the record of an unfinished run give an error, or what is true."""
     assert corrupt_record(seed=SEED, cases=90).facts["errors"] > 0
 
 
-def test_a_record_of_another_version_is_told(tmp_path):
-    """A run.json that is whole but lacks a field is an error that says so."""
+def test_a_record_of_another_version_is_an_error(tmp_path):
+    """A run.json that lacks a field is an error."""
     with cio.sandbox() as workspace:
         run = pl.DataFrame({"id": ["u1"]}).cio.identify(user_id="id").send(
             workspace.client(), audit=tmp_path, progress=False

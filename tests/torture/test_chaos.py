@@ -31,5 +31,5 @@ def test_prescribed_answers_are_followed(seed):
 
 
 def test_links_of_earlier_plans_keep_the_order():
-    """A device is known to be somebody's in later plans of a back-fill, so nothing is overtaken."""
+    """Later plans of a back-fill know the person of a device, so no row overtakes another."""
     assert links_of_earlier_plans(seed=SEED).verdict.open == 0

@@ -13,7 +13,7 @@ COUNT, PEOPLE = 12, 3
 
 
 def history() -> dict[str, list[dict]]:
-    """Return a run in which everything went well: row 5 is refused, the others arrive once."""
+    """Return a run without faults: row 5 is rejected, the others arrive once."""
     rows = [
         {
             "key": 100 + n, "plan": 0, "row": n, "component": n % PEOPLE,
@@ -139,7 +139,7 @@ def test_every_number_can_be_something_else():
 
 
 def test_copies_and_open_rows_are_no_violation():
-    """Raw copies and rows still to be sent are told, and are not held against anybody."""
+    """Raw copies and rows still to be sent are counted, and are no violations."""
     assert Verdict(duplicated_raw=3, open=2).violations == {}
     assert Verdict(lost=1, open=2).violations == {"lost": 1}
 

@@ -9,12 +9,12 @@ SEED = 20274
 
 @pytest.mark.parametrize("signals", [1, 2])
 def test_an_interrupted_script_can_be_resumed(signals):
-    """One interrupt drains, two stop at once; it says what arrived, and a resume completes it."""
+    """One interrupt drains the run, two stop it at once; it reports what arrived, and a resume completes it."""
     assert interrupt_script(signals, seed=SEED).facts["took"] > 0
 
 
 def test_a_terminal_that_goes_away_does_not_stop_a_run():
-    """With nobody reading its output, a script's run goes on to its end."""
+    """If the outputs of a script are closed, its run continues to its end."""
     assert closed_output(seed=SEED).states["delivered"] > 0
 
 

@@ -9,7 +9,7 @@ SEED = 20276
 
 @pytest.mark.parametrize("pause_s", [None, 0.001], ids=["one-packet", "later"])
 def test_answers_that_are_repeated_cause_no_false_acknowledgement(pause_s):
-    """With a third of the requests failing, what is called delivered was taken."""
+    """With a third of the requests failing, every row recorded as delivered was accepted."""
     assert repeated_answers(seed=SEED, rows=300, pause_s=pause_s).verdict.false_ack == 0
 
 

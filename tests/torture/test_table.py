@@ -42,7 +42,7 @@ def test_lines_add_up():
     assert (both.rows, both.requests) == (14, 6)
 
 
-def test_a_note_is_told_below_the_table():
+def test_a_note_is_printed_below_the_table():
     """What is worth a sentence follows the numbers; without one the table ends with them."""
     noted = replace(line(), note="hit 3 times")
     assert format_table([noted, line()]).splitlines()[-2:] == ["", "T0 made up: hit 3 times."]
