@@ -33,7 +33,7 @@ from cio_frames.validation import (
 from cio_frames.validation.findings import NAMED
 
 STATE_SCHEMA = pl.Schema({"kind": pl.String(), "number": pl.Int64(), "state": pl.Binary()})
-"""The results of an executor: numbers that are count_rows once each, and small frames."""
+"""The results of an executor: numbers that are counted once each, and small frames."""
 
 FINDING_TEXTS = pl.Schema({**dict.fromkeys(FINDING_SCHEMA, pl.String()), "row": pl.Int64()})
 REASON_SCHEMA = pl.Schema({ROW: pl.Int64(), "reasons": pl.String()})
@@ -81,7 +81,7 @@ class ChunkChecker:
 
     @cached_property
     def summarized_codes(self) -> list[str]:
-        """The codes whose different values are count_rows."""
+        """The codes whose different values are counted."""
         return [check.code for check in self.pipeline.applied if check.texts.summary]
 
     def read(self, chunk: pa.Table) -> tuple[pl.DataFrame, Encoding, tuple[Note, ...]]:
@@ -140,7 +140,7 @@ class _Sums:
         self._parts: dict[str, list[pl.DataFrame]] = {}
 
     def add(self, checker: ChunkChecker, checked: CheckedChunk) -> Iterator[pl.DataFrame]:
-        """Add a chunk, and yield its numbers that are count_rows once each."""
+        """Add a chunk, and yield its numbers that are counted once each."""
         pipeline, findings = checker.pipeline, checked.findings
         counts = count_rows(
             checked.measures, scope=checker.encoding.scope, batch_bytes=pipeline.batch_bytes
@@ -200,7 +200,7 @@ def first_values(values: pl.DataFrame) -> pl.DataFrame:
 
 
 def values_kind(code: str, column: str | None) -> str:
-    """Return the kind under which the values of a code in a column are count_rows."""
+    """Return the kind under which the values of a code in a column are counted."""
     return msgspec.json.encode((code, column)).decode()
 
 
