@@ -1,6 +1,5 @@
 """Checks the chunks of a partition on an executor and adds up the results; rows are not kept."""
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +17,7 @@ from cio_frames.plan.finding_kinds import CODE_SCHEMA, KIND_SCHEMA, FindingKinds
 from cio_frames.plan.fixes import CHANGE_SCHEMA
 from cio_frames.plan.full_check import Distinct, check_chunk, count_rows, finding_kinds
 from cio_frames.plan.pipeline import Pipeline
-from cio_frames.spark.reading import PlanSettings, findings_of_chunk, read_chunk
+from cio_frames.spark.reading import PlanSettings, findings_of_chunk, read_chunk, to_bytes
 from cio_frames.validation import (
     BLOCKING,
     FINDING_SCHEMA,
@@ -129,7 +128,7 @@ def summarize(chunks: Iterator[pa.Table], *, settings: PlanSettings) -> Iterator
     checker, sums = ChunkChecker(settings=settings), _Sums()
     for chunk in chunks:
         yield from sums.add(checker, checker.check(chunk))
-    yield from (_state(name, packed(frame)) for name, frame in sums.frames().items())
+    yield from (_state(name, to_bytes(frame)) for name, frame in sums.frames().items())
 
 
 class _Sums:
@@ -213,18 +212,6 @@ def _numbers(kind: str, numbers: pl.Series) -> pl.DataFrame:
 
 def _state(name: str, state: bytes) -> pl.DataFrame:
     return pl.DataFrame([(name, None, state)], schema=STATE_SCHEMA, orient="row")
-
-
-def packed(frame: pl.DataFrame) -> bytes:
-    """Return a small frame as bytes."""
-    file = io.BytesIO()
-    frame.write_ipc(file)
-    return file.getvalue()
-
-
-def unpacked(state: bytes) -> pl.DataFrame:
-    """Return a small frame from its bytes."""
-    return pl.read_ipc(io.BytesIO(state))
 
 
 def count_distinct(chunks: Iterator[pa.Table]) -> Iterator[pl.DataFrame]:
