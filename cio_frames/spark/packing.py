@@ -133,7 +133,7 @@ def unpacked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
                     yield from _numbered(pa.ipc.open_stream(whole), first=stream)
     if waiting:
         raise FrameError(
-            "Spark lost pieces of rows between two steps. Nothing was left out in silence: run the same again."
+            "Spark lost pieces of rows between two steps. Do this again; a run can be resumed."
         )
 
 

@@ -139,9 +139,8 @@ class _Spool:
         self._rest = [rows.slice(full)]
 
     def _write(self, rows: pl.DataFrame) -> pa.ipc.RecordBatchFileWriter:
-        table = (
-            rows.rechunk().to_arrow()
-        )  # a batch with views of texts would hold those of all rows
+        # Not the newest types: a batch of views of texts has the texts of all rows in it.
+        table = rows.rechunk().to_arrow()
         self._writer = self._writer or pa.ipc.new_file(self._file, table.schema)
         self._writer.write_table(table, max_chunksize=self._batch_rows or None)
         return self._writer
