@@ -125,11 +125,11 @@ def to_json(path: str, url: str) -> int:
 
 def json_alone(path: str, _: str) -> int:
     """Polars alone writing the JSON of the rows on all cores, for comparison."""
-    write_once = 0
+    size = 0
     for frame in pl.scan_parquet(path).collect_batches(chunk_size=50_000, maintain_order=True):
         text = frame.select(pl.struct(pl.all()).struct.json_encode()).to_series()
-        write_once += int(text.str.len_bytes().sum())
-    return 0 if write_once else 1
+        size += int(text.str.len_bytes().sum())
+    return 0 if size else 1
 
 
 def least(path: str, url: str) -> int:

@@ -237,7 +237,7 @@ def job(name: str, path: Path, url: str, executors: int) -> Job | None:
     return Job(peak_mb=peak, **json.loads(out.strip().splitlines()[-1]))
 
 
-def measured(name: str, path: Path, rows: int, executors: int) -> None:
+def measure_speed(name: str, path: Path, rows: int, executors: int) -> None:
     """Run one contender, and print a line of the table."""
     with sink() as url:
         done = job(name, path, url, executors)
@@ -258,7 +258,7 @@ def recording_server(file: Path) -> AbstractContextManager[str]:
     return server("torture.recording_server", str(file), *shares)
 
 
-def with_faults(name: str, path: Path, rows: int, executors: int) -> None:
+def measure_faults(name: str, path: Path, rows: int, executors: int) -> None:
     """Run one contender against faults, and print how many of its rows arrived."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "arrived"
@@ -293,7 +293,7 @@ def main() -> None:
         return
     columns = WITH_FAULTS if options.faults else COLUMNS
     print(f"| {' | '.join(columns)} |\n{'|---' * len(columns)}|", flush=True)
-    measure = with_faults if options.faults else measured
+    measure = measure_faults if options.faults else measure_speed
     with TemporaryDirectory() as folder:
         for rows in options.rows:
             path = table_of(Path(folder), rows, is_numbered=options.faults)

@@ -41,8 +41,8 @@ HANGS_AFTER_S = 1_800.0
 
 
 @dataclass(kw_only=True)
-class Bench:
-    """The tables, the record and the server of a test, which survive its drivers."""
+class Trial:
+    """One test: its tables, its record and its server, which survive its drivers."""
 
     folder: Path
     seed: int
@@ -92,18 +92,21 @@ class Bench:
                     at=at.cast(pl.Datetime("us", "UTC")),
                 ).write_parquet(folder / f"{first:09d}.parquet")
 
-    def order(self, url: str) -> Path:
-        """Write the order for drivers, and return the file."""
-        path = self.folder / "order.json"
-        order = {
+    @property
+    def settings(self) -> Path:
+        """The file of the settings of drivers."""
+        return self.folder / "settings.json"
+
+    def write_settings(self, url: str) -> None:
+        """Write the settings of drivers."""
+        settings = {
             "url": url, "write_key": self.write_key, "folder": str(self.folder),
             "table": str(self.folder / "table"), "audit": str(self.audit), "master": self.master,
             "runs": self.runs,
             "order_by": ["n"] if self.files > 1 else [], "partitions": self.partitions, "lease_s": self.lease_s,
             "batch_bytes": 20_000 if self.wait_s else 475_000,
         }  # fmt: skip
-        path.write_text(json.dumps(order))
-        return path
+        self.settings.write_text(json.dumps(settings))
 
     def lines(self, *, started: float) -> list[Line]:
         """Return the line of the table for each run."""
@@ -169,70 +172,70 @@ def killed(
         every_s: Seconds between two kills, on average.
     """
     started, chance = time.monotonic(), random.Random(seed)  # noqa: S311 - replayed by its seed
-    bench = Bench(
+    trial = Trial(
         folder=Path(tempfile.mkdtemp(prefix=f"torture-spark-{seed}-")), seed=seed, runs=runs,
         rows=rows, people=max(1, rows // 20), partitions=partitions, master=master, lease_s=lease_s,
         wait_s=wait_s,
     )  # fmt: skip
-    bench.write_tables()
-    bench.arrived.touch()
-    with _server(bench) as url:
-        order = bench.order(url)
-        while _run_driver(bench, order, chance, kills=kills, drivers=drivers, every_s=every_s):
+    trial.write_tables()
+    trial.arrived.touch()
+    with _server(trial) as url:
+        trial.write_settings(url)
+        while _run_driver(trial, chance, kills=kills, drivers=drivers, every_s=every_s):
             pass
-    _require_no_key(bench)
-    lines = bench.lines(started=started)
-    shutil.rmtree(bench.folder)  # it is kept after a failure
+    _require_no_key(trial)
+    lines = trial.lines(started=started)
+    shutil.rmtree(trial.folder)  # it is kept after a failure
     return lines
 
 
 def _run_driver(
-    bench: Bench, order: Path, chance: random.Random, *, kills: int, drivers: int, every_s: float
+    trial: Trial, chance: random.Random, *, kills: int, drivers: int, every_s: float
 ) -> bool:
     """Run one driver until it ends or is killed; return whether another one is needed."""
-    path = bench.folder / "driver.log"
+    path = trial.folder / "driver.log"
     with path.open("ab") as log:
         driver = subprocess.Popen(  # noqa: S603 - this very program
-            [sys.executable, "-m", "torture.spark_driver", str(order)],
+            [sys.executable, "-m", "torture.spark_driver", str(trial.settings)],
             stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
     try:
-        run, deadline, before = -1, 0.0, bench.arrived.stat().st_size
+        run, deadline, before = -1, 0.0, trial.arrived.stat().st_size
         while driver.poll() is None:
-            if bench.run != run:
-                run, deadline = bench.run, time.monotonic() + HANGS_AFTER_S
+            if trial.run != run:
+                run, deadline = trial.run, time.monotonic() + HANGS_AFTER_S
             if time.monotonic() > deadline:
-                raise TortureError(f"T30 seed {bench.seed}: a driver hangs\n{_end_of(path)}")
+                raise TortureError(f"T30 seed {trial.seed}: a driver hangs\n{_end_of(path)}")
             time.sleep(chance.uniform(0.2, 1.8) * every_s)
-            if bench.arrived.stat().st_size > before and driver.poll() is None:
-                before = bench.arrived.stat().st_size
-                _kill_one(bench, driver.pid, chance, kills=kills, drivers=drivers)
+            if trial.arrived.stat().st_size > before and driver.poll() is None:
+                before = trial.arrived.stat().st_size
+                _kill_one(trial, driver.pid, chance, kills=kills, drivers=drivers)
     finally:
         _end_all(driver.pid)
         driver.wait()
     if driver.returncode not in (0, FAILED, -signal.SIGKILL):
         raise TortureError(
-            f"T30 seed {bench.seed}: a driver ended with {driver.returncode}\n{_end_of(path)}"
+            f"T30 seed {trial.seed}: a driver ended with {driver.returncode}\n{_end_of(path)}"
         )
     return driver.returncode != 0
 
 
 def _kill_one(
-    bench: Bench, driver: int, chance: random.Random, *, kills: int, drivers: int
+    trial: Trial, driver: int, chance: random.Random, *, kills: int, drivers: int
 ) -> None:
     """Kill the driver and its JVM, or one of its other processes."""
-    if (bench.audit / f"{bench.run:03d}" / DONE).exists():
+    if (trial.audit / f"{trial.run:03d}" / DONE).exists():
         return
-    of_run = bench.kills[bench.run]
+    of_run = trial.kills[trial.run]
     lesser = of_run.total() - of_run["driver"]
-    dead = sum(each["driver"] for each in bench.kills.values())
-    is_due = (bench.run + lesser / max(1, kills)) * (drivers + 1) >= bench.runs * (dead + 1)
+    dead = sum(each["driver"] for each in trial.kills.values())
+    is_due = (trial.run + lesser / max(1, kills)) * (drivers + 1) >= trial.runs * (dead + 1)
     if dead < drivers and is_due:
         of_run["driver"] += 1
         java = [pid for pid in _below(driver) if "SparkSubmit" in _command(pid)]
         for pid in (*java, driver):
             _kill(pid)
-        time.sleep(bench.lease_s / 2)  # its executors run on for a moment
+        time.sleep(trial.lease_s / 2)  # its executors run on for a moment
         return
     kind = chance.choice(sorted(KINDS)) if lesser else "executor"
     candidates = [pid for pid in _below(driver) if KINDS[kind] in _command(pid)]
@@ -277,10 +280,10 @@ def _end_all(driver: int) -> None:
 
 
 @contextmanager
-def _server(bench: Bench) -> Iterator[str]:
+def _server(trial: Trial) -> Iterator[str]:
     command = [
-        sys.executable, "-m", "torture.recording_server", str(bench.arrived), "--seed", str(bench.seed),
-        "--wait-s", str(bench.wait_s),
+        sys.executable, "-m", "torture.recording_server", str(trial.arrived), "--seed", str(trial.seed),
+        "--wait-s", str(trial.wait_s),
     ]  # fmt: skip
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stdout is not None  # noqa: S101 - it is a pipe
@@ -290,24 +293,24 @@ def _server(bench: Bench) -> Iterator[str]:
             process.terminate()
 
 
-def _require_no_key(bench: Bench) -> None:
+def _require_no_key(trial: Trial) -> None:
     """Raise if the key is in the output of the driver or an executor, or in an event log."""
     import pyspark
 
     work = Path(pyspark.__file__).parent / "work"
-    started = (bench.folder / "order.json").stat().st_mtime
+    started = trial.settings.stat().st_mtime
     logs = [
         path
-        for place in (bench.folder / "events", bench.audit, work)
+        for place in (trial.folder / "events", trial.audit, work)
         for path in place.rglob("*")
         if path.is_file() and path.stat().st_mtime >= started
     ]
-    texts = {path: path.read_bytes() for path in (bench.folder / "driver.log", *logs)}
+    texts = {path: path.read_bytes() for path in (trial.folder / "driver.log", *logs)}
     if not any(b"SparkListenerJobStart" in text for text in texts.values()):
-        raise TortureError(f"T30 seed {bench.seed}: there is no event log to search")
+        raise TortureError(f"T30 seed {trial.seed}: there is no event log to search")
     for path, text in texts.items():
-        if bench.write_key.encode() in text:
-            raise TortureError(f"T30 seed {bench.seed}: the key is in {path}")
+        if trial.write_key.encode() in text:
+            raise TortureError(f"T30 seed {trial.seed}: the key is in {path}")
 
 
 def _end_of(path: Path) -> str:

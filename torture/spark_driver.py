@@ -1,9 +1,10 @@
-"""A driver of Spark that sends a table, or resumes what earlier drivers left: `python -m torture.spark_driver ORDER`."""
+"""A driver of Spark that sends a table, or resumes what earlier drivers left: `python -m torture.spark_driver SETTINGS`."""
 
 import json
 import os
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cio_frames.errors import RunError
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import SendOptions
 from cio_frames.spark import SparkTable, read_spark
+from cio_frames.spark.order import in_order
 from cio_frames.spark.run import SparkOptions, SparkRun, resume, start
 
 DONE = "done"
@@ -20,7 +22,7 @@ DONE = "done"
 FAILED = 3
 """The exit status of a driver whose job failed."""
 
-SETTINGS = {
+SPARK_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
@@ -47,48 +49,48 @@ class Events:
     pipeline: Pipeline
 
 
-def start_session(order: dict[str, Any]) -> Any:
+def start_session(settings: dict[str, Any]) -> Any:
     """Return a session on a local cluster."""
     from pyspark.sql import SparkSession
 
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    folder = Path(order["folder"])
+    folder = Path(settings["folder"])
     (folder / "events").mkdir(exist_ok=True)
     places = {
         "spark.local.dir": str(folder / "local"),
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.eventLog.dir": (folder / "events").as_uri(),
-        "spark.sql.shuffle.partitions": str(order["partitions"]),
+        "spark.sql.shuffle.partitions": str(settings["partitions"]),
     }
-    builder = SparkSession.builder.master(order["master"]).appName("torture")
-    for name, value in (SETTINGS | places).items():
+    builder = SparkSession.builder.master(settings["master"]).appName("torture")
+    for name, value in (SPARK_SETTINGS | places).items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     return session
 
 
-def by_person(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> Any:
-    """Put the rows of a person into one partition, in order."""
-    del pipeline
-    return table.frame.repartition(partitions, "user_id").sortWithinPartitions("__row__")
-
-
-def send(order: dict[str, Any], number: int) -> SparkRun:
+def send(settings: dict[str, Any], number: int) -> SparkRun:
     """Send the table of a run, or resume what earlier drivers left of it."""
-    rows = start_session(order).read.parquet(f"{order['table']}/{number:03d}")
-    table = read_spark(rows, order_by=order["order_by"])
+    rows = start_session(settings).read.parquet(f"{settings['table']}/{number:03d}")
+    table = read_spark(rows, order_by=settings["order_by"])
     plan = cio.frame(table.sample.lazy).track(
         event="event", user_id="user_id", timestamp="at", properties=["n"]
     )
-    pipeline = replace(plan.pipeline, batch_bytes=order["batch_bytes"])
+    pipeline = replace(plan.pipeline, batch_bytes=settings["batch_bytes"])
     client = cio.connect(
-        endpoint=order["url"], write_key=order["write_key"], rate=None, attempt_s=10.0, environ={}
+        endpoint=settings["url"],
+        write_key=settings["write_key"],
+        rate=None,
+        attempt_s=10.0,
+        environ={},
     )
-    audit = Path(order["audit"]) / f"{number:03d}"
+    audit = Path(settings["audit"]) / f"{number:03d}"
     options = SendOptions(audit=audit, progress=False, durability="process", wait=False)
     spark = SparkOptions(
-        partitions=order["partitions"], lease_s=order["lease_s"], in_order=by_person
+        partitions=settings["partitions"],
+        lease_s=settings["lease_s"],
+        in_order=partial(in_order, components=None),
     )
     unfinished = sorted(path.parent for path in audit.glob("*/run.json"))
     events = Events(table=table, pipeline=pipeline)
@@ -98,13 +100,13 @@ def send(order: dict[str, Any], number: int) -> SparkRun:
 
 
 def main() -> None:
-    """Send the tables of an order, one run after the other; exit with `FAILED` if rows are left."""
-    order = json.loads(Path(sys.argv[1]).read_text())
-    for number in range(order["runs"]):
-        done = Path(order["audit"]) / f"{number:03d}" / DONE
+    """Send all tables, one run after the other; exit with `FAILED` if rows are left."""
+    settings = json.loads(Path(sys.argv[1]).read_text())
+    for number in range(settings["runs"]):
+        done = Path(settings["audit"]) / f"{number:03d}" / DONE
         if not done.exists():
             try:
-                run = send(order, number).wait()
+                run = send(settings, number).wait()
             except RunError as error:
                 sys.stdout.write(f"{error}\n")
                 sys.exit(FAILED)

@@ -38,10 +38,9 @@ from cio_frames.spark.judge import (
     first_values,
     rejected_rows,
     summarize,
-    unpacked,
     values_kind,
 )
-from cio_frames.spark.reading import FINDINGS, PlanSettings
+from cio_frames.spark.reading import FINDINGS, PlanSettings, from_bytes
 from cio_frames.spark.repeats import without_rejected_repeats
 from cio_frames.spark.table import SparkTable, to_arrow
 from cio_frames.spark.table_checks import TableFindings, table_findings
@@ -279,7 +278,7 @@ class _Sums:
             if state is None:
                 distinct[kind] = distinct.get(kind, 0) + number
             else:
-                frames[kind].append(unpacked(state))
+                frames[kind].append(from_bytes(state))
         parts = {
             name: pl.concat([PARTS[name].to_frame(), *parts]) for name, parts in frames.items()
         }
@@ -429,8 +428,8 @@ def findings_of(check: SparkCheck, table: SparkTable) -> "DataFrame":
     )
     session, of_table = table.frame.sparkSession, as_texts(check.result.of_table)
     whole = session.createDataFrame(of_table.select(FINDING_TEXTS.names()).rows(), of_rows.schema)
-    order = "array_position(array('refuse', 'reject', 'warn', 'info'), severity) AS __order__"
-    ordered = whole.union(of_rows).selectExpr("*", order).orderBy("__order__", "code", "row")
+    order = "array_position(array('refuse', 'reject', 'warn', 'info'), severity) AS rank"
+    ordered = whole.union(of_rows).selectExpr("*", order).orderBy("rank", "code", "row")
     return ordered.select(*FINDING_TEXTS.names()).select(*FINDING_SCHEMA.names())
 
 

@@ -21,7 +21,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from cio_frames.checks import Checks
 from cio_frames.config import variable
 from cio_frames.errors import ArgumentError, ChoiceError, ConfigError
-from cio_frames.frames import ROW, read
+from cio_frames.frames import read
 from cio_frames.mapping import CallArguments
 from cio_frames.plan.allowance_counts import TRIGGERING, opt_out_tests
 from cio_frames.plan.allowances import KINDS
@@ -29,7 +29,8 @@ from cio_frames.plan.pipeline import Pipeline
 from cio_frames.plan.suggest import WHO, make
 from cio_frames.spark.chunks import require_polars
 from cio_frames.spark.delivery import TaskDelivery, WriteJob
-from cio_frames.spark.table import PLACE_BITS
+from cio_frames.spark.packing import ROW_FIELD
+from cio_frames.spark.table import PLACE_BITS, require_names
 from cio_frames.spec import CALLS, EVENT_CALLS, CallName
 from cio_frames.workspaces.client import Client, connect
 
@@ -220,7 +221,7 @@ def numbered(tables: Iterable[pa.Table], *, partition: int) -> Iterator[pa.Table
     for table in tables:
         numbers = pa.array(range(start, start + table.num_rows), pa.int64())
         start += table.num_rows
-        yield table.add_column(0, ROW, numbers)
+        yield table.add_column(0, ROW_FIELD, numbers)
 
 
 def _results(messages: Iterable[WriterCommitMessage | None]) -> list[dict[str, Any]]:
@@ -236,7 +237,13 @@ def write_job(options: Mapping[str, str], columns: pa.Schema) -> WriteJob:
     Args:
         options: The options of a writer, in any case.
         columns: The columns of the table.
+
+    Raises:
+        ArgumentError: An option is unknown, missing or unreadable.
+        ColumnNamesError: A name of a column is reserved.
+        ConfigError: An option holds a key, or the environment has none.
     """
+    require_names(columns.names)
     given = {name.lower(): value for name, value in options.items()}
     _refuse_keys(given)
     call = given.get("call", "")

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 import pyarrow as pa
@@ -14,15 +13,12 @@ from cio_frames.audit.run_file import Layout, RunFile
 from cio_frames.config import MaskedText
 from cio_frames.errors import AuditError
 from cio_frames.frames import ROW
-from cio_frames.plan.chunks import CHUNK_ROWS, encode_chunk, sets_state
+from cio_frames.plan.chunks import encode_chunk, rows_at_once, sets_state
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.reading import PlanSettings, read_chunk
 from cio_frames.spark.spool import EARLIER
 from cio_frames.spark.table import SparkTable
 from cio_frames.spec import CALLS
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 STATES_SENT = (
     "Rows that set a state were all sent again, although an earlier run in the same directory may have "
@@ -68,8 +64,8 @@ def with_earlier(
     runs: Sequence[tuple[Path, RunFile]],
     *,
     key: MaskedText | None,
-) -> "DataFrame":
-    """Return the rows with a column of what earlier runs recorded about their messages.
+) -> SparkTable:
+    """Return the table with a column of what earlier runs recorded about their messages.
 
     Raises:
         AuditError: A run kept its ids under another key.
@@ -80,7 +76,7 @@ def with_earlier(
                 run.key_name, where=path, candidate=key.reveal() if key else None
             )
     message_ids = partial(_message_ids, plan=plan, key=key)
-    ids = map_chunks(table.chunks, message_ids, schema=_IDS, rows=CHUNK_ROWS)
+    ids = map_chunks(table.chunks, message_ids, schema=_IDS, rows=rows_at_once(table.sample))
     record = None
     for kind, column in (("keyed", "keyed"), ("plain", "plain")):
         paths = [
@@ -101,11 +97,9 @@ def with_earlier(
         each = ids.join(recorded, column).selectExpr(f"row AS `{ROW}`", "recorded")
         record = each if record is None else record.unionByName(each)
     if record is None:
-        return table.frame
-    listed = record.groupBy(ROW).agg({"recorded": "collect_list"})
-    return table.frame.join(
-        listed.withColumnRenamed("collect_list(recorded)", EARLIER), ROW, "left"
-    )
+        return table
+    of_row = record.groupBy(ROW).agg({"recorded": "collect_list"}).toDF(ROW, EARLIER)
+    return table.with_rows(table.frame.join(of_row, ROW, "left"))
 
 
 def _message_ids(

@@ -19,7 +19,7 @@ from cio_frames.frames import ROW
 from cio_frames.identity.preview import profile_count
 from cio_frames.identity.settings import Premise
 from cio_frames.mapping import MessageMapping
-from cio_frames.plan.chunks import CHUNK_ROWS
+from cio_frames.plan.chunks import rows_at_once
 from cio_frames.plan.identity_preview import identity_preview
 from cio_frames.plan.identity_report import compared
 from cio_frames.plan.pipeline import Pipelines
@@ -181,7 +181,7 @@ def preview(
         rows,
         partial(preview_partition, plan=plan, premise=premise),
         schema=PREVIEW_SCHEMA,
-        rows=CHUNK_ROWS,
+        rows=rows_at_once(plan.pipeline().table),
     ).persist()
     keep(results)
     return SparkIdentityPreview(results, label=label, known=premise.workspace_people)

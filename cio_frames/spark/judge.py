@@ -1,6 +1,5 @@
 """Checks the chunks of a partition on an executor and adds up the results; rows are not kept."""
 
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +17,7 @@ from cio_frames.plan.finding_kinds import CODE_SCHEMA, KIND_SCHEMA, FindingKinds
 from cio_frames.plan.fixes import CHANGE_SCHEMA
 from cio_frames.plan.full_check import Distinct, check_chunk, count_rows, kinds_of
 from cio_frames.plan.pipeline import Pipeline
-from cio_frames.spark.reading import PlanSettings, findings_of_chunk, read_chunk
+from cio_frames.spark.reading import PlanSettings, findings_of_chunk, read_chunk, to_bytes
 from cio_frames.validation import (
     BLOCKING,
     FINDING_SCHEMA,
@@ -33,7 +32,7 @@ from cio_frames.validation import (
 from cio_frames.validation.findings import NAMED
 
 STATE_SCHEMA = pl.Schema({"kind": pl.String(), "number": pl.Int64(), "state": pl.Binary()})
-"""The results of an executor: numbers that are count_rows once each, and small frames."""
+"""The results of an executor: numbers that are counted once each, and small frames."""
 
 FINDING_TEXTS = pl.Schema({**dict.fromkeys(FINDING_SCHEMA, pl.String()), "row": pl.Int64()})
 REASON_SCHEMA = pl.Schema({ROW: pl.Int64(), "reasons": pl.String()})
@@ -81,7 +80,7 @@ class ChunkChecker:
 
     @cached_property
     def summarized_codes(self) -> list[str]:
-        """The codes whose different values are count_rows."""
+        """The codes whose different values are counted."""
         return [check.code for check in self.pipeline.applied if check.texts.summary]
 
     def read(self, chunk: pa.Table) -> tuple[pl.DataFrame, Encoding, tuple[Note, ...]]:
@@ -129,7 +128,7 @@ def summarize(chunks: Iterator[pa.Table], *, settings: PlanSettings) -> Iterator
     checker, sums = ChunkChecker(settings=settings), _Sums()
     for chunk in chunks:
         yield from sums.add(checker, checker.check(chunk))
-    yield from (_state(name, packed(frame)) for name, frame in sums.frames().items())
+    yield from (_state(name, to_bytes(frame)) for name, frame in sums.frames().items())
 
 
 class _Sums:
@@ -140,7 +139,7 @@ class _Sums:
         self._parts: dict[str, list[pl.DataFrame]] = {}
 
     def add(self, checker: ChunkChecker, checked: CheckedChunk) -> Iterator[pl.DataFrame]:
-        """Add a chunk, and yield its numbers that are count_rows once each."""
+        """Add a chunk, and yield its numbers that are counted once each."""
         pipeline, findings = checker.pipeline, checked.findings
         counts = count_rows(
             checked.measures, scope=checker.encoding.scope, batch_bytes=pipeline.batch_bytes
@@ -200,7 +199,7 @@ def first_values(values: pl.DataFrame) -> pl.DataFrame:
 
 
 def values_kind(code: str, column: str | None) -> str:
-    """Return the kind under which the values of a code in a column are count_rows."""
+    """Return the kind under which the values of a code in a column are counted."""
     return msgspec.json.encode((code, column)).decode()
 
 
@@ -213,18 +212,6 @@ def _numbers(kind: str, numbers: pl.Series) -> pl.DataFrame:
 
 def _state(name: str, state: bytes) -> pl.DataFrame:
     return pl.DataFrame([(name, None, state)], schema=STATE_SCHEMA, orient="row")
-
-
-def packed(frame: pl.DataFrame) -> bytes:
-    """Return a small frame as bytes."""
-    file = io.BytesIO()
-    frame.write_ipc(file)
-    return file.getvalue()
-
-
-def unpacked(state: bytes) -> pl.DataFrame:
-    """Return a small frame from its bytes."""
-    return pl.read_ipc(io.BytesIO(state))
 
 
 def count_distinct(chunks: Iterator[pa.Table]) -> Iterator[pl.DataFrame]:

@@ -247,9 +247,8 @@ class Lease:
             self._write(self._new_renewal())
         current = claims(self._disk, self._place, scope=self._scope)
         others = {claim: renewal for claim, renewal in current.items() if claim != own}
-        if (
-            own is None
-        ):  # read after the claims: an attempt leaves a record before it withdraws its claim
+        if own is None:
+            # Read after the claims: an attempt leaves a record before it withdraws its claim.
             self._rules.last_epoch = self._last_epoch()
         step = self._rules.look(others, now=self._monotonic(), began=began)
         if step == "withdraw" and own is not None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 import pyarrow as pa
 
-from cio_frames.errors import ColumnNamesError, RowOrderError
+from cio_frames.errors import RowOrderError
 from cio_frames.frames import ROW
 from cio_frames.mapping import MessageMapping, lane_key, numbered, subjects
 from cio_frames.plan.chunks import rows_at_once
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 Mark = Callable[[pa.Table], pa.Table]
 """Adds columns to rows."""
 
-COMPONENT: Final = "__component__"
+COMPONENT: Final = f"{ROW}component"
 """The column of the smallest identifier connected with that of a row; null if the row has no identifier."""
 
 _OWNER, _CONTENT = (f"{ROW}{name}" for name in ("owner", "content"))
@@ -97,7 +97,7 @@ def in_order(
 def with_components(
     table: SparkTable, pipeline: Pipeline, *, components: "DataFrame | None"
 ) -> "DataFrame":
-    """Return the rows with two more columns: `__component__` and their time."""
+    """Return the rows with two more columns: `COMPONENT` and `AT`, their time."""
     from pyspark.sql.types import LongType, StructField, StructType
 
     fields = [StructField(name, LongType()) for name in (COMPONENT, AT)]
@@ -134,12 +134,7 @@ def require_order(
 
     Raises:
         RowOrderError: Rows about one person differ, and nothing decides which comes first.
-        ColumnNamesError: A column is called `__component__`.
     """
-    if COMPONENT in table.frame.columns:
-        raise ColumnNamesError(
-            [COMPONENT], problem="The name is taken", hint="Rename the column before sending."
-        )
     call, mapping = pipeline.mapping.call, pipeline.mapping
     if table.order_by or call.name in EVENT_CALLS[1:]:  # pages and screens set no state
         return
@@ -190,22 +185,27 @@ def _read_decisive(
         yield rows.select(pl.col(ROW).alias("row"), *marks, content, sets.alias("sets"))
 
 
-def _marks(mapping: MessageMapping, *, key: str, at: str) -> tuple[pl.Expr, pl.Expr]:
-    """Return the number of a row's identifier, signed, and its time."""
-    field = mapping.find("timestamp")
+def _marks(
+    mapping: MessageMapping, *, key: str, at: str, by_time: bool = True
+) -> tuple[pl.Expr, pl.Expr]:
+    """Return the number of a row's identifier, signed, and its time; one time for all without `by_time`."""
+    field = mapping.find("timestamp") if by_time else None
     time = pl.lit(None, pl.Int64) if field is None else pl.col(field.utc_column).dt.epoch("us")
     return signed(numbered(lane_key(mapping))).alias(key), time.fill_null(_LAST).alias(at)
 
 
 def _marking(table: SparkTable, mapping: MessageMapping) -> Mark:
-    """Return a function that adds the number of their identifier, as `__component__`, and the time to rows."""
-    fields = of_identifiers(mapping, *([] if table.order_by else ["timestamp"]))
-    return partial(_with_marks, mapping=fields, schema=schema_of(fields, table))
+    """Return a function that adds the number of their identifier, as `COMPONENT`, and their time to rows."""
+    by_time = not table.order_by
+    fields = of_identifiers(mapping, *(["timestamp"] if by_time else []))
+    return partial(_with_marks, mapping=fields, schema=schema_of(fields, table), by_time=by_time)
 
 
-def _with_marks(chunk: pa.Table, *, mapping: MessageMapping, schema: pl.Schema) -> pa.Table:
-    marks = prepare_chunk(chunk, mapping, schema).select(*_marks(mapping, key=COMPONENT, at=AT))
-    for mark in marks:
+def _with_marks(
+    chunk: pa.Table, *, mapping: MessageMapping, schema: pl.Schema, by_time: bool
+) -> pa.Table:
+    rows = prepare_chunk(chunk, mapping, schema)
+    for mark in rows.select(*_marks(mapping, key=COMPONENT, at=AT, by_time=by_time)):
         chunk = chunk.append_column(mark.name, mark.to_arrow())
     return chunk
 

@@ -1,7 +1,7 @@
 """Rows packed into pieces of bytes, so that Spark moves a few values instead of every cell of every row.
 
-Executors write the rows of a chunk that go to one partition as a stream of Arrow, and cut it into pieces. Spark
-gives Python up to 10,000 rows of its own at once, so each of them must be small.
+Executors write the rows of a chunk that go to one partition as a stream of Arrow, and cut it into pieces. Java
+holds a whole batch of them, and gives Python up to 10,000 rows at once, so pieces and batches are small.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from cio_frames.errors import FrameError
 from cio_frames.frames import ROW
 
 PIECE_BYTES: Final = 2_048
@@ -19,8 +20,11 @@ PIECE_BYTES: Final = 2_048
 PIECES_AT_ONCE: Final = 1_000
 """How many pieces of a batch are copied at once."""
 
-PACKED_BYTES: Final = 1 << 29
-"""The most bytes of rows that are packed at once."""
+PACKED_BYTES: Final = 1 << 26
+"""The most bytes of rows that are packed at once, unless one row has more."""
+
+BATCH_PIECES: Final = 10_000
+"""The most pieces of a batch that Spark gets."""
 
 PIECES: Final = pa.schema(
     {
@@ -37,12 +41,15 @@ stream."""
 
 PIECES_SQL: Final = "key bigint, stream bigint, place bigint, bytes bigint, piece binary"
 
+ROW_FIELD: Final = pa.field(ROW, pa.int64(), nullable=False)
+"""The column of row numbers, where this package makes it."""
+
 
 def packed_in_order(rows: pa.Table) -> Iterator[pa.RecordBatch]:
     """Yield rows with consecutive numbers as pieces, whose key is how many rows their stream has."""
     for part in _parts(rows):
         numbers, count = part[ROW].to_numpy()[:1], np.array([part.num_rows])
-        yield _pieces([_stream(part.drop_columns([ROW]))], keys=count, numbers=numbers)
+        yield from _pieces([_stream(part.drop_columns([ROW]))], keys=count, numbers=numbers)
 
 
 def packed(
@@ -65,7 +72,7 @@ def packed(
         ordered, lengths = part.take(pa.array(order)), np.diff(starts, append=len(order))
         streams = [_stream(ordered.slice(*each)) for each in zip(starts, lengths, strict=True)]
         first = order[starts]
-        yield _pieces(streams, keys=own[first], numbers=part[ROW].to_numpy()[first])
+        yield from _pieces(streams, keys=own[first], numbers=part[ROW].to_numpy()[first])
 
 
 def _parts(rows: pa.Table) -> Iterator[pa.Table]:
@@ -87,7 +94,8 @@ def _stream(rows: pa.Table) -> pa.Buffer:
 
 def _pieces(
     streams: list[pa.Buffer], *, keys: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64]
-) -> pa.RecordBatch:
+) -> Iterator[pa.RecordBatch]:
+    """Yield streams in pieces, in batches of at most `BATCH_PIECES`."""
     sizes = np.array([stream.size for stream in streams], np.int64)
     counts = -(-sizes // PIECE_BYTES)
     ends = np.cumsum(sizes)
@@ -97,11 +105,17 @@ def _pieces(
     pieces = pa.BinaryArray.from_buffers(pa.binary(), len(place), buffers)
     repeated = (pa.array(np.repeat(values, counts)) for values in (keys, numbers, sizes))
     key, stream, size = repeated
-    return pa.RecordBatch.from_arrays([key, stream, pa.array(place), size, pieces], schema=PIECES)
+    columns = [key, stream, pa.array(place), size, pieces]
+    whole = pa.RecordBatch.from_arrays(columns, schema=PIECES)
+    yield from (whole.slice(start, BATCH_PIECES) for start in range(0, len(place), BATCH_PIECES))
 
 
 def unpacked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the rows that batches of pieces contain; other batches are yielded unchanged."""
+    """Yield the rows that batches of pieces contain; other batches are yielded unchanged.
+
+    Raises:
+        FrameError: Pieces are missing at the end.
+    """
     waiting: dict[int, dict[int, bytes]] = {}
     for batch in batches:
         if batch.schema.names != PIECES.names:
@@ -117,7 +131,10 @@ def unpacked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
                     whole = b"".join(pieces[place] for place in range(len(pieces)))
                     del waiting[stream]
                     yield from _numbered(pa.ipc.open_stream(whole), first=stream)
-    assert not waiting, "Pieces of rows are missing."  # noqa: S101
+    if waiting:
+        raise FrameError(
+            "Spark lost pieces of rows between two steps. Do this again; a run can be resumed."
+        )
 
 
 def _numbered(batches: Iterable[pa.RecordBatch], *, first: int) -> Iterator[pa.RecordBatch]:
@@ -126,7 +143,7 @@ def _numbered(batches: Iterable[pa.RecordBatch], *, first: int) -> Iterator[pa.R
             yield batch
             continue
         numbers = pa.array(np.arange(first, first + batch.num_rows))
-        yield batch.add_column(0, ROW, numbers)
+        yield batch.add_column(0, ROW_FIELD, numbers)
         first += batch.num_rows
 
 

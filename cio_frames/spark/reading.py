@@ -1,5 +1,6 @@
-"""The settings of a plan that executors get, and reading the chunks that Spark gives them."""
+"""What executors get: the settings of a plan, chunks of rows, and small frames as bytes."""
 
+import io
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -16,7 +17,7 @@ from cio_frames.mapping import MessageMapping
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.validation import FINDING_SCHEMA
 
-FINDINGS = "__findings__"
+FINDINGS = f"{ROW}findings"
 """The column with the findings of the whole table about a row."""
 
 
@@ -116,6 +117,18 @@ def _in_utc(dtype: Any) -> Any:
             return pl.Struct({each.name: _in_utc(each.dtype) for each in dtype.fields})
         case _:
             return dtype
+
+
+def to_bytes(frame: pl.DataFrame) -> bytes:
+    """Return a small frame as bytes, in which Spark carries it."""
+    target = io.BytesIO()
+    frame.write_ipc_stream(target)
+    return target.getvalue()
+
+
+def from_bytes(state: bytes) -> pl.DataFrame:
+    """Return the frame that `to_bytes` made bytes of."""
+    return pl.read_ipc_stream(io.BytesIO(state))
 
 
 def findings_of_chunk(chunk: pa.Table) -> pl.DataFrame | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from cio_frames.frames import ROW
 from cio_frames.plan.chunks import rows_at_once
 from cio_frames.spark.chunks import map_chunks
 from cio_frames.spark.judge import FINDING_TEXTS, blocked_rows
@@ -57,7 +58,7 @@ def _blocked(
 ) -> "DataFrame":
     """Return those of the rows that other findings exclude."""
     by_table = findings.where(f"code <> '{REPEATED}' AND severity IN {BLOCKING}").select("row")
-    named = table.frame.join(rows.withColumnRenamed("row", "__row__"), "__row__", "left_semi")
+    named = table.frame.join(rows.withColumnRenamed("row", ROW), ROW, "left_semi")
     by_row = map_chunks(
         named,
         partial(blocked_rows, settings=settings, but=REPEATED),

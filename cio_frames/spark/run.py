@@ -27,7 +27,7 @@ from cio_frames.errors import (
     RunStoppedError,
 )
 from cio_frames.frames import ROW
-from cio_frames.plan.chunks import CHUNK_ROWS
+from cio_frames.plan.chunks import rows_at_once
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import SendOptions
 from cio_frames.run.run import OUTAGE, ShownRun
@@ -485,13 +485,15 @@ class SparkRun(ShownRun):
         session = table.frame.sparkSession
         self._tag(session)
         if self._earlier:
-            joined = with_earlier(table, self._work.plan, self._earlier, key=self._work.key)
-            table = table.with_rows(joined)
+            table = with_earlier(table, self._work.plan, self._earlier, key=self._work.key)
         table = _with_findings(table, spark.findings)
         number = self._record.run.info.decisions[SPARK]["partitions"]
         frame = spark.in_order(table, self._plan.pipeline, partitions=number)
-        deliver_all = partial(deliver, work=self._work)
-        return map_chunks(frame, deliver_all, schema=RESULT_SCHEMA, rows=CHUNK_ROWS).collect()
+        results = map_chunks(
+            frame, partial(deliver, work=self._work), schema=RESULT_SCHEMA,
+            rows=rows_at_once(table.sample),
+        )  # fmt: skip
+        return results.collect()
 
     def _conclude(self, results: Sequence[Any]) -> None:
         """Merge the records of attempts, and end the record of the run."""

@@ -20,7 +20,7 @@ from cio_frames.validation import FINDING_SCHEMA
 AT = f"{ROW}at"
 """The column of the time by which rows are ordered, and then by their numbers. Without it they are in order."""
 
-EARLIER = "__earlier__"
+EARLIER = f"{ROW}earlier"
 """The column of what earlier runs recorded about the message of a row."""
 
 EARLIER_SCHEMA = pl.Schema(
@@ -37,8 +37,8 @@ EARLIER_SCHEMA = pl.Schema(
 SORTED_BYTES = 1 << 25
 """About how many bytes of rows are sorted in memory."""
 
-BATCH_ROWS = 5_000
-"""The most rows that are read from the file at once."""
+BATCH_BYTES = 1 << 20
+"""About how many bytes a batch of the file has, of which a chunk reads those with its rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,6 +47,7 @@ class SpooledTable(Table):
 
     Attributes:
         reader: The file.
+        batch_rows: How many rows each batch of it has, but for the last.
         places: The places of the rows in it, in the order of sending.
         numbers: The numbers of the rows, in this order.
         findings: The findings of the whole table about them.
@@ -54,6 +55,7 @@ class SpooledTable(Table):
     """
 
     reader: pa.ipc.RecordBatchFileReader = field(repr=False)
+    batch_rows: int
     places: npt.NDArray[np.int64] = field(repr=False)
     numbers: pl.Series = field(repr=False)
     findings: pl.DataFrame = field(repr=False)
@@ -72,9 +74,9 @@ class SpooledTable(Table):
         """Yield the rows with their numbers, in order, in frames of at most this many rows."""
         for start in range(0, self.count, rows):
             places = self.places[start : start + rows]
-            needed, batch = np.unique(places // BATCH_ROWS, return_inverse=True)
+            needed, batch = np.unique(places // self.batch_rows, return_inverse=True)
             frame = pl.DataFrame(pa.Table.from_batches(map(self.reader.get_batch, needed.tolist())))
-            yield frame[batch * BATCH_ROWS + places % BATCH_ROWS].rechunk()
+            yield frame[batch * self.batch_rows + places % self.batch_rows].rechunk()
 
 
 @contextmanager
@@ -96,6 +98,7 @@ class _Spool:
         self._writer: pa.ipc.RecordBatchFileWriter | None = None
         self._run: list[pl.DataFrame] = []
         self._run_bytes = 0
+        self._batch_rows = 0  # depends on the rows of the first run
         self._rest: list[pl.DataFrame] = []  # rows that do not fill a batch yet
         self._keys = [pl.DataFrame(schema={AT: pl.Int64(), ROW: pl.Int64()})]
         self._count = 0
@@ -105,6 +108,8 @@ class _Spool:
 
     def add(self, chunk: pa.Table) -> None:
         """Add the rows of a chunk, and what its columns beside the user's contain."""
+        if not chunk.num_rows:
+            return
         rows, notes = read_chunk(chunk, self._plan.schema)
         self._notes += (note for note in notes if note.severity == "reject")
         if (findings := findings_of_chunk(chunk)) is not None:
@@ -124,18 +129,20 @@ class _Spool:
     def _end_run(self) -> None:
         """Sort the rows of a run, and write them."""
         run = pl.concat(self._run).sort(AT, ROW)
+        self._batch_rows = self._batch_rows or max(1, run.height * BATCH_BYTES // self._run_bytes)
         self._run, self._run_bytes = [], 0
         self._keys.append(run.select(AT, ROW))
         rows = pl.concat([*self._rest, run.drop(AT)])
-        full = rows.height - rows.height % BATCH_ROWS
+        full = rows.height - rows.height % self._batch_rows
         if full:
             self._write(rows.head(full))
         self._rest = [rows.slice(full)]
 
     def _write(self, rows: pl.DataFrame) -> pa.ipc.RecordBatchFileWriter:
-        table = rows.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+        # Not the newest types: a batch of views of texts has the texts of all rows in it.
+        table = rows.rechunk().to_arrow()
         self._writer = self._writer or pa.ipc.new_file(self._file, table.schema)
-        self._writer.write_table(table, max_chunksize=BATCH_ROWS)
+        self._writer.write_table(table, max_chunksize=self._batch_rows or None)
         return self._writer
 
     def table(self) -> SpooledTable:
@@ -155,6 +162,7 @@ class _Spool:
             json_columns=self._plan.json_columns,
             notes=tuple(self._notes),
             reader=pa.ipc.open_file(self._file),
+            batch_rows=self._batch_rows,
             places=places,
             numbers=keys[ROW].gather(places).rename("row"),
             findings=pl.concat(self._findings),

@@ -8,14 +8,21 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from cio_frames.errors import ColumnNotFoundError
+from cio_frames.errors import ColumnNamesError, ColumnNotFoundError
 from cio_frames.frames import ROW, Note, Table, read
 from cio_frames.frames.column import check_names
 from cio_frames.plan.chunks import CHUNK_CELLS, CHUNK_ROWS
 from cio_frames.spark.chunks import chunks_of, in_arrow
 from cio_frames.spark.failures import spark_failures
 from cio_frames.spark.packing import PIECES, PIECES_SQL, packed_in_order
-from cio_frames.spark.types import has_maps, quoted, reading, require_types
+from cio_frames.spark.types import (
+    has_maps,
+    has_required_fields,
+    nullable,
+    quoted,
+    reading,
+    require_types,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -65,11 +72,11 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
             them; it guarantees that order for a single file only.
 
     Raises:
-        ColumnNamesError: Names are doubled, or `__row__`.
+        ColumnNamesError: Names are doubled, or begin with `__row__`.
         ColumnTypeError: A column has a type that means nothing outside Spark.
         ColumnNotFoundError: A column of `order_by` is missing.
     """
-    check_names(frame.columns)
+    require_names(frame.columns)
     require_types(frame.schema)
     for name in order_by:
         if name not in frame.columns:
@@ -95,6 +102,24 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
         rows=starts[-1],
         order_by=tuple(order_by),
     )
+
+
+def require_names(names: Sequence[str]) -> None:
+    """Raise if columns cannot be read, or could have the name of a column that this package adds.
+
+    Those begin with `__row__`. Spark does not tell names by their case.
+
+    Raises:
+        ColumnNamesError: Names are doubled, not Unicode, or begin with `__row__`.
+    """
+    check_names(names)
+    reserved = [name for name in names if name.lower().startswith(ROW)]
+    if reserved:
+        raise ColumnNamesError(
+            reserved,
+            problem=f"Column names that begin with {ROW}, which cio_frames keeps for its own",
+            hint=f"Rename them: df.withColumnRenamed({reserved[0]!r}, ...).",
+        )
 
 
 def _in_pieces(rows: "DataFrame") -> "DataFrame":
@@ -171,6 +196,8 @@ def _counted_from(kept: "DataFrame", *, starts: Sequence[int]) -> "DataFrame":
 
 def to_arrow(frame: "DataFrame") -> pa.Table:
     """Return the rows of a small frame."""
+    if has_required_fields(frame.schema):  # pyarrow cannot cast them in structs that are null
+        frame = in_arrow(frame, _unchanged, nullable(frame.schema))
     if hasattr(type(frame), "toArrow"):
         return frame.toArrow()
     unchecked: Any = frame

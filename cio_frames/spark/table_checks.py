@@ -13,6 +13,7 @@ from cio_frames.frames import ROW
 from cio_frames.plan.chunks import rows_at_once
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark.chunks import OfPartition, map_chunks
+from cio_frames.spark.reading import to_bytes
 from cio_frames.spark.table import SparkTable
 from cio_frames.spark.table_parts import (
     COUNTED,
@@ -36,7 +37,6 @@ from cio_frames.spark.table_parts import (
     keyed,
     links,
     merge,
-    packed,
     second_pass,
     states_of,
 )
@@ -183,7 +183,7 @@ class _Pass:
 
     def _second_pass(self, again: Mapping[int, pl.DataFrame]) -> None:
         """Read the rows again for the tests that need it."""
-        states = {number: packed(aggregated) for number, aggregated in again.items()}
+        states = {number: to_bytes(aggregated) for number, aggregated in again.items()}
         results = self._persist(
             self._of_rows(partial(second_pass, work=self._work, states=states), schema=RESULTS)
         )

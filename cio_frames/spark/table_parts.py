@@ -1,6 +1,5 @@
 """What executors do for the checks of a whole table: gather aggregates, merge them, and read rows again."""
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -21,7 +20,7 @@ from cio_frames.checks import (
 )
 from cio_frames.frames import ROW, Fingerprint, FingerprintPart, collect_streaming
 from cio_frames.mapping import computing, subjects
-from cio_frames.spark.reading import read_chunk
+from cio_frames.spark.reading import from_bytes, read_chunk, to_bytes
 from cio_frames.validation import (
     FINDING_SCHEMA,
     CompiledCheck,
@@ -164,18 +163,6 @@ def _is_of_table(check: Check) -> bool:
     return isinstance(check.test, TableTest)
 
 
-def packed(frame: pl.DataFrame) -> bytes:
-    """Return a frame as bytes."""
-    target = io.BytesIO()
-    frame.write_ipc_stream(target)
-    return target.getvalue()
-
-
-def unpacked(part: bytes) -> pl.DataFrame:
-    """Return a frame from its bytes."""
-    return pl.read_ipc_stream(io.BytesIO(part))
-
-
 def gather(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[pl.DataFrame]:
     """Yield the parts of aggregates of one partition, with the columns of `PARTS`."""
     gathered, fingerprint = _Gathered(work), Fingerprint(work.schema)
@@ -270,7 +257,7 @@ _BUCKET = "\0bucket"
 
 
 def _part(split: int, frame: pl.DataFrame, *, first: int, bucket: int = 0) -> pl.DataFrame:
-    return pl.DataFrame([(split, bucket, first, packed(frame))], schema=PARTS, orient="row")
+    return pl.DataFrame([(split, bucket, first, to_bytes(frame))], schema=PARTS, orient="row")
 
 
 def _of_fingerprint(part: FingerprintPart) -> pl.DataFrame:
@@ -308,7 +295,7 @@ def _bucket_results(chunks: Iterator[pa.Table], *, work: TableWork) -> Iterator[
     columns = (chunk.select(PARTS.names()).to_pydict().values() for chunk in chunks)
     rows = (row for each in columns for row in zip(*each, strict=True))
     for (number, _), group in groupby(rows, key=itemgetter(0, 1)):
-        parts = (unpacked(part) for _, _, _, part in group)
+        parts = (from_bytes(part) for _, _, _, part in group)
         if number == OF_ROWS:
             yield from map(_as_results, parts)
         elif number == OF_FINGERPRINT:
@@ -346,7 +333,7 @@ def _as_results(findings: pl.DataFrame) -> pl.DataFrame:
 
 
 def _state(number: int, state: pl.DataFrame) -> pl.DataFrame:
-    return _filled(pl.DataFrame({"number": [number], "part": [packed(state)]}))
+    return _filled(pl.DataFrame({"number": [number], "part": [to_bytes(state)]}))
 
 
 def _suspects(number: int, suspects: pl.DataFrame) -> pl.DataFrame:
@@ -363,7 +350,7 @@ def states_of(parts: Iterable[tuple[int, bytes]]) -> dict[int, list[pl.DataFrame
     """Return the state of each split or test, in parts."""
     states: dict[int, list[pl.DataFrame]] = {}
     for number, part in parts:
-        states.setdefault(number, []).append(unpacked(part))
+        states.setdefault(number, []).append(from_bytes(part))
     return states
 
 
@@ -439,7 +426,7 @@ def second_pass(
         work: The tests.
         states: The aggregates of those tests, by number.
     """
-    gathered = {number: unpacked(state) for number, state in states.items()}
+    gathered = {number: from_bytes(state) for number, state in states.items()}
     counted: dict[int, pl.DataFrame] = {}
     for chunk in chunks:
         rows = work.prepared(read_chunk(chunk, work.schema)[0]).lazy()

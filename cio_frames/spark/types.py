@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from json import loads
 from typing import TYPE_CHECKING, Any
 
 from cio_frames.errors import ColumnTypeError
@@ -108,6 +109,23 @@ def has_maps(schema: Any) -> bool:
         or (type(kind).__name__ == "StructType" and not kind.fields)
         for kind in kinds
     )
+
+
+def has_required_fields(schema: Any) -> bool:
+    """Return whether a column has structs with a field that cannot be null."""
+    kinds = (kind for column in schema.fields for kind in _within(column.dataType))
+    return any(
+        not field.nullable
+        for kind in kinds
+        if type(kind).__name__ == "StructType"
+        for field in kind.fields
+    )
+
+
+def nullable(schema: Any) -> Any:
+    """Return a schema with the same columns, all of whose fields may be null."""
+    text = schema.json().replace('"nullable":false', '"nullable":true')
+    return type(schema).fromJson(loads(text))
 
 
 def reading(frame: "DataFrame", *, of: "DataFrame") -> Reading:

@@ -7,11 +7,11 @@ import sys
 import cio_frames as cio
 from cio_frames.run import SendOptions
 from cio_frames.spark.run import SparkOptions, start
-from tests.spark.plans import by_person, events, plan_of
+from tests.spark.plans import BY_PERSON, events, plan_of
 
 
 def main() -> None:
-    """Send, and print what became of the rows."""
+    """Send, and print the counts of the run."""
     from pyspark.sql import SparkSession
 
     url, audit = sys.argv[1:]
@@ -25,10 +25,10 @@ def main() -> None:
         plan,
         client,
         options=SendOptions(audit=audit, progress=False),
-        spark=SparkOptions(partitions=2, slots=2, in_order=by_person),
+        spark=SparkOptions(partitions=2, slots=2, in_order=BY_PERSON),
     ).wait()
-    told = {"kind": type(session).__module__, "failed": run.failed().count(), **run.counts}
-    sys.stdout.write(f"{json.dumps(told)}\n")
+    result = {"kind": type(session).__module__, "failed": run.failed().count(), **run.counts}
+    sys.stdout.write(f"{json.dumps(result)}\n")
     session.stop()
 
 

@@ -1,4 +1,4 @@
-"""A table judged in parts as Spark has it judged, without Spark; and what both kinds of plans say."""
+"""A table that is checked in parts as on Spark, without Spark; and the results of both kinds of plans, to compare."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,12 +36,12 @@ BY_EACH = (
     "objects",
     "unclear",
 )
-"""What a full check counts; requests are cut within a partition, so there may be more of them."""
+"""The counts of a full check. Requests are made within a partition, so there may be more of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class InParts:
-    """A table that was judged in parts."""
+    """The results of a table that was checked in parts."""
 
     pipeline: Pipeline
     result: CheckResult
@@ -58,44 +58,40 @@ def is_of_spark(table: pa.Table) -> bool:
 def in_parts(table: pa.Table, pipeline: Pipeline) -> InParts:
     """Check a table in three partitions of chunks of two rows, as executors do."""
     settings: PlanSettings = cloudpickle.loads(cloudpickle.dumps(PlanSettings.of(pipeline)))
-    known = check_table(pipeline.table, checks=pipeline.applied, scope=pipeline.scope())
-    row_findings = known.filter(pl.col("row").is_not_null())
+    of_table = check_table(pipeline.table, checks=pipeline.applied, scope=pipeline.scope())
+    row_findings = of_table.filter(pl.col("row").is_not_null())
     whole = _numbered(table, row_findings)
-    answers = pl.concat(
-        [
-            described
-            for part in _parts(whole)
-            for described in summarize(_chunks(part), settings=settings)
-        ]
+    states = pl.concat(
+        [state for part in _parts(whole) for state in summarize(_chunks(part), settings=settings)]
     )
-    counted = pl.concat(count_distinct(iter([answers.to_arrow()])))
+    counted = pl.concat(count_distinct(iter([states.to_arrow()])))
     result = combine(
         counted,
         pipeline=pipeline,
         rows=table.num_rows,
-        of_table=known.filter(pl.col("row").is_null()),
+        of_table=of_table.filter(pl.col("row").is_null()),
         blocking=row_findings.filter(pl.col("severity").is_in(BLOCKING)),
         fingerprint="",
     )
-    found = [
+    findings = [
         each
         for part in _parts(whole)
         for each in find_in_rows(_chunks(part), settings=settings, summaries=result.summaries)
     ]
-    lost = [
+    rejected = [
         each for part in _parts(whole) for each in rejected_rows(_chunks(part), settings=settings)
     ]
     return InParts(
         pipeline=pipeline,
         result=result,
-        findings=pl.concat([as_texts(result.of_table), *found]).match_to_schema(FINDING_TEXTS),
-        rejected=pl.concat([pl.DataFrame(schema={ROW: pl.Int64, "reasons": pl.String}), *lost]),
+        findings=pl.concat([as_texts(result.of_table), *findings]).match_to_schema(FINDING_TEXTS),
+        rejected=pl.concat([pl.DataFrame(schema={ROW: pl.Int64, "reasons": pl.String}), *rejected]),
     )
 
 
-def _numbered(table: pa.Table, known: pl.DataFrame) -> pa.Table:
+def _numbered(table: pa.Table, row_findings: pl.DataFrame) -> pa.Table:
     numbers = pa.array(range(table.num_rows), pa.int64())
-    texts = as_texts(known).select(FINDING_SCHEMA.names())
+    texts = as_texts(row_findings).select(FINDING_SCHEMA.names())
     of_row = texts.group_by("row").agg(pl.struct(pl.all().exclude("row")).alias(FINDINGS))
     joined = pl.DataFrame({"row": pl.Series(range(table.num_rows), dtype=pl.Int64)}).join(
         of_row, on="row", how="left", maintain_order="left"
@@ -113,7 +109,7 @@ def _chunks(part: pa.Table) -> Iterator[pa.Table]:
 
 
 def described(full: FullCheck) -> dict[str, Any]:
-    """Return what a full check says, to compare."""
+    """Return the results of a full check, to compare."""
     kinds = full.kinds
     return {
         **{name: getattr(full, name) for name in BY_EACH},
@@ -133,15 +129,15 @@ def rows_of(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
 
 
 def view_of(pipeline: Pipeline) -> Any:
-    """Return what a report shows, but where rows come from, how they are saved, and requests."""
+    """Return what a report shows, without the source, the steps of saving and the number of requests."""
     return replace(plan_view(pipeline), source="", save_steps=(), batches=0)
 
 
 @contextmanager
 def jobs(spark: Any, name: str) -> Iterator[list[int]]:
-    """Give the jobs that Spark runs in a block."""
-    found: list[int] = []
+    """Yield a list, which has the jobs that Spark ran in the block after it."""
+    numbers: list[int] = []
     spark.sparkContext.setJobGroup(name, name)
-    yield found
-    found += spark.sparkContext.statusTracker().getJobIdsForGroup(name)
+    yield numbers
+    numbers += spark.sparkContext.statusTracker().getJobIdsForGroup(name)
     spark.sparkContext.setJobGroup("", "")

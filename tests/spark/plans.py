@@ -1,7 +1,8 @@
-"""A plan on Spark for tests of sending, and a table of events whose truth is known."""
+"""Plans for tests of sending on Spark, and the tables of events that they send."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,12 @@ import cio_frames as cio
 from cio_frames.audit import RunInfo
 from cio_frames.clock import utc_now
 from cio_frames.config import MaskedText
+from cio_frames.frames import ROW
 from cio_frames.payloads import RUN_ALGORITHM
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark import SparkTable, read_spark
 from cio_frames.spark.attempt import Work
+from cio_frames.spark.order import in_order
 from cio_frames.spark.reading import PlanSettings
 
 RUN = "20260601T000000000Z-abcdef"
@@ -50,9 +53,8 @@ def plan_of(frame: Any, **others: int) -> SparkEvents:
     return SparkEvents(table=table, pipeline=replace(plan.pipeline, **others))
 
 
-def by_person(table: SparkTable, pipeline: Pipeline, *, partitions: int) -> Any:
-    """Put the rows of a person into one partition, in the order of their numbers."""
-    return table.frame.repartition(partitions, "user_id").sortWithinPartitions("__row__")
+BY_PERSON = partial(in_order, components=None)
+"""Puts the rows of a person into one partition: each has one identifier, so nothing connects them."""
 
 
 def local_plan(frame: pl.DataFrame, *, call: str = "track") -> Pipeline:
@@ -89,7 +91,7 @@ def chunks_of(
 ) -> list[pa.Table]:
     """Return rows as Spark gives them, under numbers of this step."""
     numbered = frame.with_row_index("place").select(
-        (first + step * pl.col("place").cast(pl.Int64)).alias("__row__"), pl.exclude("place")
+        (first + step * pl.col("place").cast(pl.Int64)).alias(ROW), pl.exclude("place")
     )
     return [part.to_arrow() for part in numbered.iter_slices(size)]
 

@@ -1,4 +1,4 @@
-"""Attempts at a partition, without Spark: what a later one takes up of an earlier one."""
+"""Attempts at a partition, without Spark: what a later one sends of the rest of an earlier one."""
 
 import pickle
 import threading
@@ -24,6 +24,7 @@ from cio_frames.spark import chunks as spark_chunks
 from cio_frames.spark.attempt import deliver_partition
 from cio_frames.spark.lease import Renewal
 from cio_frames.spark.rate import PACE_FILE, Pace
+from cio_frames.spark.reading import FINDINGS
 from cio_frames.spark.spool import spooled
 from tests.spark.plans import KEY, RUN, chunks_of, local_events, work_of
 
@@ -35,7 +36,7 @@ def _rows(folder: Path) -> pl.DataFrame:
 
 
 def test_rows_keep_their_numbers_and_are_not_sent_twice(tmp_path: Path) -> None:
-    """A second attempt finds what the first one delivered, and sends nothing."""
+    """A second attempt reads what the first one delivered, and sends nothing."""
     frame = local_events(1_000)
     with cio.sandbox() as workspace:
         work = work_of(workspace.client(), tmp_path, frame)
@@ -70,7 +71,7 @@ def _stop(folder: Path, *, reason: str) -> None:
 
 
 def test_a_stopped_attempt_leaves_rows_that_a_later_one_sends(tmp_path: Path) -> None:
-    """What an attempt that was asked to stop has not sent is pending, and sent by the next, once."""
+    """Rows that a stopped attempt has not sent are pending, and the next attempt sends them, once."""
     frame = local_events(4_000)
     with cio.sandbox(faults=Faults(late=1.0, hold_s=0.2)) as workspace:
         work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
@@ -99,36 +100,36 @@ def test_an_attempt_after_a_stop_begins_nothing(tmp_path: Path) -> None:
         assert workspace.messages.is_empty()
 
 
-def test_an_attempt_whose_claim_is_outdone_stops(tmp_path: Path) -> None:
-    """Once a higher claim is there nothing more leaves, and the task fails."""
+def test_an_attempt_with_an_older_claim_stops(tmp_path: Path) -> None:
+    """Once there is a higher claim, nothing more is sent, and the task fails."""
     frame = local_events(4_000)
 
-    def outdone() -> None:
+    def claim() -> None:
         path = tmp_path / "alive" / "000003-000009-zz"
         path.write_bytes(msgspec.json.encode(Renewal(counter=1)))
 
     with cio.sandbox(faults=Faults(late=1.0, hold_s=0.2)) as workspace:
         work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
         with (
-            _once_some_arrived(workspace, outdone),
+            _once_some_arrived(workspace, claim),
             pytest.raises(RunError, match="taken over"),
         ):
             list(deliver_partition(chunks_of(frame), work=work, partition=3))
-        came = workspace.messages.height
-        assert 0 < came < 4_000
+        arrived = workspace.messages.height
+        assert 0 < arrived < 4_000
         time.sleep(0.3)
-        assert workspace.messages.height == came
+        assert workspace.messages.height == arrived
 
 
 def test_a_second_attempt_waits_for_the_first(tmp_path: Path) -> None:
     """Of two attempts at once the second sends nothing until the first has ended."""
     frame = local_events(1_000)
-    result: list[pl.DataFrame] = []
+    results: list[pl.DataFrame] = []
     with cio.sandbox(faults=Faults(late=1.0, hold_s=0.02)) as workspace:
         work = work_of(workspace.client(), tmp_path, frame, batch_bytes=3_000)
 
         def attempt() -> None:
-            result.extend(deliver_partition(chunks_of(frame), work=work, partition=3))
+            results.extend(deliver_partition(chunks_of(frame), work=work, partition=3))
 
         both = [threading.Thread(target=attempt) for _ in range(2)]
         both[0].start()
@@ -137,28 +138,28 @@ def test_a_second_attempt_waits_for_the_first(tmp_path: Path) -> None:
         both[1].start()
         for thread in both:
             thread.join()
-        assert len(result) == 2
+        assert len(results) == 2
         assert workspace.messages.height == 1_000
     assert Counter(_rows(tmp_path)["state"]) == {"delivered": 1_000}
 
 
 def test_rows_leave_in_the_order_in_which_they_come(tmp_path: Path) -> None:
-    """Rows that are in order of time are sent so, although their numbers go down."""
+    """Rows are sent in the order in which they come, although their numbers go down."""
     frame = local_events(1_000)
     with cio.sandbox() as workspace:
         work = work_of(workspace.client(), tmp_path, frame)
         list(deliver_partition(chunks_of(frame, first=5_000, step=-2), work=work, partition=3))
-        came = workspace.messages.sort("number")
-    result = came.select(
+        messages = workspace.messages.sort("number")
+    arrived = messages.select(
         n=pl.col("json").str.json_path_match("$.properties.n").cast(pl.Int64),
         who=pl.col("json").str.json_path_match("$.userId"),
     )
-    assert result.select((pl.col("n").diff().over("who") > 0).all()).item()
+    assert arrived.select((pl.col("n").diff().over("who") > 0).all()).item()
     record = _rows(tmp_path).sort("row")
     assert record["row"].to_list() == list(range(5_000 - 2 * 999, 5_001, 2))
 
 
-def test_findings_of_the_whole_table_keep_rows_from_being_sent(tmp_path: Path) -> None:
+def test_findings_of_the_whole_table_exclude_rows(tmp_path: Path) -> None:
     """A row that a finding of the whole table rejects is recorded as rejected, with the reason."""
     frame = local_events(10)
     finding = {
@@ -169,9 +170,8 @@ def test_findings_of_the_whole_table_keep_rows_from_being_sent(tmp_path: Path) -
     marked = pa.array([None, None, [finding], *([None] * 7)])
     with cio.sandbox() as workspace:
         work = work_of(workspace.client(), tmp_path, frame)
-        list(
-            deliver_partition([chunk.append_column("__findings__", marked)], work=work, partition=3)
-        )
+        chunk = chunk.append_column(FINDINGS, marked)
+        list(deliver_partition([chunk], work=work, partition=3))
         assert workspace.messages.height == 9
     lost = _rows(tmp_path).filter(pl.col("state") != "delivered")
     assert lost.select("row", "state", "code", "error").rows() == [
@@ -179,8 +179,8 @@ def test_findings_of_the_whole_table_keep_rows_from_being_sent(tmp_path: Path) -
     ]
 
 
-def test_no_key_stands_in_what_travels(tmp_path: Path) -> None:
-    """Neither the write key nor the key of the record is in what is sent to executors, nor drawn."""
+def test_no_key_is_in_what_executors_get(tmp_path: Path) -> None:
+    """Neither the write key nor the key of the record is in the pickled work, or in its repr."""
     client = cio.connect(endpoint="http://127.0.0.1:9", write_key="cio_live_canary", environ={})
     work = work_of(client, tmp_path, local_events(1))
     pickled = cloudpickle.dumps(work)

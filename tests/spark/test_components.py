@@ -28,11 +28,11 @@ PAIRS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12)
 
 def smallest(edges: Iterable[tuple[int, int]]) -> dict[int, int]:
     """Return the smallest number that each number is connected with, the naive way."""
-    found = {end: end for edge in edges for end in edge}
-    for _ in found:
+    least = {end: end for edge in edges for end in edge}
+    for _ in least:
         for one, other in edges:
-            found[one] = found[other] = min(found[one], found[other])
-    return found
+            least[one] = least[other] = min(least[one], least[other])
+    return least
 
 
 def turned(number: int) -> int:
@@ -62,14 +62,14 @@ def frame_of(spark: Any, edges: Iterable[tuple[int, int]]) -> Any:
     return spark.createDataFrame(rows, "high bigint, low bigint").repartition(3).persist()
 
 
-def found_in(spark: Any, edges: Iterable[tuple[int, int]], *, few: int = 0) -> dict[int, int]:
-    """Return what Spark finds in a graph, in rounds unless it has few edges."""
+def connected_by(spark: Any, edges: Iterable[tuple[int, int]], *, few: int = 0) -> dict[int, int]:
+    """Return the components of a graph as Spark computes them, in rounds unless it has few edges."""
     frame = frame_of(spark, edges)
-    found = connected(frame, few=few)
-    if found is None:
+    components = connected(frame, few=few)
+    if components is None:
         return {}
-    rows = [(turned(row["key"]), turned(row["component"])) for row in found.collect()]
-    found.unpersist()
+    rows = [(turned(row["key"]), turned(row["component"])) for row in components.collect()]
+    components.unpersist()
     frame.unpersist()
     assert len(dict(rows)) == len(rows)
     return dict(rows)
@@ -83,7 +83,7 @@ def test_stars_end_at_the_smallest_number(spark: Any) -> None:
         for place, edges in enumerate(shapes().values())
         for one, other in edges
     ]
-    assert found_in(spark, apart) == smallest(apart)
+    assert connected_by(spark, apart) == smallest(apart)
 
 
 @pytest.mark.slow
@@ -92,8 +92,8 @@ def test_stars_end_at_the_smallest_number(spark: Any) -> None:
 def test_stars_of_any_numbers(spark: Any, graphs: Any, small: Any) -> None:
     """Whatever the graph and its numbers of 64 bits, each number gets the smallest of its component."""
     edges = [edge for graph in [*graphs, small] for edge in graph if edge[0] != edge[1]]
-    assert found_in(spark, edges, few=1_000) == smallest(edges)
-    assert found_in(spark, edges) == smallest(edges)
+    assert connected_by(spark, edges, few=1_000) == smallest(edges)
+    assert connected_by(spark, edges) == smallest(edges)
 
 
 IDS = st.none() | st.integers(0, 6)
@@ -125,15 +125,15 @@ def verbs(frame: Any) -> dict[str, Any]:
 
 
 def of_spark(spark: Any, frame: pl.DataFrame, plan: Any) -> dict[int, int]:
-    """Return who is connected with whom as Spark finds it, without a sign."""
+    """Return the components of identifiers as Spark computes them, as unsigned numbers."""
     rows = spark.createDataFrame(frame.rows(), "user string, visitor string, email string")
     table = read_spark(rows.repartition(3))
-    found = components(table, plan.pipeline)
-    if found is None:
+    result = components(table, plan.pipeline)
+    if result is None:
         return {}
-    pairs = {row["key"] % (1 << 64): row["component"] % (1 << 64) for row in found.collect()}
-    found.unpersist()
-    table.frame.unpersist()
+    pairs = {row["key"] % (1 << 64): row["component"] % (1 << 64) for row in result.collect()}
+    result.unpersist()
+    table.persisted.unpersist()
     return pairs
 
 
@@ -145,8 +145,8 @@ def test_spark_connects_as_a_local_plan_does(spark: Any, call: str, graphs: Any)
     """The same identifiers are connected as in a local plan, under the same number."""
     frame = table_of(graphs)
     plan = verbs(frame)[call]
-    found = components_of(plan.pipeline.link_keys())
-    local = {} if found is None else dict(found.iter_rows())
+    result = components_of(plan.pipeline.link_keys())
+    local = {} if result is None else dict(result.iter_rows())
     on_spark = of_spark(spark, frame, plan)
     addressed = set(plan.pipeline.link_keys().keys)
     assert {key: label for key, label in on_spark.items() if key in addressed} == local
@@ -163,8 +163,8 @@ def test_repairs_and_constants_take_part(spark: Any) -> None:
     constant = verb.alias(previous_id=cio.lit("u2"), user_id="user").fix("id.padded")
     for plan in (fixed, constant):
         links = plan.pipeline.link_keys()
-        found, on_spark = components_of(links), of_spark(spark, frame, plan)
-        local = {} if found is None else dict(found.iter_rows())
+        result, on_spark = components_of(links), of_spark(spark, frame, plan)
+        local = {} if result is None else dict(result.iter_rows())
         assert {key: label for key, label in on_spark.items() if key in set(links.keys)} == local
 
 
@@ -180,8 +180,8 @@ def test_a_call_that_names_one_identifier_connects_nobody(spark: Any) -> None:
 
 @pytest.mark.slow
 def test_nothing_of_the_rounds_is_kept(spark: Any) -> None:
-    """Of what the rounds keep nothing stays, but the components until they are released."""
+    """Spark keeps nothing of the rounds, and the components until they are released."""
     kept = spark.sparkContext._jsc.sc().getPersistentRDDs().size()
     chain = [(place, place + 1) for place in range(30)]
-    assert set(found_in(spark, chain).values()) == {0}
+    assert set(connected_by(spark, chain).values()) == {0}
     assert spark.sparkContext._jsc.sc().getPersistentRDDs().size() == kept

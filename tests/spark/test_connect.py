@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.xdist_group("spar
 
 
 def test_a_run_of_spark_connect(tmp_path: Path) -> None:
-    """All rows arrive, once, and the record knows it."""
+    """All rows arrive, once, and are recorded."""
     if shutil.which("java") is None:
         pytest.skip("Java is missing: apt-get install default-jre-headless")
     pytest.importorskip("grpc", reason="pip install 'pyspark[connect]'")
@@ -25,8 +25,8 @@ def test_a_run_of_spark_connect(tmp_path: Path) -> None:
             command, capture_output=True, text=True, check=False, env={**os.environ}, timeout=900
         )
         assert ended.returncode == 0, ended.stderr[-4_000:]
-        told = json.loads(ended.stdout.splitlines()[-1])
+        result = json.loads(ended.stdout.splitlines()[-1])
         assert workspace.messages.height == 400
-    assert "connect" in told["kind"]
-    assert (told["rows"], told["delivered"], told["failed"]) == (400, 400, 0)
+    assert "connect" in result["kind"]
+    assert (result["rows"], result["delivered"], result["failed"]) == (400, 400, 0)
     assert cio.audit(tmp_path).verify().is_empty()

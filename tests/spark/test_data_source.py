@@ -16,6 +16,7 @@ from cio_frames.accessors import Frame
 from cio_frames.errors import (
     ArgumentError,
     ChoiceError,
+    ColumnNamesError,
     ColumnNotFoundError,
     ConfigError,
     MissingKeyError,
@@ -93,7 +94,7 @@ def test_options_mean_what_arguments_do() -> None:
 
 
 def test_options_may_be_in_lower_case() -> None:
-    """Spark tells the names of options in lower case; they mean the same."""
+    """Spark gives the names of options in lower case; they mean the same."""
     lowered = {name.lower(): value for name, value in TRACK.items()}
     assert job(**lowered).pipeline.mapping.describe() == job(**TRACK).pipeline.mapping.describe()
 
@@ -127,7 +128,7 @@ def test_options_may_be_in_lower_case() -> None:
         ),
     ],
 )
-def test_wrong_options_are_told_without_keys(options: Any, error: Any, words: str) -> None:
+def test_errors_of_wrong_options_have_no_keys(options: Any, error: Any, words: str) -> None:
     """An option that is unknown, missing, unreadable or a key is one error that has no key in it."""
     with pytest.raises(error, match=words) as caught:
         job(**options)
@@ -145,8 +146,8 @@ def test_wrong_options_are_told_without_keys(options: Any, error: Any, words: st
         {"call": "page", "userId": "id"},
     ],
 )
-def test_ordered_is_taken_at_its_word(options: dict[str, str]) -> None:
-    """Where order matters, the option that promises it is enough."""
+def test_ordered_is_enough(options: dict[str, str]) -> None:
+    """If the order matters, the option with which a user promises it is enough."""
     made = job(**options, audit="/a", ordered="true", allowances="campaigns, deletions")
     assert made.pipeline.call == options["call"]
 
@@ -187,6 +188,13 @@ def test_a_key_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     with pytest.raises(MissingKeyError, match="CIO_WRITE_KEY"):
         job(**TRACK)
+
+
+def test_a_reserved_name_is_refused() -> None:
+    """A column with a name that the package keeps for its own is refused before anything is begun."""
+    columns = COLUMNS.append(pa.field(f"{ROW}findings", pa.string()))
+    with pytest.raises(ColumnNamesError, match="withColumnRenamed"):
+        data_source.write_job(TRACK, columns)
 
 
 def test_overwriting_is_refused() -> None:
@@ -325,9 +333,9 @@ def test_what_is_written_arrives_and_is_on_record(spark: Any, tmp_path: Path) ->
         asked = {"source": data_source.CustomerIO, "endpoint": workspace.url}
         write(spark, rows, tmp_path, **asked)
         assert workspace.messages.height == 500
-        found = cio.audit(tmp_path)
-        assert found.verify().is_empty()
-        assert found.runs.select("state", "delivered").rows() == [("finished", 500)]
-        assert found.messages["row"].sort().to_list() == list(range(500))
+        record = cio.audit(tmp_path)
+        assert record.verify().is_empty()
+        assert record.runs.select("state", "delivered").rows() == [("finished", 500)]
+        assert record.messages["row"].sort().to_list() == list(range(500))
         with pytest.raises(Exception, match="nothing left to send"):
-            write(spark, rows, tmp_path, **asked, resume=found.runs["run_id"].item())
+            write(spark, rows, tmp_path, **asked, resume=record.runs["run_id"].item())

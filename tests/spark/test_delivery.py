@@ -59,11 +59,11 @@ def test_a_job_that_succeeds_leaves_a_whole_record(workspace: Any, tmp_path: Pat
     job.run(1)
     job.run(0)
     job.delivery.commit(job.work, job.results)
-    found = cio.audit(tmp_path)
+    record = cio.audit(tmp_path)
     assert workspace.messages.height == ROWS
-    assert found.verify().is_empty()
-    assert found.messages["row"].sort().to_list() == list(range(ROWS))
-    assert found.runs["state"].item() == "finished"
+    assert record.verify().is_empty()
+    assert record.messages["row"].sort().to_list() == list(range(ROWS))
+    assert record.runs["state"].item() == "finished"
     with pytest.raises(AuditError, match="nothing left to send"):
         Job(workspace, tmp_path, resume=job.work.info.run_id)
 
@@ -79,10 +79,10 @@ def test_a_job_that_failed_is_resumed_without_sending_twice(workspace: Any, tmp_
     again.run(0)
     again.run(1)
     again.delivery.commit(again.work, again.results)
-    found = cio.audit(tmp_path)
+    record = cio.audit(tmp_path)
     assert workspace.messages.height == ROWS
-    assert found.runs.select("state", "delivered").rows() == [("finished", ROWS)]
-    assert found.verify().is_empty()
+    assert record.runs.select("state", "delivered").rows() == [("finished", ROWS)]
+    assert record.verify().is_empty()
 
 
 def test_no_key_stands_in_what_tasks_are_given(workspace: Any, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ MOST_JOBS = {"before": 4, "send": 2}
 
 
 def test_a_frame_of_spark_is_planned_sent_and_audited(spark: Any, tmp_path: Path) -> None:
-    """What is planned arrives in few jobs, is on record, and is not sent again when it is resumed."""
+    """All planned rows arrive in few jobs, are recorded, and are not sent again by a resume."""
     orders = (
         spark.range(0, 600, 1, 3).selectExpr(*ORDERS).where("`order` IS NOT NULL OR number = 7")
     )
@@ -40,13 +40,13 @@ def test_a_frame_of_spark_is_planned_sent_and_audited(spark: Any, tmp_path: Path
         ran = {"before": len(before), "send": len(sent)}
         assert all(0 < ran[what] <= most for what, most in MOST_JOBS.items()), ran
         assert plan.counts["valid"] == plan.counts["rows"] == 595
-        found = cio.audit(tmp_path)
-        assert found.verify().is_empty()
+        record = cio.audit(tmp_path)
+        assert record.verify().is_empty()
         assert run.failed().count() == 0
-        assert "15 rows in 1 run: 15 delivered." in found.explain(id="u8")
-        for ask, told in ((run.undo, "undone"), (run.reconcile, "compared")):
-            with pytest.raises(ArgumentError, match=told):
-                ask()
+        assert "15 rows in 1 run: 15 delivered." in record.explain(id="u8")
+        for method, words in ((run.undo, "undone"), (run.reconcile, "compared")):
+            with pytest.raises(ArgumentError, match=words):
+                method()
         again = cio.resume(run.audit, client, plan, progress=False)
         assert again.counts["delivered"] == 595
         assert workspace.messages.height == 595
@@ -54,7 +54,7 @@ def test_a_frame_of_spark_is_planned_sent_and_audited(spark: Any, tmp_path: Path
 
 @pytest.mark.slow
 def test_a_send_reads_nothing_again_after_a_report(spark: Any, tmp_path: Path) -> None:
-    """What the report has found is not looked for again when the rows are sent."""
+    """After a report Spark runs no job but that of sending: the findings of the report are used."""
     orders = spark.range(0, 600, 1, 3).selectExpr(*ORDERS)
     plan = orders.cio.track(event=cio.lit("Ordered"), user_id="customer", timestamp="at")
     assert plan.counts["valid"] == 600
@@ -78,19 +78,19 @@ def test_what_forbids_sending_is_found_without_a_report(
     rows = pl.DataFrame(given, schema=["who", "event", "id", "n"], orient="row")
     asked = {"user_id": "who", "event": "event", "message_id": "id"}
     plans = [cio.frame(each).track(**asked) for each in (frame.coalesce(1), rows)]
-    told = []
+    outcomes = []
     with cio.sandbox() as workspace:
         for place, plan in enumerate(plans):
             try:
                 run = plan.send(workspace.client(), audit=tmp_path / str(place), progress=False)
             except PlanRefusedError as error:
-                told.append(str(error))
+                outcomes.append(str(error))
             else:
-                told.append(str({state: run.counts[state] for state in STATES}))
-    assert told[0] == told[1]
+                outcomes.append(str({state: run.counts[state] for state in STATES}))
+    assert outcomes[0] == outcomes[1]
 
 
-def test_what_is_not_offered_is_told_before_anything_is_done(spark: Any, tmp_path: Path) -> None:
+def test_what_is_not_offered_is_refused_before_anything_is_done(spark: Any, tmp_path: Path) -> None:
     """What is for a sample, and states without an order, are refused before a record is begun."""
     people = spark.range(0, 20, 1, 2).selectExpr("concat('u', id % 5) AS id", "id AS score")
     plan = cio.frame(people).identify(user_id="id")
@@ -103,8 +103,8 @@ def test_what_is_not_offered_is_told_before_anything_is_done(spark: Any, tmp_pat
     assert not (tmp_path / "audit").exists()
 
 
-def test_what_starts_campaigns_or_merges_needs_its_number(spark: Any, tmp_path: Path) -> None:
-    """Numbers are counted where the rows are; without them nothing is sent, and the record keeps them."""
+def test_campaigns_and_merges_need_an_allowance(spark: Any, tmp_path: Path) -> None:
+    """Executors count campaigns and merges; unless they are allowed nothing is sent, and the record has what was allowed."""
     seen = spark.range(0, 30, 1, 3).selectExpr("concat('u', id) AS id", "id AS n")
     plan = cio.frame(seen).track(user_id="id", event=cio.lit("Seen"))
     people = spark.createDataFrame(

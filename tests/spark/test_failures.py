@@ -24,11 +24,11 @@ def raised(text: str, *, module: str = "pyspark.errors.exceptions.captured") -> 
     return made
 
 
-def told(error: Exception) -> CioError:
-    """Return what a user gets."""
-    with pytest.raises(CioError) as found, spark_failures("the table was checked"):
+def translated(error: Exception) -> CioError:
+    """Return the error that a user gets."""
+    with pytest.raises(CioError) as caught, spark_failures("the table was checked"):
         raise error
-    return found.value
+    return caught.value
 
 
 @pytest.mark.parametrize(
@@ -44,21 +44,21 @@ def test_an_error_of_an_executor_keeps_its_kind_and_sentence(
     line: str, kind: type[CioError], sentence: str
 ) -> None:
     """What this package raised on an executor is raised again; other texts, which may hold values, are not shown."""
-    found = told(raised(ON_EXECUTOR.format(line)))
-    assert isinstance(found, kind)
-    assert sentence in str(found)
-    assert "secret" not in str(found)
-    assert "Traceback" not in str(found)
-    assert found.__cause__ is None
+    error = translated(raised(ON_EXECUTOR.format(line)))
+    assert isinstance(error, kind)
+    assert sentence in str(error)
+    assert "secret" not in str(error)
+    assert "Traceback" not in str(error)
+    assert error.__cause__ is None
 
 
 @pytest.mark.parametrize("module", ["py4j.protocol", "grpc._channel", "pyspark.errors"])
 def test_failures_of_every_layer_are_translated(module: str) -> None:
-    """The bridge to Java and that of Spark Connect fail in ways of their own."""
-    assert isinstance(told(raised("no connection", module=module)), FrameError)
+    """Errors of the bridge to Java and of Spark Connect become errors of this package."""
+    assert isinstance(translated(raised("no connection", module=module)), FrameError)
 
 
 def test_other_exceptions_are_left_alone() -> None:
-    """What is no failure of Spark is not dressed up as one."""
+    """An exception that is not of Spark is raised as it is."""
     with pytest.raises(ZeroDivisionError), spark_failures("the table was checked"):
         raise ZeroDivisionError

@@ -61,8 +61,8 @@ def partitions(
         back = pl.all().reinterpret(signed=False) ^ pl.lit(1 << 63, pl.UInt64)
         pairs.append(pairs_of_people(known).select(back))
     own = prepared.select(key=key, other=key).drop_nulls()
-    found = connected(pl.concat([own, *pairs]))
-    named = prepared.select(key=key).join(found, on="key", how="left", maintain_order="left")
+    components = connected(pl.concat([own, *pairs]))
+    named = prepared.select(key=key).join(components, on="key", how="left", maintain_order="left")
     place = named.select(pl.coalesce("component", "key").fill_null(0) % count).to_series()
     return [numbers.filter(place == number).to_arrow() for number in range(count)]
 
@@ -139,12 +139,12 @@ def test_a_preview_and_a_rehearsal_on_spark(spark: Any) -> None:
     local = cio.frame(table).identify(user_id="id", timestamp="at")
     frame = spark.createDataFrame(table.to_dicts()).repartition(3)
     plan = cio.frame(frame, order_by=["n"]).identify(user_id="id", timestamp="at")
-    found, whole = plan.identity(), local.identity()
-    assert {name: found.summary[name] for name in ("rows", "creates", "merges", "conflicts")} == {
+    preview, whole = plan.identity(), local.identity()
+    assert {name: preview.summary[name] for name in ("rows", "creates", "merges", "conflicts")} == {
         name: whole.summary[name] for name in ("rows", "creates", "merges", "conflicts")
     }
-    assert found.conflicts.count() == whole.conflicts.height
-    assert "Conflicts" in repr(found)
+    assert preview.conflicts.count() == whole.conflicts.height
+    assert "Conflicts" in repr(preview)
     export = table.select("id", "email").unique("id").head(30)
     compared, expected = (
         plan.identity(spark.createDataFrame(export.to_dicts())),

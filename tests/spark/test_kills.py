@@ -10,7 +10,7 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.xdist_group("spar
 
 
 def test_nothing_is_lost_or_doubled() -> None:
-    """Whatever is killed, every event arrives once and in order, and the record knows it."""
+    """Whatever is killed, every event arrives once and in order, and is recorded as delivered."""
     if shutil.which("java") is None:
         pytest.skip("Java is missing: apt-get install default-jre-headless")
     pytest.importorskip("pyspark", reason="pyspark is missing: pip install 'cio-frames[spark]'")

@@ -41,7 +41,7 @@ class Attempt:
         self.is_written = False
 
     def end(self) -> None:
-        """End: nothing leaves any more, and others are told."""
+        """End: nothing is sent any more, and others see it."""
         self.rules.end()
         self.is_ended = True
         if self.rules.claim is not None and self.rules.claim in self.store:
@@ -77,13 +77,13 @@ def test_somebody_sends_in_the_end(seed: int) -> None:
     chance = random.Random(seed)
     store: dict[Claim, Renewal] = {}
     attempts = [Attempt(store, token) for token in "abcd"]
-    now, held = 0.0, []
+    now, holders = 0.0, []
     for _ in range(2_000):
         now += chance.random() / 4
         chance.choice(attempts).step(now)
-        held.append([each.rules.token for each in attempts if each.rules.may_send(now)])
-    assert len(held[-1]) == 1
-    changes = sum(one != other for one, other in pairwise(who for who in held if who))
+        holders.append([each.rules.token for each in attempts if each.rules.may_send(now)])
+    assert len(holders[-1]) == 1
+    changes = sum(one != other for one, other in pairwise(who for who in holders if who))
     assert changes <= 1  # of those that begin at the same moment the lower one gives way
 
 
@@ -96,7 +96,7 @@ def test_a_live_attempt_is_not_disturbed() -> None:
 
 
 def test_a_lease_on_a_disk(tmp_path: Path) -> None:
-    """A later attempt takes over what stood still, the earlier one sees it, and an end is told."""
+    """A later attempt takes over if an earlier one is not renewed; the earlier one sees it, and the end of another."""
     now = [0.0]
 
     def slept(seconds: float) -> None:
@@ -126,16 +126,16 @@ def test_a_lease_on_a_disk(tmp_path: Path) -> None:
     assert third.claim.epoch == 3
 
 
-def test_what_is_no_claim_is_passed_over(tmp_path: Path) -> None:
-    """Files of others are no claims, and a claim that is half written counts as one that has changed."""
+def test_other_files_are_no_claims(tmp_path: Path) -> None:
+    """Files with other names are ignored, and a claim that is half written counts as one that has changed."""
     for name in ("000001-000001-a.tmp", ".nfs0001", "000002-000001-b", "000001-000004-c"):
         (tmp_path / name).write_bytes(b"{")
-    found = claims(LocalFileSystem(), tmp_path, scope="000001")
-    assert found == {Claim(4, "c"): Renewal(counter=-1)}
+    read = claims(LocalFileSystem(), tmp_path, scope="000001")
+    assert read == {Claim(4, "c"): Renewal(counter=-1)}
 
 
 def test_a_renewal_is_small_and_can_be_read() -> None:
-    """What is not said is not written."""
-    told = Renewal(counter=3)
-    assert msgspec.json.decode(msgspec.json.encode(told), type=Renewal) == told
-    assert len(msgspec.json.encode(told)) < 30
+    """Fields with their defaults are not written."""
+    renewal = Renewal(counter=3)
+    assert msgspec.json.decode(msgspec.json.encode(renewal), type=Renewal) == renewal
+    assert len(msgspec.json.encode(renewal)) < 30

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pyspark import TaskContext
 
 import cio_frames as cio
-from cio_frames.errors import ColumnNamesError, RowOrderError
+from cio_frames.errors import RowOrderError
 from cio_frames.frames import ROW
 from cio_frames.mapping import lane_key, numbered
 from cio_frames.plan.full_check import components_of
@@ -55,11 +55,13 @@ class Sent:
     """The rows of a frame in the order in which they would be sent, partition by partition."""
 
     def __init__(
-        self, spark: Any, rows: list[Any], call: str, *, order_by: Any = (), partitions: int = 3, **named: Any
+        self, spark: Any, rows: list[Any], call: str, *, order_by: Any = (), partitions: int = 3,
+        fix: str | None = None, **named: Any,
     ) -> None:  # fmt: skip
         frame = spark.createDataFrame(rows, COLUMNS).repartition(4)
         self.table = read_spark(frame, order_by=order_by)
         self.plan = getattr(cio.frame(self.table.sample), call)(**named)
+        self.plan = self.plan.fix(fix) if fix else self.plan
         pipeline = self.plan.pipeline
         connected = components(self.table, pipeline)
         try:
@@ -93,18 +95,19 @@ def test_rows_go_in_the_order_of_time(spark: Any) -> None:
     assert sent.order_of("b") == [5, 1, 7, 3]
 
 
-def test_an_order_column_comes_before_the_time(spark: Any) -> None:
-    """What `order_by` says counts, whatever the times are."""
-    rows = rows_of(*"abab", minutes=[4, 3, 2, 1])
+@pytest.mark.parametrize("fix", [None, "id.padded"])
+def test_an_order_column_comes_before_the_time(spark: Any, fix: str | None) -> None:
+    """The order is that of `order_by`, whatever the times are, and also in a plan with repairs."""
+    rows = rows_of(*[" a", "b"] * 2, minutes=[4, 3, 2, 1])
     sent = Sent(
-        spark, rows, "identify", order_by=("n",), user_id="user", traits=["plan"], timestamp="at"
-    )
-    assert sent.order_of("a") == [0, 2]
+        spark, rows, "identify", order_by=("n",), fix=fix, user_id="user", traits=["plan"], timestamp="at"
+    )  # fmt: skip
+    assert sent.order_of(" a") == [0, 2]
     assert sent.order_of("b") == [1, 3]
 
 
 def test_a_partition_is_a_function_of_the_component(spark: Any) -> None:
-    """A row's partition is told by its component alone, and is the one that a task sees."""
+    """A row's partition depends on its component alone, and is the one that a task sees."""
     rows = rows_of(*(f"u{n % 40}" for n in range(200)), *[""] * 100)
     sent = Sent(spark, rows, "track", partitions=7, timestamp="at", **EVENTS)
     assert all(row["part"] == row["place"] for row in sent.rows)
@@ -142,10 +145,10 @@ def test_what_is_connected_goes_together(spark: Any) -> None:
         ("track", {"event": "plan", "user_id": "user", "properties": ["n"]}, "same person or object"),
     ],
 )  # fmt: skip
-def test_states_whose_order_nothing_tells_are_refused(
+def test_states_whose_order_nothing_decides_are_refused(
     spark: Any, call: str, named: Any, words: str
 ) -> None:
-    """Rows that set a state and differ are refused where neither a time nor a column orders them."""
+    """Rows that set a state and differ are refused if neither a time nor a column orders them."""
     rows = rows_of(*"abca", plans=["User Deleted", "x", "y", "z"])
     rows = [(user, f"v{n}", plan, at, n) for user, _, plan, at, n in rows]
     with pytest.raises(RowOrderError, match=words):
@@ -156,8 +159,8 @@ def test_states_whose_order_nothing_tells_are_refused(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("alone", [True, False], ids=["connected", "beside them"])
-def test_states_of_what_is_connected_are_refused(spark: Any, *, alone: bool) -> None:
-    """Rows count as about one person where others connect them, and where nobody does."""
+def test_states_of_connected_people_are_refused(spark: Any, *, alone: bool) -> None:
+    """Rows are about one person if other rows connect them, and if they have the same identifier."""
     linked = [("a", "v", "p", None, 0), ("b", "v", "p", None, 1)]
     twice = [("c", "w", "p", None, 2), ("c", "w", "q", None, 3)]
     rows = linked if alone else [("a", "v", "p", START, 0), ("b", "v", "p", None, 1), *twice]
@@ -169,7 +172,7 @@ def test_states_of_what_is_connected_are_refused(spark: Any, *, alone: bool) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("minutes", [[1, 2, 1], [None, 2, None]])
 def test_states_of_one_time_are_refused(spark: Any, minutes: Any) -> None:
-    """Of two rows about one person at one time, or without any, nothing tells which comes first."""
+    """Of two rows about one person at one time, or without a time, nothing decides which comes first."""
     with pytest.raises(RowOrderError, match="at the same time or without a time") as caught:
         Sent(
             spark, rows_of(*"aba", minutes=minutes), "identify",
@@ -189,20 +192,11 @@ def test_states_of_one_time_are_refused(spark: Any, minutes: Any) -> None:
     ],
     ids=["one row each", "the same twice", "events", "pages"],
 )
-def test_where_order_does_not_matter_nothing_is_asked(
+def test_where_order_does_not_matter_none_is_needed(
     spark: Any, call: str, named: Any, rows: Any
 ) -> None:
-    """One row a person, rows that say the same, and events need no order."""
+    """One row a person, equal rows, and events need no order."""
     assert len(Sent(spark, rows, call, **named).rows) == len(rows)
-
-
-def test_a_taken_name_is_refused(spark: Any) -> None:
-    """A column that is called as the component's is told."""
-    frame = spark.createDataFrame([("a", 1)], f"user string, {COMPONENT} bigint")
-    table = read_spark(frame)
-    plan = cio.frame(table.sample).identify(user_id="user")
-    with pytest.raises(ColumnNamesError):
-        require_order(table, plan.pipeline, components=None)
 
 
 PEOPLE = st.sampled_from(["", "a", "b", "A", "c@x.org"])
@@ -215,7 +209,7 @@ PEOPLE = st.sampled_from(["", "a", "b", "A", "c@x.org"])
 )  # fmt: skip
 @given(pairs=st.lists(st.tuples(PEOPLE, PEOPLE), min_size=100, max_size=200))
 def test_every_row_is_there_once_beside_its_own(spark: Any, pairs: Any) -> None:
-    """All rows come out, once, each with the component that a local plan gives it, in one partition."""
+    """All rows come out, once, those of a component in one partition, as a local plan connects them."""
     rows = [
         (f"g{n // 5}{user}" if user else None, f"g{n // 5}{visitor}" if visitor else None, "p", None, n)
         for n, (user, visitor) in enumerate(pairs)
@@ -227,8 +221,8 @@ def test_every_row_is_there_once_beside_its_own(spark: Any, pairs: Any) -> None:
         [row[:3] for row in rows], schema=["user", "visitor", "plan"], orient="row"
     )
     local = cio.frame(frame).identify(**named).pipeline
-    found = components_of(local.link_keys())
-    labels = {} if found is None else dict(found.iter_rows())
+    connected = components_of(local.link_keys())
+    labels = {} if connected is None else dict(connected.iter_rows())
     prepared = local.mapping.prepare(frame.with_row_index(ROW))
     keys = prepared.select(ROW, key=numbered(lane_key(local.mapping)))["key"]
     expected = {n: labels.get(key, key) for n, key in enumerate(keys)}

@@ -1,4 +1,4 @@
-"""What executors do with the chunks of a partition, and what is made of their answers; without Java."""
+"""The checks of executors, chunk by chunk, and how the driver combines their results; without Java."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from tests.catalogue.test_laws import ASKED, LAW, tables
 from tests.spark.parts import InParts, described, in_parts, is_of_spark, rows_of
 
 CHECKS = cio.Checks(ignore=["id.duplicate"])
-"""Repeats of rows that are left out are told apart by Spark itself."""
+"""Repeats of excluded rows are removed by Spark itself."""
 
 ON_SPARK = [case for case in CASES if "arrow" in case.makes and case.error is None]
 
@@ -32,7 +32,7 @@ def planned(table: pa.Table, verb: str, asked: dict[str, Any]) -> Pipeline:
 
 
 def require_same(parts: InParts, local: Pipeline) -> None:
-    """Require that a table was judged in parts as it is as a whole."""
+    """Require that the results of the parts are those of the whole table."""
     assert described(parts.result.full) == described(local.full_check)
     assert rows_of(parts.findings) == rows_of(as_texts(local.full_check.findings))
     lost = local.full_check.reasons.select(pl.col("row").alias(ROW), reasons="code")
@@ -44,7 +44,7 @@ def require_same(parts: InParts, local: Pipeline) -> None:
 
 
 @pytest.mark.parametrize("case", ON_SPARK, ids=lambda case: f"{case.number}-{case.what}")
-def test_a_case_of_the_catalogue_is_judged_in_parts_as_it_is_whole(case: Case) -> None:
+def test_a_case_of_the_catalogue_has_the_same_results_in_parts(case: Case) -> None:
     """Counts, findings, their examples, rejected rows, payloads and ids of three partitions are the same."""
     table = case.makes["arrow"]()
     if not is_of_spark(table):
@@ -56,8 +56,8 @@ def test_a_case_of_the_catalogue_is_judged_in_parts_as_it_is_whole(case: Case) -
 
 @LAW
 @given(table=tables(), verb=st.sampled_from(list(ASKED)))
-def test_any_table_is_judged_in_parts_as_it_is_whole(table: pa.Table, verb: str) -> None:
-    """Whatever the values are, three partitions say what the whole table says."""
+def test_any_table_has_the_same_results_in_parts(table: pa.Table, verb: str) -> None:
+    """Whatever the values are, the results of three partitions are those of the whole table."""
     local = planned(table, verb, {**ASKED[verb], "checks": CHECKS})
 
     require_same(in_parts(table, local), local)
@@ -65,8 +65,8 @@ def test_any_table_is_judged_in_parts_as_it_is_whole(table: pa.Table, verb: str)
 
 @LAW
 @given(table=tables(), verb=st.sampled_from(list(ASKED)))
-def test_repairs_are_told_in_parts_as_they_are_whole(table: pa.Table, verb: str) -> None:
-    """What safe repairs change is added up over the partitions."""
+def test_repairs_have_the_same_results_in_parts(table: pa.Table, verb: str) -> None:
+    """The changes of safe repairs are added up over the partitions."""
     plan = getattr(cio.frame(table), verb)(**ASKED[verb], checks=CHECKS)
     local = replace(plan.fix("safe").pipeline, clock=lambda: NOW)
 
@@ -76,7 +76,7 @@ def test_repairs_are_told_in_parts_as_they_are_whole(table: pa.Table, verb: str)
 SHARES = cio.Checks(ignore=["id.duplicate"], thresholds={"*": 0.2, "id.placeholder": 0.1})
 
 
-def test_thresholds_are_judged_on_all_partitions_together() -> None:
+def test_thresholds_are_of_all_partitions_together() -> None:
     """A share of rows is that of the whole table."""
     table = pa.table({"id": ["-", "u1", "u2", "u3", None, "n/a", "u6", "u7"]})
     local = planned(table, "identify", {"user_id": "id", "checks": SHARES})
@@ -87,7 +87,7 @@ def test_thresholds_are_judged_on_all_partitions_together() -> None:
     assert parts.result.full.before_send.refusals["code"].to_list() == ["plan.threshold"]
 
 
-def test_a_column_of_another_type_is_told() -> None:
+def test_a_column_of_another_type_is_refused() -> None:
     """A chunk whose column has another type than the first rows is refused with the column's name."""
     chunk = pa.table({"n": ["text"], ROW: pa.array([7], pa.int64())})
 
@@ -106,8 +106,8 @@ def test_an_empty_column_of_a_chunk_has_the_type_of_the_table() -> None:
     assert not notes
 
 
-def test_a_value_that_cannot_be_read_is_told_by_the_number_of_its_row() -> None:
-    """Broken text is left out under the number that its row has in the whole table."""
+def test_the_note_of_a_broken_text_has_the_number_of_its_row() -> None:
+    """Broken text is read as null, and its note names the row by its number in the whole table."""
     broken = pa.Array.from_buffers(pa.string(), 2, pa.array([b"a", b"\xff"], pa.binary()).buffers())
     chunk = pa.table({"x": broken, ROW: pa.array([40, 50], pa.int64())})
 

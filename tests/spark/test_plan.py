@@ -62,7 +62,7 @@ def local_plan(plan: SparkPlan, verb: str, **asked: Any) -> cio.Plan:
 
 
 def require_same(plan: SparkPlan, local: cio.Plan) -> None:
-    """Require that both plans say the same."""
+    """Require that both plans have the same results."""
     assert described(plan.pipeline.full_check) == described(local.pipeline.full_check)
     assert view_of(plan.pipeline) == view_of(local.pipeline)
     assert plan.summary.equals(local.summary)
@@ -73,7 +73,7 @@ def require_same(plan: SparkPlan, local: cio.Plan) -> None:
 
 
 @pytest.mark.slow
-def test_people_are_told_of_as_by_a_local_plan(spark: Any, tmp_path: Path) -> None:
+def test_a_plan_of_people_is_that_of_a_local_plan(spark: Any, tmp_path: Path) -> None:
     """Counts, findings, examples, rejected rows, payloads, ids and repairs are those of a local plan."""
     with jobs(spark, "read") as reading:
         plan = spark_plan(spark, tmp_path, PEOPLE, "identify", user_id="id")
@@ -88,9 +88,9 @@ def test_people_are_told_of_as_by_a_local_plan(spark: Any, tmp_path: Path) -> No
     require_same(plan, local)
     ran = {"read": len(reading), "report": len(reporting), "again": len(again)}
     assert all(ran[what] <= most for what, most in MOST_JOBS.items()), ran
-    found = pl.DataFrame(to_arrow(plan.findings)).select(local.findings.columns)
-    assert found.select("severity", "code").equals(local.findings.select("severity", "code"))
-    assert rows_of(found) == rows_of(local.findings)
+    findings = pl.DataFrame(to_arrow(plan.findings)).select(local.findings.columns)
+    assert findings.select("severity", "code").equals(local.findings.select("severity", "code"))
+    assert rows_of(findings) == rows_of(local.findings)
     lost = pl.DataFrame(to_arrow(plan.rejected))
     assert lost.cast(pl.String).equals(local.rejected.cast(pl.String))
     assert plan.refusals() == local.refusals()
@@ -99,7 +99,7 @@ def test_people_are_told_of_as_by_a_local_plan(spark: Any, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-def test_events_are_told_of_as_by_a_local_plan(spark: Any, tmp_path: Path) -> None:
+def test_a_plan_of_events_is_that_of_a_local_plan(spark: Any, tmp_path: Path) -> None:
     """Times, deletions, and rows that the whole table rejects are those of a local plan."""
     asked = {"event": "what", "user_id": "who", "timestamp": "at"}
     plan = spark_plan(spark, tmp_path, EVENTS, "track", **asked)
@@ -110,7 +110,7 @@ def test_events_are_told_of_as_by_a_local_plan(spark: Any, tmp_path: Path) -> No
     assert plan.estimate().new_profiles == local.estimate().new_profiles
 
 
-def test_messages_beyond_the_first_rows_are_made_where_the_rows_are(spark: Any) -> None:
+def test_messages_beyond_the_first_rows_are_made_by_executors(spark: Any) -> None:
     """More messages than the first rows make are the first of the whole frame, under the same ids."""
     frame = spark.range(0, 1_500, 1, 3).selectExpr("IF(id < 1200, NULL, concat('u', id % 7)) AS id")
     plan = at_now(frame.cio.identify(user_id="id"))
@@ -122,8 +122,8 @@ def test_messages_beyond_the_first_rows_are_made_where_the_rows_are(spark: Any) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("others", [(), ((3, "x.y", "reject", "id", None, "lost", ""),)])
-def test_repeats_of_rows_that_are_left_out(spark: Any, others: Any) -> None:
-    """A row that repeats one that is left out is told to repeat the first that stays, or nothing."""
+def test_repeats_of_excluded_rows(spark: Any, others: Any) -> None:
+    """The finding of a row that repeats an excluded one names the first row that stays, or is removed."""
     values = {
         0: "u as row 0",
         1: "u as row 0",
@@ -133,22 +133,22 @@ def test_repeats_of_rows_that_are_left_out(spark: Any, others: Any) -> None:
     }
     frame = spark.range(0, 8, 1, 2).selectExpr("IF(id IN (0, 1, 4), NULL, concat('u', id)) AS id")
     plan = cio.frame(frame).identify(user_id="id")
-    found = [
-        (row, "id.duplicate", "info", "id", value, "told", "") for row, value in values.items()
+    findings = [
+        (row, "id.duplicate", "info", "id", value, "repeated", "") for row, value in values.items()
     ]
-    found += others
+    findings += others
     names = "row bigint, code string, severity string, column string, value string, message string, hint string"
-    given = spark.createDataFrame(found, names)
+    given = spark.createDataFrame(findings, names)
     settings = PlanSettings.of(plan.pipeline)
 
-    told_by_spark = without_rejected_repeats(
-        plan.table, given, codes={each[1] for each in found}, settings=settings
+    on_spark = without_rejected_repeats(
+        plan.table, given, codes={each[1] for each in findings}, settings=settings
     )
 
     missing = [(row, "id.missing", "reject", None, None, "no id", "") for row in (0, 1, 4)]
-    whole = pl.DataFrame([*found, *missing], schema=FINDING_SCHEMA, orient="row")
+    whole = pl.DataFrame([*findings, *missing], schema=FINDING_SCHEMA, orient="row")
     local = complete_findings(whole, checks=(), rows=8).filter(pl.col("code") != "id.missing")
-    assert rows_of(pl.DataFrame(to_arrow(told_by_spark))) == rows_of(as_texts(local))
+    assert rows_of(pl.DataFrame(to_arrow(on_spark))) == rows_of(as_texts(local))
 
 
 TYPES = {
@@ -179,7 +179,7 @@ SENT = {
     "local": "2024-01-02T03:04:05.678Z", "span": "P1DT2H3M4S", "list": [1, 2], "texts": ["a", None],
     "object": {"a": 1, "b": "x"}, "map": {"k": 1}, "empty_map": {}, "maps": [{"k": 1.5}],
 }  # fmt: skip
-"""What a local plan sends of the same values; bytes are rejected, and nothing is left out."""
+"""What a local plan sends of the same values. Bytes are rejected, and `nothing` is omitted."""
 
 
 @pytest.mark.slow
@@ -210,9 +210,7 @@ def test_each_type_is_sent_as_by_a_local_plan(spark: Any) -> None:
         ("map(1, 'a')", r"CAST\(`x` AS MAP<STRING, STRING>\)"),
     ],
 )
-def test_a_type_that_arrow_has_no_word_for_is_refused(
-    spark: Any, expression: str, hint: str
-) -> None:
+def test_a_type_that_arrow_does_not_have_is_refused(spark: Any, expression: str, hint: str) -> None:
     """The error says which cast makes the column one that can be sent, before a row is read."""
     frame = spark.range(3).selectExpr("concat('u', id) AS who", f"{expression} AS x")
 
@@ -232,7 +230,7 @@ def test_a_type_of_the_user_is_refused(spark: Any) -> None:
 
 
 def test_a_backfill_takes_no_plan_of_spark(spark: Any) -> None:
-    """Plans of Spark are sent one after the other; a back-fill says that it takes others."""
+    """Plans of Spark are sent one after the other; a back-fill takes local plans only."""
     plan = spark.range(2).selectExpr("concat('u', id) AS id").cio.identify(user_id="id")
 
     with pytest.raises(cio.MappingError, match="SparkPlan"):

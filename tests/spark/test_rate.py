@@ -26,7 +26,7 @@ from cio_frames.spark.rate import (
     first_share,
 )
 from cio_frames.spark.run import SparkOptions, start
-from tests.spark.plans import by_person, events, plan_of
+from tests.spark.plans import BY_PERSON, events, plan_of
 
 
 @given(st.integers(0, 40), st.floats(0.1, 1_000), st.integers(1, 64))
@@ -51,8 +51,8 @@ def _division() -> Division:
     return Division(rate=100.0, concurrency=10, now=0.0)
 
 
-def test_the_dead_have_no_share() -> None:
-    """An attempt whose count stands still loses its share to those that go on."""
+def test_dead_attempts_have_no_share() -> None:
+    """An attempt whose counter stands still loses its share to the others."""
     division = _division()
     for second in range(10):
         renewals = {"a": Renewal(counter=second), "b": Renewal(counter=min(second, 2))}
@@ -62,8 +62,8 @@ def test_the_dead_have_no_share() -> None:
     assert pace.shares == {"a": Share(100.0, 10)}
 
 
-def test_one_that_was_throttled_slows_all_down() -> None:
-    """After a 429 of one attempt all have less, and wait as long as was asked; later they get faster."""
+def test_a_throttled_attempt_slows_all_down() -> None:
+    """After a 429 of one attempt all have less, and wait as long as the server asked; later they get faster."""
     division = _division()
     division.pace({"a": Renewal(counter=1), "b": Renewal(counter=1)}, now=1.0)
     renewals = {"a": Renewal(counter=2, throttled=1, pause_s=2.0), "b": Renewal(counter=2)}
@@ -78,7 +78,7 @@ def test_one_that_was_throttled_slows_all_down() -> None:
 
 
 def test_an_attempt_follows_the_driver() -> None:
-    """Before the driver knows of it, and when it has fallen silent, an attempt has its first share."""
+    """Until the driver has given it a share, and when the driver is silent, an attempt has its first share."""
     first = Share(10.0, 1)
     followed = ShareTracker(name="a", first=first)
     assert followed.share(None, now=0.0) == first
@@ -98,7 +98,7 @@ THROTTLED = 80
 
 
 class _Arrivals(BaseHTTPRequestHandler):
-    """Notes when requests come, and asks one of them to wait."""
+    """Notes when requests arrive, and asks one of them to wait."""
 
     protocol_version = "HTTP/1.1"
 
@@ -116,7 +116,7 @@ class _Arrivals(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -135,7 +135,7 @@ def test_executors_keep_to_one_rate_and_wait_together(spark: Any, tmp_path: Path
         plan = plan_of(events(spark, rows=3_600), batch_bytes=3_000)
         client = cio.connect(endpoint=url, write_key="k", rate=RATE, environ={})
         options = SendOptions(audit=tmp_path, progress=False, durability="process")
-        divided_in_two = SparkOptions(partitions=2, slots=2, in_order=by_person)
+        divided_in_two = SparkOptions(partitions=2, slots=2, in_order=BY_PERSON)
         run = start(plan, client, options=options, spark=divided_in_two).wait()
     assert run.counts["delivered"] == 3_600
     times = list(arrived)
@@ -143,7 +143,7 @@ def test_executors_keep_to_one_rate_and_wait_together(spark: Any, tmp_path: Path
         most = max(sum(at <= each < at + window_s for each in times) for at in times)
         assert most <= RATE * window_s + BURST, f"{most} requests in {window_s} s"
     asked = times[THROTTLED - 1]
-    heard = [at - asked for at in times if at > asked]
-    assert not [at for at in heard if 3.5 < at < WAIT_S], heard
-    again = min(at for at in heard if at >= WAIT_S)
-    assert sum(again <= at < again + 3 for at in heard) <= 0.9 * RATE * 3
+    waits = [at - asked for at in times if at > asked]
+    assert not [at for at in waits if 3.5 < at < WAIT_S], waits
+    again = min(at for at in waits if at >= WAIT_S)
+    assert sum(again <= at < again + 3 for at in waits) <= 0.9 * RATE * 3

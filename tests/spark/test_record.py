@@ -20,7 +20,7 @@ from cio_frames.spark.attempt import deliver_partition
 from cio_frames.spark.record import SparkRecord
 from cio_frames.spark.run import SparkOptions, resume
 from cio_frames.spark.table import PLACE_BITS
-from tests.spark.plans import KEY, RUN, by_person, chunks_of, local_events, local_plan, work_of
+from tests.spark.plans import BY_PERSON, KEY, RUN, chunks_of, local_events, local_plan, work_of
 
 ROWS = 900
 
@@ -56,16 +56,16 @@ def test_partitions_become_parts(audit: str) -> None:
         record.close()
         assert workspace.messages.height == ROWS
     assert counts["rows"] == counts["delivered"] == ROWS
-    found = cio.audit(audit)
-    assert found.verify().is_empty()
-    assert found.messages["row"].sort().to_list() == list(range(ROWS))
-    assert found.runs["state"].item() == "finished"
+    record = cio.audit(audit)
+    assert record.verify().is_empty()
+    assert record.messages["row"].sort().to_list() == list(range(ROWS))
+    assert record.runs["state"].item() == "finished"
     disk, place = file_system_at(f"{audit}/{RUN}")
     assert disk.listdir(place / "partitions") == []
 
 
-def test_rows_that_nobody_came_to_are_pending(tmp_path: Path) -> None:
-    """Where a run stops early, rows of partitions without an attempt are pending, and a later run takes over."""
+def test_rows_without_an_attempt_are_pending(tmp_path: Path) -> None:
+    """If a run stops early, rows of partitions without an attempt are pending, and a resumed run sends them."""
     frame = local_events(ROWS)
     with cio.sandbox() as workspace:
         record = _begun(tmp_path, workspace.client(), frame)
@@ -74,9 +74,9 @@ def test_rows_that_nobody_came_to_are_pending(tmp_path: Path) -> None:
         stopped = RunStopped(code="INTERRUPTED", reason="You stopped the run.", at=utc_now())
         record.commit(state="stopped", stopped=stopped, notes=())
         record.close()
-        found = cio.audit(tmp_path)
-        assert found.verify().is_empty()
-        assert Counter(found.messages["state"]) == {"delivered": 300, "pending": 600}
+        record = cio.audit(tmp_path)
+        assert record.verify().is_empty()
+        assert Counter(record.messages["state"]) == {"delivered": 300, "pending": 600}
         with pytest.raises(AuditError, match="on Spark"):
             cio.resume(tmp_path / RUN, workspace.client(), cio.frame(frame).track(
                 event="event", user_id="user_id", timestamp="at", properties=["n"]
@@ -89,13 +89,13 @@ def test_rows_that_nobody_came_to_are_pending(tmp_path: Path) -> None:
         again.close()
         assert workspace.messages.height == ROWS
     assert counts["delivered"] == ROWS
-    found = cio.audit(tmp_path)
-    assert found.verify().is_empty()
-    assert found.messages.height == ROWS
+    record = cio.audit(tmp_path)
+    assert record.verify().is_empty()
+    assert record.messages.height == ROWS
 
 
 def test_rejected_people_stay_blocked(tmp_path: Path) -> None:
-    """Who was held back by a refused row is held back by a later attempt too."""
+    """People who were blocked by a rejected row are blocked in a later attempt, too."""
     frame = pl.DataFrame(
         {
             "user_id": ["u1", "u2", "u1", "u2"] * 5,
@@ -127,7 +127,7 @@ def test_rejected_people_stay_blocked(tmp_path: Path) -> None:
 
 
 def test_a_run_of_another_polars_is_not_resumed(tmp_path: Path) -> None:
-    """With another version of polars rows lie in other partitions, so the version is asked for."""
+    """With another version of polars rows are in other partitions, so the error names the version to install."""
     frame = local_events(4)
     plan = SimpleNamespace(pipeline=local_plan(frame), table=SimpleNamespace(rows=4))
     with cio.sandbox() as workspace:
@@ -142,12 +142,12 @@ def test_a_run_of_another_polars_is_not_resumed(tmp_path: Path) -> None:
                 plan,
                 workspace.client(),
                 options=SendOptions(audit=tmp_path, progress=False),
-                spark=SparkOptions(in_order=by_person),
+                spark=SparkOptions(in_order=BY_PERSON),
             )
 
 
 def test_rows_of_a_writer_are_numbered_through_all_partitions(audit: str) -> None:
-    """Tasks number their rows by partition and place; in the end they count from 0, whatever was told of them."""
+    """Tasks number their rows by partition and place; in the end they count from 0, although one task reported no count."""
     frame = local_events(ROWS)
     with cio.sandbox() as workspace:
         record = _begun(audit, workspace.client(), frame)
@@ -156,11 +156,11 @@ def test_rows_of_a_writer_are_numbered_through_all_partitions(audit: str) -> Non
             first = partition << PLACE_BITS
             chunks = chunks_of(frame[partition::3], first=first, step=1)
             list(deliver_partition(chunks, work=work, partition=partition))
-        record.count({0: ROWS // 3, 2: ROWS // 3})  # the second one has told nothing
+        record.count({0: ROWS // 3, 2: ROWS // 3})  # the second one has reported nothing
         counts = record.commit(state="finished", stopped=None, notes=())
         record.close()
     assert counts["rows"] == counts["delivered"] == ROWS
-    found = cio.audit(audit)
-    assert found.verify().is_empty()
-    assert found.messages["row"].sort().to_list() == list(range(ROWS))
-    assert found.explain(row=ROWS - 1).startswith(f"Row {ROWS - 1} ")
+    record = cio.audit(audit)
+    assert record.verify().is_empty()
+    assert record.messages["row"].sort().to_list() == list(range(ROWS))
+    assert record.explain(row=ROWS - 1).startswith(f"Row {ROWS - 1} ")

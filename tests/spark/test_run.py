@@ -1,4 +1,4 @@
-"""Runs on Spark: what arrives, what is recorded, and what is left to resume."""
+"""Runs on Spark: what arrives, what is recorded, and what a resume sends."""
 
 import time
 from collections import Counter
@@ -14,7 +14,7 @@ from cio_frames.errors import AuditError, RunStoppedError
 from cio_frames.run import SendOptions
 from cio_frames.sandbox import Faults
 from cio_frames.spark.run import SparkOptions, SparkRun, resume, start
-from tests.spark.plans import SparkEvents, by_person, events, plan_of
+from tests.spark.plans import BY_PERSON, SparkEvents, events, plan_of
 
 ROWS = 3_000
 
@@ -24,7 +24,7 @@ def _options(folder: Path, **others: Any) -> SendOptions:
 
 
 def _spark(**others: Any) -> SparkOptions:
-    return SparkOptions(**{"partitions": 4, "in_order": by_person, "lease_s": 6.0} | others)
+    return SparkOptions(**{"partitions": 4, "in_order": BY_PERSON, "lease_s": 6.0} | others)
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +41,15 @@ def test_all_rows_arrive_once_and_in_order(plan: SparkEvents, tmp_path: Path) ->
     """Every row is delivered once, a person's in their order; a second run sends none of them again."""
     with cio.sandbox() as workspace:
         run = _sent(plan, workspace.client(), tmp_path)
-        came = workspace.messages
+        messages = workspace.messages
         again = _sent(plan, workspace.client(), tmp_path)
         assert workspace.messages.height == ROWS
-    told = came.sort("number").select(
+    arrived = messages.sort("number").select(
         n=pl.col("json").str.json_path_match("$.properties.n").cast(pl.Int64),
         who=pl.col("json").str.json_path_match("$.userId"),
     )
-    assert sorted(told["n"]) == list(range(ROWS))
-    assert told.select((pl.col("n").diff().over("who") > 0).all()).item()
+    assert sorted(arrived["n"]) == list(range(ROWS))
+    assert arrived.select((pl.col("n").diff().over("who") > 0).all()).item()
     assert run.counts["delivered"] == ROWS
     assert again.counts["skipped_done"] == ROWS
     record = cio.audit(tmp_path)
@@ -62,7 +62,7 @@ def test_all_rows_arrive_once_and_in_order(plan: SparkEvents, tmp_path: Path) ->
 
 
 def test_a_run_is_stopped_and_resumed(plan: SparkEvents, tmp_path: Path) -> None:
-    """A stop leaves every row accounted for, and a resume sends what is left, once."""
+    """After a stop every row has a state, and a resume sends the rest, once."""
     with cio.sandbox(faults=Faults(late=1.0, hold_s=0.3)) as workspace:
         run = start(
             plan, workspace.client(), options=_options(tmp_path, wait=False), spark=_spark()
@@ -95,7 +95,7 @@ def test_a_run_is_stopped_and_resumed(plan: SparkEvents, tmp_path: Path) -> None
 def test_a_key_that_is_refused_stops_all_tasks(
     plan: SparkEvents, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A refused key stops the run with its reason, and stands nowhere: not in logs, not in event logs."""
+    """A refused key stops the run with its reason, and is in no output, log or event log."""
     key = "cio_live_" + "canary9" * 3
     with cio.sandbox() as workspace:
         client = cio.connect(endpoint=workspace.url, write_key=key, environ={})

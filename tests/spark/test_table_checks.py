@@ -1,4 +1,4 @@
-"""What only the whole table shows is the same on Spark as locally, however the rows are spread."""
+"""Findings of the whole table are the same on Spark as locally, however the rows are spread."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,6 +18,7 @@ from cio_frames.frames import fingerprint
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.spark import read_spark, table_checks, table_parts
 from cio_frames.spark.chunks import chunks_of
+from cio_frames.spark.reading import to_bytes
 from cio_frames.spark.table_checks import MOST_ROWS, table_findings
 from cio_frames.spark.table_parts import (
     FINDINGS,
@@ -34,7 +35,7 @@ from tests.catalogue.test_laws import ASKED, EXAMPLES, LAW, tables
 from tests.spark.parts import rows_of
 
 WHOLE = {check.code: check.test for check in CATALOGUE if isinstance(check.test, TableTest)}
-Told = list[tuple[Any, ...]]
+Rows = list[tuple[Any, ...]]
 Frames = list[pl.DataFrame]
 
 
@@ -49,14 +50,14 @@ def of_case(asked: Asked) -> Pipeline:
     return pipeline_of(pl.DataFrame(data, strict=False), verb, arguments)
 
 
-def locally(pipeline: Pipeline) -> Told:
-    """Return what the local check of the whole table finds."""
-    found = check_table(pipeline.table, checks=pipeline.applied, scope=pipeline.scope())
-    return told(as_texts(found))
+def locally(pipeline: Pipeline) -> Rows:
+    """Return the findings of the local check of the whole table."""
+    findings = check_table(pipeline.table, checks=pipeline.applied, scope=pipeline.scope())
+    return ordered(as_texts(findings))
 
 
-def told(*findings: pl.DataFrame) -> Told:
-    """Return findings in an order that does not depend on how they were found."""
+def ordered(*findings: pl.DataFrame) -> Rows:
+    """Return the rows of findings in an order that does not depend on how they were found."""
     rows = (row for each in findings for row in each.select(FINDINGS.names()).rows())
     return sorted(rows, key=repr)
 
@@ -83,34 +84,34 @@ class Executors:
         """Yield rows in chunks of Arrow."""
         yield from chunks_of(rows.to_arrow().to_batches(), rows=self.chunk_rows)
 
-    def findings(self) -> tuple[Told, str]:
-        """Return what is found, and the fingerprint."""
+    def findings(self) -> tuple[Rows, str]:
+        """Return all findings, and the fingerprint."""
         work = self.work
         parts = pl.concat(self.each(table_parts.gather)).sort("split", "bucket", "first")
-        found = pl.concat(list(table_parts.merge(self.chunks(parts), work=work)))
-        states = states_in(found)
+        merged = pl.concat(list(table_parts.merge(self.chunks(parts), work=work)))
+        states = states_in(merged)
         counted = pl.concat(states[OF_COUNTS]).group_by("number", "code").agg(pl.sum("rows"))
-        rows = found.filter(pl.col("part").is_null()).group_by("number", "code")
+        rows = merged.filter(pl.col("part").is_null()).group_by("number", "code")
         assert rows_of(counted) == rows_of(rows.agg(pl.len()))
         of_table, again = table_parts.finish_small(work, states)
-        packed = {number: table_parts.packed(state) for number, state in again.items()}
-        looked = pl.concat([found.clear(), *self.each(table_parts.second_pass, states=packed)])
-        of_table += table_parts.findings_of_second_pass(work, again, states_in(looked))
-        of_rows = [part.drop_nulls("code") for part in (found, looked)]
-        of_others = [*self.of_keys(found), *self.of_links()]
+        small = {number: to_bytes(state) for number, state in again.items()}
+        second = pl.concat([merged.clear(), *self.each(table_parts.second_pass, states=small)])
+        of_table += table_parts.findings_of_second_pass(work, again, states_in(second))
+        of_rows = [part.drop_nulls("code") for part in (merged, second)]
+        of_others = [*self.of_keys(merged), *self.of_links()]
         whole = table_parts.fingerprint_of(states[OF_FINGERPRINT], schema=work.schema)
-        return told(*map(as_texts, of_table), *of_rows, *of_others), whole.text
+        return ordered(*map(as_texts, of_table), *of_rows, *of_others), whole.text
 
-    def of_keys(self, found: pl.DataFrame) -> Frames:
-        """Return what is found of keys in question."""
-        suspects = found.drop_nulls("key").select("number", "key", what="value")
+    def of_keys(self, merged: pl.DataFrame) -> Frames:
+        """Return the findings about suspect keys."""
+        suspects = merged.drop_nulls("key").select("number", "key", what="value")
         keys = dict(suspects.group_by("number").len().rows())
         rows = pl.concat([KEYED.to_frame(), *self.each(table_parts.keyed, tests=sorted(keys))])
         about = rows.join(suspects, on=["number", "key"]).sort("number", "key", "row")
         return list(table_parts.findings_of_keys(self.chunks(about), work=self.work, keys=keys))
 
     def of_links(self) -> Frames:
-        """Return what is found of merges."""
+        """Return the findings about merges."""
         findings = []
         for number, check in enumerate(self.work.checks):
             test = self.work.test(number)
@@ -130,19 +131,19 @@ class Executors:
         return findings
 
 
-def states_in(found: pl.DataFrame) -> dict[int, Frames]:
-    """Return the states among what was found."""
-    return table_parts.states_of(found.drop_nulls("part").select("number", "part").rows())
+def states_in(results: pl.DataFrame) -> dict[int, Frames]:
+    """Return the states among results."""
+    return table_parts.states_of(results.drop_nulls("part").select("number", "part").rows())
 
 
 @pytest.mark.parametrize("code", WHOLE)
 @pytest.mark.parametrize("chunk_rows", [1, 7])
 def test_rows_of_a_case_may_lie_in_any_partition(code: str, chunk_rows: int) -> None:
-    """Partitions of a row or a few find what the whole table shows, with the same words."""
+    """The findings of partitions of a few rows are those of the whole table, with the same words."""
     for asked in TABLE[code]:
         pipeline = of_case(asked)
-        found, text = Executors(pipeline, partitions=3, chunk_rows=chunk_rows).findings()
-        assert found == locally(pipeline)
+        findings, text = Executors(pipeline, partitions=3, chunk_rows=chunk_rows).findings()
+        assert findings == locally(pipeline)
         assert text == fingerprint(pipeline.table)
     assert any(each[1] == code for each in locally(of_case(TABLE[code][0])))
 
@@ -186,14 +187,14 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("code", REFUSED)
-def test_what_forbids_sending_is_counted_wherever_its_rows_are(code: str) -> None:
+def test_findings_that_forbid_sending_are_counted_in_any_partition(code: str) -> None:
     """Partitions count as many findings that forbid sending as the checks of rows have, and no others."""
     for asked in TABLE[code]:
         pipeline = of_case(asked)
         spread = Executors(pipeline, partitions=2, chunk_rows=1)
         parts = pl.concat(spread.each(table_parts.gather)).sort("split", "bucket", "first")
-        found = pl.concat(table_parts.merge(spread.chunks(parts), work=spread.work))
-        (sums,) = pl.concat(states_in(found)[OF_SUMS]).sum().to_dicts()
+        merged = pl.concat(table_parts.merge(spread.chunks(parts), work=spread.work))
+        (sums,) = pl.concat(states_in(merged)[OF_SUMS]).sum().to_dicts()
         rows = pipeline.full_check.findings.filter(pl.col("row").is_not_null(), severity="refuse")
         own = {check.code for check in spread.work.strict}
         assert sums["refused"] == rows.filter(pl.col("code").cast(pl.String).is_in(own)).height
@@ -234,8 +235,8 @@ KNOWN = cio.Checks(reference={"user_id": ["0123"]}, phone_region="US")
 
 
 def sizes(rows: int) -> dict[str, dict[str, int]]:
-    """Return how large what is left of each aggregate is, for each call, by the code of its test."""
-    frame, found = distinct(rows), {code: {} for code in WHOLE}
+    """Return how many rows each aggregate has in the end, for each call, by the code of its test."""
+    frame, heights = distinct(rows), {code: {} for code in WHOLE}
     for place, (verb, asked) in enumerate(CALLS):
         pipeline = pipeline_of(frame, verb, {**asked, "checks": KNOWN})
         chunks = [pipeline.mapping.prepare(chunk) for chunk in pipeline.table.chunks(rows // 4)]
@@ -246,12 +247,12 @@ def sizes(rows: int) -> dict[str, dict[str, int]]:
             )
             small = test.condense if test.by else test.reduce
             if whole.height:
-                found[code][f"{place} {verb}"] = (small(whole) if small else whole).height
-    return found
+                heights[code][f"{place} {verb}"] = (small(whole) if small else whole).height
+    return heights
 
 
-def test_what_grows_with_the_rows_says_how_it_is_merged() -> None:
-    """A test either names the column by which its results are split, or what is left stays small.
+def test_aggregates_that_grow_with_the_rows_are_split() -> None:
+    """A test either names the column by which its aggregate is split, or the aggregate stays small.
 
     It fails for a new test of the whole table that keeps a hash of each row and does not name it.
     """
@@ -273,7 +274,7 @@ def test_what_grows_with_the_rows_says_how_it_is_merged() -> None:
 
 @pytest.mark.parametrize("code", [code for code, test in WHOLE.items() if not test.by])
 def test_results_of_chunks_may_be_reduced_in_any_groups(code: str) -> None:
-    """Reduced once or in two steps, an aggregate is the same, and tells the same."""
+    """Reduced once or in two steps, an aggregate is the same."""
     test = WHOLE[code]
     assert test.reduce is not None
     for verb, asked in CALLS:
@@ -341,12 +342,12 @@ def test_spark_finds_what_a_local_table_shows(spark: Any, case: str) -> None:
     frame, verb, asked = CASES[case]
     pipeline = pipeline_of(frame, verb, asked)
     table = read_spark(on_spark(spark, frame))
-    found = table_findings(table, pipeline, buckets=3)
-    rows = [tuple(row[name] for name in FINDINGS.names()) for row in found.rows.collect()]
-    of_table = as_texts(found.of_table).select(FINDINGS.names()).rows()
-    found.rows.unpersist()
+    whole = table_findings(table, pipeline, buckets=3)
+    rows = [tuple(row[name] for name in FINDINGS.names()) for row in whole.rows.collect()]
+    of_table = as_texts(whole.of_table).select(FINDINGS.names()).rows()
+    whole.rows.unpersist()
     assert sorted([*rows, *of_table], key=repr) == locally(pipeline)
-    assert found.fingerprint == fingerprint(pipeline.table)
+    assert whole.fingerprint == fingerprint(pipeline.table)
 
 
 @pytest.mark.slow
@@ -357,9 +358,9 @@ def test_of_many_merges_those_in_no_cycle_are_left_out_first(
     monkeypatch.setattr(table_checks, "FEW_LINKS", 3)
     frame, verb, asked = CASES["merges"]
     pipeline = pipeline_of(frame, verb, asked)
-    found = table_findings(read_spark(on_spark(spark, frame)), pipeline, buckets=1)
-    codes = {row["code"]: row["count"] for row in found.rows.groupBy("code").count().collect()}
-    found.rows.unpersist()
+    whole = table_findings(read_spark(on_spark(spark, frame)), pipeline, buckets=1)
+    codes = {row["code"]: row["count"] for row in whole.rows.groupBy("code").count().collect()}
+    whole.rows.unpersist()
     assert codes == {"alias.cycle": 3, "alias.chain": 30, "alias.split": 4}
 
 
