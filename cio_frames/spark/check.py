@@ -439,7 +439,4 @@ def rejected_of(check: SparkCheck, table: SparkTable) -> "DataFrame":
         check.table.chunks, partial(rejected_rows, settings=check.settings), schema=REASON_SCHEMA,
         rows=rows_at_once(table.sample),
     )  # fmt: skip
-    name = "reasons"
-    while name in table.original.columns:
-        name += "_"
-    return table.original.join(rejected.toDF(ROW, name), ROW).orderBy(ROW).drop(ROW)
+    return table.matching(rejected)

@@ -383,16 +383,17 @@ class SparkRun(ShownRun):
         """Return the rows that Customer.io is not known to have.
 
         Returns:
-            A Spark frame: all columns of the rows, plus row, state, code and error.
+            A Spark frame: all columns of the rows, plus row, state, code and error. A name that the
+            table already has gets a trailing underscore.
         """
-        frame = self._plan.table.frame
+        table = self._plan.table
         states = ", ".join(f"'{state}'" for state in FAILED)
         failures = (
-            frame.sparkSession.read.parquet(spark_path(self.audit / "parts"))
+            table.frame.sparkSession.read.parquet(spark_path(self.audit / "parts"))
             .where(f"state IN ({states})")
             .selectExpr(f"row AS `{ROW}`", "row", "state", "code", "error")
         )
-        return frame.join(failures, ROW).drop(ROW)
+        return table.matching(failures)
 
     def reconcile(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse: it needs the messages of the run, which only executors have."""

@@ -61,6 +61,20 @@ class SparkTable:
         """Return the table with other columns beside the user's."""
         return replace(self, frame=frame, chunks=frame)
 
+    def matching(self, rows: "DataFrame") -> "DataFrame":
+        """Return the user's rows whose numbers other rows have in `__row__`, with their other columns.
+
+        A name that the table already has, in any case, gets a trailing underscore.
+        """
+        taken = {name.lower() for name in self.original.columns} - {ROW}
+        names = []
+        for name in rows.columns:
+            while name.lower() in taken:
+                name += "_"  # noqa: PLW2901 - until nothing has it
+            taken.add(name.lower())
+            names.append(name)
+        return self.original.join(rows.toDF(*names), ROW).orderBy(ROW).drop(ROW)
+
 
 @spark_failures("the frame was read")
 def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:

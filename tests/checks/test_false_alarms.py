@@ -306,7 +306,7 @@ def test_placeholders_are_not_addresses():
 
 
 @pytest.mark.parametrize(
-    ("rare", "is_similar"), [("Measured m³", False), ("Measured m፪", False), ("Messured m²", True)]
+    ("rare", "is_similar"), [("Measured m³", False), ("Measured m፪", False), ("Measurad m²", True)]
 )
 def test_names_that_differ_in_digits_are_different_names(rare, is_similar):
     """A rare name is similar to a frequent one unless they differ only in digits, of any script."""

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import pytest
 
+import cio_frames as cio
 from cio_frames.errors import ColumnNamesError, ColumnNotFoundError, MissingLibraryError
 from cio_frames.frames import ROW
 from cio_frames.spark import is_spark, map_chunks, read_spark
@@ -42,6 +44,27 @@ def test_rows_are_in_the_order_of_order_by(spark: Any) -> None:
     """Rows are numbered in the order of these columns."""
     table = read_spark(spark.range(100).repartition(4), order_by=("id",))
     assert all(row["id"] == row[ROW] for row in table.frame.collect())
+
+
+def test_rejected_and_failed_rows_are_the_users(spark: Any, tmp_path: Path) -> None:
+    """Rows that were not sent have the user's columns and values, maps too; added columns never have a taken name."""
+    frame = spark.range(4).selectExpr(
+        "IF(id < 3, concat('u', id), NULL) AS user", "map('n', id) AS maps", "id AS row",
+        "'DE' AS State", "'mine' AS reasons", "date'2026-01-02' AS reasons_",
+    )  # fmt: skip
+    plan = cio.frame(frame, order_by="row").track(
+        event=cio.lit("Seen"), user_id="user", properties=["State"]
+    )
+    rejected = plan.rejected
+    assert rejected.columns == [*frame.columns, "reasons__"]
+    (row,) = rejected.collect()
+    assert row["reasons__"] == "id.missing"
+    assert tuple(row)[:6] == tuple(frame.collect()[3])
+    with cio.sandbox() as workspace:
+        run = plan.send(workspace.client(), audit=tmp_path, progress=False)
+    failed = run.failed()
+    assert failed.columns == [*frame.columns, "row_", "state_", "code", "error"]
+    assert tuple(failed.collect()[0])[:-1] == (*tuple(row)[:6], 3, "rejected_local", "id.missing")
 
 
 def test_columns_of_the_package_have_reserved_names() -> None:
