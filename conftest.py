@@ -22,7 +22,10 @@ ROOT = Path(__file__).parent
 
 # A law that takes long on a busy machine is not broken; what breaks is printed to be replayed. In CI the
 # examples are the same each time, as Hypothesis itself has it: a change is judged by what it changes.
-settings.register_profile("patient", deadline=None, print_blob=True, derandomize="CI" in os.environ)
+settings.register_profile(
+    "patient", deadline=None, print_blob=True, derandomize="CI" in os.environ,
+    max_examples=50 if "CIO_SHORT" in os.environ else 100,
+)  # fmt: skip
 settings.load_profile("patient")
 
 
