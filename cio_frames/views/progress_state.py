@@ -164,8 +164,8 @@ def title(state: ProgressState) -> str:
     """Return what the run is doing."""
     if state.stopped:
         return f"Stopping {state.label}" if state.phase != "finished" else f"Stopped {state.label}"
-    calls = state.label.split(" + ")
-    position = f" (plan {state.plan}: {calls[state.plan]})" if state.plans > 1 else ""
+    last = ", the last" if state.plan == state.plans - 1 else ""
+    position = f" (plan {state.plan}{last})" if state.plans > 1 else ""
     return f"{'Paused' if state.paused else state.phase.capitalize()} {state.label}{position}"
 
 

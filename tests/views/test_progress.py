@@ -281,8 +281,8 @@ def test_a_back_fill_says_which_plan_is_being_sent():
 
     first, then = (advance(state, _attempted(batch), now_s=0.0) for batch in (_batch(0), second))
 
-    assert line(first).startswith("Sending identify + track (plan 0: identify) 0 %")
-    assert line(then).startswith("Sending identify + track (plan 1: track) 0 %")
+    assert line(first).startswith("Sending identify + track (plan 0) 0 %")
+    assert line(then).startswith("Sending identify + track (plan 1, the last) 0 %")
 
 
 def test_nothing_is_promised_before_anything_arrived():
