@@ -473,12 +473,17 @@ class Backfill(Shown, Sendable):
     def __init__(self, plans: Sequence[Plan]) -> None:
         if not plans:
             raise MappingError("A back-fill needs at least one plan: cio.backfill([plan, ...]).")
-        for plan in plans:
-            if not isinstance(plan, Plan):
-                raise MappingError(
-                    f"A back-fill takes plans, not {type(plan).__name__}: "
-                    'cio.backfill([df.cio.identify(user_id="id"), ...]).'
-                )
+        others: list[object] = [plan for plan in plans if not isinstance(plan, Plan)]
+        if others and isinstance(others[0], TablePlan):
+            raise MappingError(
+                "A back-fill takes no plans of Spark frames. Send them one after another: "
+                "people.send(client), then events.send(client)."
+            )
+        if others:
+            raise MappingError(
+                f"A back-fill takes plans, not {type(others[0]).__name__}: "
+                'cio.backfill([df.cio.identify(user_id="id"), ...]).'
+            )
         super().__init__(Pipelines(tuple(plan.pipeline for plan in plans)))
 
     @property

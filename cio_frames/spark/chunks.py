@@ -1,7 +1,7 @@
 """Runs functions of polars frames over the partitions of a Spark frame, on the executors."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -54,7 +54,10 @@ def in_arrow(
     Executors with another version of polars than the driver raise: identifiers would get other numbers
     there, and the rows of a person would be in several partitions.
     """
-    own = partial(_with_same_polars, function=function, polars=pl.__version__)
+    own = partial(_with_same_polars, function=function, polars=pl.__version__, names=frame.columns)
+    if any("." in name or "`" in name for name in frame.columns):
+        # Spark takes a dot in a name for a part of a struct.
+        frame = frame.toDF(*(f"column{place}" for place in range(len(frame.columns))))
     with warnings.catch_warnings():
         # Spark warns about new versions of pandas, which is not used here, and 3.5 about its own distutils.
         warnings.filterwarnings("ignore", message="PySpark does not yet fully support pandas")
@@ -67,9 +70,10 @@ def _with_same_polars(
     *,
     function: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]],
     polars: str,
+    names: Sequence[str],
 ) -> Iterator[pa.RecordBatch]:
     require_polars(polars)
-    yield from function(unpacked(batches))
+    yield from function(unpacked(batch.rename_columns(names) for batch in batches))
 
 
 def require_polars(version: str) -> None:

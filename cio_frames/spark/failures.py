@@ -13,11 +13,13 @@ _RAISED: Final = re.compile(
     r"cio_frames\.errors\.(\w+): (.+?)(?:\n\s*(?:at |JVM |\n)|\Z)", re.DOTALL
 )
 """An error of this package that was raised on an executor, in the text of Spark's error."""
+_ABOUT_QUERIES: Final = ("AnalysisException", "ParseException")
+"""Errors of Spark that are about the query, before any row is read."""
 
 
 @contextmanager
 def spark_failures(step: str) -> Iterator[None]:
-    """Raise errors of this package for those of Spark, without their text, which may hold values.
+    """Raise errors of this package for those of Spark, without their text if it may hold values.
 
     Args:
         step: The end of the sentence "Spark failed while ...".
@@ -43,7 +45,11 @@ def _error_of(error: Exception, step: str) -> CioError:
         raised = kind.__new__(kind)
         Exception.__init__(raised, match[2].strip())
         return raised
+    name = type(error).__name__
+    if name in _ABOUT_QUERIES:
+        reason = str(error).strip().partition("\n")[0]
+        return FrameError(f"Spark failed while {step}. It does not accept the query: {reason}")
     return FrameError(
-        f"Spark failed while {step} ({type(error).__name__}). The log of Spark says why; "
+        f"Spark failed while {step} ({name}). The log of Spark says why; "
         "df.count() shows whether the frame itself can be computed."
     )

@@ -339,6 +339,20 @@ class SparkPlan(TablePlan):
             'plan.sample(10_000).save("sample.cioplan"). It can be applied to the same sample only.'
         )
 
+    def corrected(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: corrected rows come from a file that this machine reads."""
+        raise ArgumentError(
+            "The plan of a Spark frame takes no corrections from a file. Write plan.rejected to a table, "
+            "correct it there, and plan that table."
+        )
+
+    def asend(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse: Spark runs a job, for which nothing is awaited on this machine."""
+        raise ArgumentError(
+            "The plan of a Spark frame has no asend. plan.send(client, wait=False) returns at once, and "
+            "run.wait() waits for the end."
+        )
+
     def _checked_table(self, components: "DataFrame | None") -> SparkTable:
         """Return the rows with the findings of the whole table, once their order is certain."""
         checked = self.pipeline.check

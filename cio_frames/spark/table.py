@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pyarrow as pa
 
-from cio_frames.errors import ColumnNamesError, ColumnNotFoundError
+from cio_frames.errors import ColumnNamesError, ColumnNotFoundError, UnsupportedFrameError
 from cio_frames.frames import ROW, Note, Table, read
 from cio_frames.frames.column import check_names
 from cio_frames.plan.chunks import CHUNK_CELLS, CHUNK_ROWS
@@ -33,6 +33,11 @@ SAMPLE_ROWS = 1_000
 
 PLACE_BITS = 33
 """How many bits of Spark's own row numbers are the place within a partition; those above are the partition."""
+
+_OF_STREAMS = (
+    "Send each of its batches: def send(batch, number): cio.frame(batch).track(...).send(client, ...), then "
+    "df.writeStream.foreachBatch(send).start()."
+)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,13 +94,16 @@ def read_spark(frame: Any, *, order_by: Sequence[str] = ()) -> SparkTable:
         ColumnNamesError: Names are doubled, or begin with `__row__`.
         ColumnTypeError: A column has a type that means nothing outside Spark.
         ColumnNotFoundError: A column of `order_by` is missing.
+        UnsupportedFrameError: The frame is a stream.
     """
+    if frame.isStreaming:
+        raise UnsupportedFrameError("A streaming Spark frame", hint=_OF_STREAMS)
     require_names(frame.columns)
     require_types(frame.schema)
     for name in order_by:
         if name not in frame.columns:
             raise ColumnNotFoundError(name, argument="order_by", available=tuple(frame.columns))
-    ordered = frame.orderBy(*order_by) if order_by else frame
+    ordered = frame.orderBy(*map(quoted, order_by)) if order_by else frame
     rows = ordered.selectExpr(f"monotonically_increasing_id() AS `{ROW}`", "*")
     # Python gets maps as SQL expressions make them, and these need rows.
     kept = (rows if has_maps(frame.schema) else _in_pieces(rows)).persist()

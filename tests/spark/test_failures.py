@@ -52,6 +52,16 @@ def test_an_error_of_an_executor_keeps_its_kind_and_sentence(
     assert error.__cause__ is None
 
 
+def test_what_spark_says_about_a_query_is_shown() -> None:
+    """An error about a query, which no row has reached, is shown with Spark's first line."""
+    kind: Any = type("AnalysisException", (Exception,), {"__module__": "pyspark.errors"})
+    error = translated(kind("[UNRESOLVED_COLUMN] A column `x` cannot be resolved.\n'Sort ['x]"))
+    assert str(error) == (
+        "Spark failed while the table was checked. It does not accept the query: "
+        "[UNRESOLVED_COLUMN] A column `x` cannot be resolved."
+    )
+
+
 @pytest.mark.parametrize("module", ["py4j.protocol", "grpc._channel", "pyspark.errors"])
 def test_failures_of_every_layer_are_translated(module: str) -> None:
     """Errors of the bridge to Java and of Spark Connect become errors of this package."""

@@ -10,7 +10,12 @@ import pyarrow as pa
 import pytest
 
 import cio_frames as cio
-from cio_frames.errors import ColumnNamesError, ColumnNotFoundError, MissingLibraryError
+from cio_frames.errors import (
+    ColumnNamesError,
+    ColumnNotFoundError,
+    MissingLibraryError,
+    UnsupportedFrameError,
+)
 from cio_frames.frames import ROW
 from cio_frames.spark import is_spark, map_chunks, read_spark
 from cio_frames.spark.chunks import chunks_of, require_polars
@@ -44,6 +49,33 @@ def test_rows_are_in_the_order_of_order_by(spark: Any) -> None:
     """Rows are numbered in the order of these columns."""
     table = read_spark(spark.range(100).repartition(4), order_by=("id",))
     assert all(row["id"] == row[ROW] for row in table.frame.collect())
+
+
+def test_columns_may_have_any_name(spark: Any, tmp_path: Path) -> None:
+    """Names with dots, blanks and backticks are read, ordered by, checked, sampled and sent as they are."""
+    names = ["user.id", "a b", "c`d", "e.f`", "sent at"]
+    rows = [(f"u{n % 2}", n, None if n else "x", {"k.k": n}, n) for n in (2, 1, 0)]
+    frame = spark.createDataFrame(rows, "a string, b int, c string, d map<string, int>, e int")
+    frame = frame.toDF(*names)
+    plan = cio.frame(frame, order_by=("a b", "c`d")).identify(user_id="user.id")
+    local = pl.DataFrame(sorted(rows, key=lambda row: row[1]), schema=names, orient="row")
+    messages = [message["traits"] for message in plan.payloads(3)]
+    assert messages == [
+        message["traits"] for message in local.cio.identify(user_id="user.id").payloads(3)
+    ]
+    assert plan.counts["valid"] == plan.sample().counts["valid"] == 3
+    assert plan.rejected.columns == [*names, "reasons"]
+    with cio.sandbox() as workspace:
+        run = plan.send(workspace.client(), audit=tmp_path, progress=False)
+        assert run.counts["delivered"] == 3
+    assert run.failed().columns[:5] == names
+
+
+def test_a_stream_is_refused_with_what_to_do(spark: Any) -> None:
+    """A streaming frame has no end, so it is refused; the error names foreachBatch."""
+    stream = spark.readStream.format("rate").load()
+    with pytest.raises(UnsupportedFrameError, match="foreachBatch"):
+        read_spark(stream)
 
 
 def test_rejected_and_failed_rows_are_the_users(spark: Any, tmp_path: Path) -> None:
