@@ -473,7 +473,8 @@ class Backfill(Shown, Sendable):
     def __init__(self, plans: Sequence[Plan]) -> None:
         if not plans:
             raise MappingError("A back-fill needs at least one plan: cio.backfill([plan, ...]).")
-        others: list[object] = [plan for plan in plans if not isinstance(plan, Plan)]
+        given: Sequence[object] = plans
+        others = [plan for plan in given if not isinstance(plan, Plan)]
         if others and isinstance(others[0], TablePlan):
             raise MappingError(
                 "A back-fill takes no plans of Spark frames. Send them one after another: "

@@ -8,7 +8,7 @@ import pytest
 
 import cio_frames as cio
 from cio_frames.audit import STATES
-from cio_frames.errors import ArgumentError, MappingError, PlanRefusedError, RowOrderError
+from cio_frames.errors import ArgumentError, PlanRefusedError, RowOrderError
 from cio_frames.spark.plan import SparkPlan
 from tests.spark.parts import jobs
 
@@ -102,8 +102,6 @@ def test_what_is_not_offered_is_refused_before_anything_is_done(spark: Any, tmp_
         plan.corrected("people.csv")
     with pytest.raises(ArgumentError, match=r"send\(client, wait=False\)"):
         plan.asend()
-    with pytest.raises(MappingError, match="one after another"):
-        cio.backfill([plan, plan])
     with cio.sandbox() as workspace, pytest.raises(RowOrderError, match="order_by"):
         plan.send(workspace.client(), audit=tmp_path / "audit", progress=False)
     assert not (tmp_path / "audit").exists()
