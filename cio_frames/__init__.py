@@ -51,6 +51,7 @@ from cio_frames.errors import (
 from cio_frames.registration import register
 
 if TYPE_CHECKING:
+    from cio_frames import spark as spark
     from cio_frames.accessors import Frame, frame, lit
     from cio_frames.checks import Checks, Drift, rule
     from cio_frames.frames import scan
@@ -200,6 +201,8 @@ if not TYPE_CHECKING:  # type checkers would accept every misspelled name
             from importlib.metadata import version
 
             return version("cio-frames")
+        if name == "spark":
+            return import_module("cio_frames.spark")
         if name not in _SOURCES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         module, own_name = _SOURCES[name]

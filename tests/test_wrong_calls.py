@@ -35,6 +35,8 @@ WRONG = {
     "no-client": (lambda: planned().send(), r"plan\.send\(cio\.connect\(\)\)"),
     "a-key-for-a-client": (lambda: planned().send("key"), "A str is not a client"),
     "a-class-for-a-client": (lambda: cio.resume("audit", cio.Client), "A type is not a client"),
+    "fewer-than-none": (lambda: planned().payloads(-1), r"-1 is not a number of messages"),
+    "a-text-for-a-number": (lambda: planned().payloads("5"), r"plan\.payloads\(5\)"),
     "a-polars-series": (lambda: verbs().identify(user_id=FRAME["id"]), 'Pass user_id="column"'),
     "a-pandas-series": (
         lambda: verbs().identify(user_id=pd.Series(["u1"])), "user_id is a Series, not the name",

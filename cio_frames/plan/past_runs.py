@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar, overload, runtime_checkable
 
 from cio_frames.audit import Audit, require_run
 from cio_frames.checks import Checks
-from cio_frames.errors import AuditError
+from cio_frames.errors import ArgumentError, AuditError
 from cio_frames.frames import AnyTable
 from cio_frames.identity import Settings
 from cio_frames.plan.plan import PLANS_BY_RUN, Backfill, FollowUp, Sendable, job_of, require_client
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 
 
 ResumedRun_co = TypeVar("ResumedRun_co", covariant=True)
+
+NOT_OFFERED = (
+    "A run on Spark cannot be {}: that takes its messages, which this machine does not have. "
+    "cio.audit(run.audit).messages has the state of every row, and client.people() reads the workspace."
+)
 
 
 @runtime_checkable
@@ -120,6 +125,7 @@ def reconcile(
         progress: As for `plan.send`.
 
     Raises:
+        ArgumentError: The run was on Spark.
         AuditError: The plan is needed, or is not the one the run was made from.
         MissingKeyError: The client has no App API key.
         WorkspaceReadError: The people cannot be read.
@@ -134,6 +140,7 @@ def reconcile(
         >>> result.differences.select("kind", "id", "name", "expected", "actual").rows()
         [('other value', 'u2', 'tier', 'free', 'basic')]
     """
+    _require_local(plan, action="compared with what the workspace holds")
     original = _made_from(directory, plan, how="cio.reconcile({!r}, client, plan)")
     return FollowUp(original.pipelines).reconcile(
         Path(directory), held, before=before, settings=settings, events=events, seed=seed,
@@ -166,6 +173,7 @@ def undo(
         checks: As for `run.undo`.
 
     Raises:
+        ArgumentError: The run was on Spark.
         AuditError: The plan is needed, or is not the one the run was made from.
         MappingError: `known` is missing, is a client, or has no column of identifiers.
 
@@ -180,11 +188,18 @@ def undo(
         ...     undo.summary["attributes_restored"], undo.summary["people_deleted"]
         (1, 1)
     """
+    _require_local(plan, action="undone")
     original = _made_from(directory, plan, how="cio.undo({!r}, known=known, plan=plan)")
     return FollowUp(original.pipelines).undo(
         Path(directory), known, objects=objects, relationships=relationships, current=current,
         settings=settings, checks=checks,
     )  # fmt: skip
+
+
+def _require_local(plan: object, *, action: str) -> None:
+    """Raise if a plan is for a Spark frame, whose messages only executors have."""
+    if isinstance(plan, Resumable):
+        raise ArgumentError(NOT_OFFERED.format(action))
 
 
 def _made_from(directory: Path | str, plan: Sendable | None, *, how: str) -> Sendable:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, Self
 
 import msgspec
 import polars as pl
 
 from cio_frames.checks import Checks
-from cio_frames.errors import RepairError
+from cio_frames.errors import ArgumentError, RepairError
 from cio_frames.frames.pandas import native
 from cio_frames.plan.fixes import repaired
 from cio_frames.plan.pipeline import Pipeline, Pipelines
@@ -16,6 +17,12 @@ from cio_frames.plan.report import plan_view, summary
 from cio_frames.views import html, report
 from cio_frames.views.document import Document
 from cio_frames.views.render import Shown
+
+
+def require_count(count: object, *, of: str, call: str) -> None:
+    """Raise unless this is a whole number from 0 on."""
+    if not isinstance(count, Integral) or count < 0:
+        raise ArgumentError(f"{count!r} is not a number of {of}: {call}.")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,7 +131,11 @@ class TablePlan(Shown):
         Only as much of the table is read as this takes. A row that only a check of the whole table
         rejects, such as a link in a circle of aliases, is included until the plan was checked (by its
         report, `counts` or `send`), unless the table is one chunk (50,000 rows).
+
+        Raises:
+            ArgumentError: `count` is not a whole number, or is negative.
         """
+        require_count(count, of="messages", call="plan.payloads(5)")
         return Payloads(self.pipeline.messages(count), title=f"Messages: {self.call}")
 
     def refusals(self) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from cio_frames.checks import Checks
 from cio_frames.config import variable
-from cio_frames.errors import ArgumentError, ChoiceError, ConfigError
+from cio_frames.errors import ArgumentError, ChoiceError, ConfigError, MissingKeyError
 from cio_frames.frames import read
 from cio_frames.mapping import CallArguments
 from cio_frames.plan.allowance_counts import TRIGGERING, opt_out_tests
@@ -336,7 +336,13 @@ def _client(options: Mapping[str, str]) -> Client:
     }
     if rate is not None:
         settings["rate"] = None if rate.lower() == "none" else _number(rate)
-    return connect(**settings)
+    try:
+        return connect(**settings)
+    except MissingKeyError as error:
+        raise ConfigError(
+            f'format("customerio") needs a key: set {error.variable}, or CIO_SITE_ID and CIO_TRACK_API_KEY for '
+            "forms, in the environment where Spark is started."
+        ) from None
 
 
 def _pipeline(call: str, options: Mapping[str, str], columns: pa.Schema) -> Pipeline:

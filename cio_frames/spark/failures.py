@@ -33,7 +33,8 @@ def spark_failures(step: str) -> Iterator[None]:
     except CioError:
         raise
     except Exception as error:
-        if type(error).__module__.partition(".")[0] not in _FOREIGN:
+        is_of_spark = type(error).__module__.partition(".")[0] in _FOREIGN
+        if not is_of_spark and not isinstance(error, ConnectionError):  # Java has ended
             raise
         raise _error_of(error, step) from None
 

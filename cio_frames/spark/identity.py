@@ -215,5 +215,5 @@ def sample(rows: "DataFrame", *, most: int) -> "DataFrame":
     totals = accumulate(row["count"] for row in sizes)
     last = next((place for place, total in enumerate(totals) if total >= most), len(sizes) - 1)
     if last < 0:
-        return rows
+        return rows.limit(0)
     return hashed.where(f"`{HASH}` <= {sizes[last][HASH]}").drop(HASH)

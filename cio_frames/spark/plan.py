@@ -18,7 +18,7 @@ from cio_frames.payloads import MESSAGE_SCHEMA
 from cio_frames.plan.chunks import Repeats, rows_at_once
 from cio_frames.plan.pipeline import Pipeline, Pipelines, PreviewCounts
 from cio_frames.plan.plan import LATENCY_S, Plan, allowed, planned
-from cio_frames.plan.table_plan import TablePlan
+from cio_frames.plan.table_plan import TablePlan, require_count
 from cio_frames.run import InDoubt, SendOptions
 from cio_frames.sending.client import RATE
 from cio_frames.spark.check import (
@@ -152,6 +152,7 @@ class SparkPipeline(Pipeline):
     @engine_errors("the first messages were made")
     def _first_messages(self, count: int) -> list[str]:
         """Have each partition make its first messages, and return the first of all."""
+        count = min(count, self.spark.rows)  # Spark makes room for as many as it is asked for
         full = self._checked.full
         rows = self.spark.chunks if full is None else full.table.chunks
         by_partition = map_chunks(
@@ -308,14 +309,18 @@ class SparkPlan(TablePlan):
 
         Args:
             rows: About how many rows; the last person has all of theirs, too.
+
+        Raises:
+            ArgumentError: `rows` is not a whole number, or is negative.
         """
         from cio_frames.spark.identity import sample
 
+        require_count(rows, of="rows", call="plan.sample(10_000)")
         components = self.pipeline.components
         marked = with_components(
             self._checked_table(components), self.pipeline, components=components
         )
-        sampled = sample(marked, most=rows)
+        sampled = sample(marked, most=min(rows, self.table.rows))
         table = read(to_arrow(sampled.orderBy(ROW).select(*_names(self.table.sample))))
         return planned(Pipeline(**{**_settings(self.pipeline, Pipeline), "table": table}))
 

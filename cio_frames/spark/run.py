@@ -28,6 +28,7 @@ from cio_frames.errors import (
 )
 from cio_frames.frames import ROW
 from cio_frames.plan.chunks import rows_at_once
+from cio_frames.plan.past_runs import NOT_OFFERED
 from cio_frames.plan.pipeline import Pipeline
 from cio_frames.run import SendOptions
 from cio_frames.run.run import OUTAGE, ShownRun
@@ -60,11 +61,6 @@ DRIVER = "driver"
 
 ENDED = "The run has ended."
 """The reason to stop for tasks that are still running, or are started, after the record has ended."""
-
-NOT_OFFERED = (
-    "A run on Spark cannot be {}: that takes its messages, which this machine does not have. "
-    "cio.audit(run.audit).messages has the state of every row, and client.people() reads the workspace."
-)
 
 FENCED = (
     "Spark may start a task twice (spark.speculation is on). The second attempt waited until the first "

@@ -2,6 +2,8 @@
 
 import inspect
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,6 @@ from cio_frames.errors import (
     ColumnNamesError,
     ColumnNotFoundError,
     ConfigError,
-    MissingKeyError,
 )
 from cio_frames.frames import ROW
 from cio_frames.spec import CallName
@@ -186,8 +187,15 @@ def test_a_key_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a key in the environment nothing is begun."""
     for name in ("CIO_WRITE_KEY", "CIO_SITE_ID", "CIO_TRACK_API_KEY"):
         monkeypatch.delenv(name)
-    with pytest.raises(MissingKeyError, match="CIO_WRITE_KEY"):
+    with pytest.raises(ConfigError, match=r"set CIO_WRITE_KEY.* where Spark is started"):
         job(**TRACK)
+
+
+def test_the_class_is_found_in_a_new_program() -> None:
+    """A job that has used nothing else of the package finds the class, as the documentation has it."""
+    code = "import cio_frames as cio; print(cio.spark.CustomerIO.name())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.strip() == "customerio"
 
 
 def test_a_reserved_name_is_refused() -> None:

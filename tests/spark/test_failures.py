@@ -68,6 +68,11 @@ def test_failures_of_every_layer_are_translated(module: str) -> None:
     assert isinstance(translated(raised("no connection", module=module)), FrameError)
 
 
+def test_a_java_that_has_ended_is_an_error_of_this_package() -> None:
+    """Where Java has ended, Python's own error of the connection is translated, too."""
+    assert isinstance(translated(ConnectionRefusedError(111, "Connection refused")), FrameError)
+
+
 def test_other_exceptions_are_left_alone() -> None:
     """An exception that is not of Spark is raised as it is."""
     with pytest.raises(ZeroDivisionError), spark_failures("the table was checked"):

@@ -233,5 +233,7 @@ def test_a_backfill_takes_no_plan_of_spark(spark: Any) -> None:
     """Plans of Spark are sent one after the other; a back-fill takes local plans only."""
     plan = spark.range(2).selectExpr("concat('u', id) AS id").cio.identify(user_id="id")
 
-    with pytest.raises(cio.MappingError, match=r"no plans of Spark frames\. Send them one after another"):
+    with pytest.raises(
+        cio.MappingError, match=r"no plans of Spark frames\. Send them one after another"
+    ):
         cio.backfill([plan])
