@@ -107,8 +107,9 @@ def test_what_is_not_offered_is_refused_before_anything_is_done(spark: Any, tmp_
             action(tmp_path, people, plan=plan)
     with pytest.raises(ArgumentError, match="-1 is not a number of rows"):
         plan.sample(-1)
-    assert [plan.sample(rows).counts["rows"] for rows in (0, 10**12)] == [0, 20]
-    assert len(plan.payloads(10**12)) == 20
+    ordered = cio.frame(people, order_by="score").identify(user_id="id")
+    assert [ordered.sample(rows).counts["rows"] for rows in (0, 10**12)] == [0, 20]
+    assert len(ordered.payloads(10**12)) == 20
     with cio.sandbox() as workspace, pytest.raises(RowOrderError, match="order_by"):
         plan.send(workspace.client(), audit=tmp_path / "audit", progress=False)
     assert not (tmp_path / "audit").exists()
