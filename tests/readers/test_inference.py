@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from polars.testing import assert_series_equal
 
 from cio_frames.frames import read
 from cio_frames.frames.inference import infer_column
@@ -61,7 +60,9 @@ def test_both_ways_give_the_same_column(values):
     """Type, values and notes do not depend on whether Arrow infers the column."""
     quick, slow = column("c", values), convert_each("c", values)
 
-    assert_series_equal(quick.series, slow.series, check_exact=True)
+    assert quick.series.dtype == slow.series.dtype
+    # As texts: old polars calls equal structs different, and NaN is not equal to itself.
+    assert repr(quick.series.to_list()) == repr(slow.series.to_list())
     assert (quick.json, quick.notes) == (slow.json, slow.notes)
 
 
