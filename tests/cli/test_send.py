@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 
 import polars as pl
 import pytest
@@ -260,11 +261,16 @@ def test_an_interrupt_ends_with_130(cli, people, monkeypatch):
 
 @pytest.mark.skipif(os.name != "posix", reason="signals are another thing elsewhere")
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_command_that_is_stopped_finishes_the_requests_in_flight(folder, name):
+def test_a_command_that_is_stopped_finishes_the_requests_in_flight(folder, name, request):
     """Ctrl-C, the end of a job and of a terminal: the record is complete, and the output says what is left."""
     events(60_000).drop("tags", "device").write_parquet("events.parquet")
     options = ["--call", "track", "--event", "event", "--user-id", "user_id", "--rate", "1"]
     options += ["--timestamp", "occurred_at"]
+    number = getattr(signal, name)
+    # A program inherits ignored signals: `nohup` ignores SIGHUP, a job in the background SIGINT.
+    if signal.getsignal(number) is signal.SIG_IGN:
+        request.addfinalizer(partial(signal.signal, number, signal.SIG_IGN))
+        signal.signal(number, signal.SIG_DFL)
     with sink(latency_ms=80) as url, subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "cio_frames.cli", "send", "events.parquet", *options,
          "--endpoint", url, "--progress", "off"],
@@ -274,7 +280,7 @@ def test_a_command_that_is_stopped_finishes_the_requests_in_flight(folder, name)
         while not totals(url)["requests"]:
             assert program.poll() is None
             time.sleep(0.01)
-        program.send_signal(getattr(signal, name))
+        program.send_signal(number)
         out, err = program.communicate(timeout=60)
 
     assert program.returncode == 130
